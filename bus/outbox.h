@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a producer has observed and the log has not yet confirmed: on disk, in order, bounded.
+// Survives the death of its process, and with `sync` the loss of power.  One thread.
+//
+// Layout: <directory>/<number>.seg, records with a CRC each; a torn tail is cut off at open.  Beside events a record
+// may hold the producer's own small state, which changes in the same write as the events that caused it.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bus/envelope.h"
+#include "bus/ids.h"
+#include "bus/result.h"
+
+namespace millrace {
+
+struct OutboxOptions {
+  uint64_t max_bytes = 256u << 20;
+  uint64_t segment_bytes = 8u << 20;
+  bool sync = false;
+};
+
+struct OutboxEntry {
+  EventOrder order;
+  std::string bytes;  // the envelope
+};
+
+class Outbox {
+ public:
+  // Opens or creates.  kCorrupt (naming file and offset) when a record before the tail does not verify.
+  static Result<std::unique_ptr<Outbox>> open(std::filesystem::path directory, OutboxOptions options);
+  virtual ~Outbox() = default;
+
+  // Appends events and, if given, the new state, in one write.  Events must follow last() in order.
+  // kFull: nothing was written.  kIo: nothing is counted as written.
+  virtual Result<void> append(const std::vector<Envelope>& events, std::optional<std::string_view> state) = 0;
+
+  // Forgets everything up to and including `order`.  Space is returned a segment at a time.
+  virtual Result<void> confirm(EventOrder order) = 0;
+
+  // Up to `max_events` / `max_bytes` events after `after`, all of one epoch, in order.
+  virtual Result<std::vector<OutboxEntry>> read(EventOrder after, size_t max_events, size_t max_bytes) const = 0;
+
+  virtual std::optional<EventOrder> oldest() const = 0;  // unconfirmed; nullopt when empty
+  virtual EventOrder last() const = 0;                   // ever appended, {0, 0} when never
+  virtual EventOrder confirmed() const = 0;
+  virtual const std::string& state() const = 0;          // the latest, "" when never set
+  virtual uint64_t size_bytes() const = 0;
+  virtual uint64_t size_events() const = 0;
+
+  // The epoch for this start of the producer: max(stored + 1, now in ms), durable when it returns (decision 1).
+  virtual Result<uint64_t> open_epoch(WallTime now) = 0;
+};
+
+}  // namespace millrace

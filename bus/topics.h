@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds and parses every topic.  No other file holds a topic's text.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace millrace {
+
+class Topics {
+ public:
+  // `root` may have levels ("shop/millrace") but no wildcards.
+  explicit Topics(std::string root = "millrace");
+
+  std::string ingest(std::string_view producer) const;
+  std::string ingest_all() const;  // subscription filter
+  std::string recorded(std::string_view producer) const;
+  std::string event(std::string_view machine, std::string_view type) const;
+  std::string state(std::string_view machine, std::string_view facet) const;
+  std::string status(std::string_view role_or_machine) const;
+
+  // The producer in an ingest topic, or nullopt for any other topic.
+  std::optional<std::string> producer_of_ingest(std::string_view topic) const;
+  // The producer in a recorded topic.
+  std::optional<std::string> producer_of_recorded(std::string_view topic) const;
+
+ private:
+  std::string base_;  // "<root>/v1/"
+};
+
+}  // namespace millrace

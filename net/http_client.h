@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// A blocking HTTP request, for tools and tests.  Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "bus/result.h"
+#include "net/http_types.h"
+
+namespace millrace {
+
+struct HttpClientRequest {
+  std::string method = "GET";
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::chrono::milliseconds timeout{10'000};
+  size_t max_body_bytes = 64u << 20;
+};
+
+// kUnavailable when nobody answers, kTimeout, kTooLarge.  Any status is a value.
+Result<HttpResponse> http_request(const HttpClientRequest& request);
+
+}  // namespace millrace

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 and WebSocket on one port.  Everything happens on the loop's thread, callbacks included.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "bus/result.h"
+#include "net/http_types.h"
+#include "net/io_loop.h"
+
+namespace millrace {
+
+struct HttpServerOptions {
+  size_t max_body_bytes = 1u << 20;
+  size_t max_header_bytes = 16u << 10;
+  size_t max_connections = 1024;               // further ones are answered 503 and closed
+  std::chrono::seconds idle_timeout{60};
+  size_t max_web_socket_message_bytes = 1u << 20;   // incoming
+  size_t max_web_socket_queue_bytes = 4u << 20;     // outgoing; beyond it send() answers false
+};
+
+// Answers one request, once, from the loop's thread, at once or later.  Dropping it without a call answers 500.
+using Responder = std::function<void(HttpResponse)>;
+
+// One connected WebSocket, seen from the server.  Loop's thread only, except where said.
+class WebSocketPeer {
+ public:
+  virtual ~WebSocketPeer() = default;
+  // Queues a text frame.  False (and nothing is queued) when the queue is full or the socket is closed.
+  virtual bool send(std::shared_ptr<const std::string> text) = 0;
+  virtual size_t queued_bytes() const = 0;
+  virtual void close(uint16_t code, std::string reason) = 0;
+  // Drops the TCP connection without a closing handshake, as a power cut would.
+  virtual void abort() = 0;
+};
+
+// What a WebSocket route gives back; each may be empty.
+struct WebSocketEvents {
+  std::function<void(std::string_view text)> on_text;
+  std::function<void()> on_drained;  // the outgoing queue became empty
+  std::function<void(uint16_t code)> on_close;  // once; no callback after it
+};
+
+class HttpService {
+ public:
+  virtual ~HttpService() = default;
+  virtual void on_request(HttpRequest request, Responder respond) = 0;
+  // For an upgrade request: accept by returning events (the peer may be used after this returns, until on_close), or
+  // refuse with a response.
+  virtual boost::system::result<WebSocketEvents, HttpResponse> on_web_socket(const HttpRequest& request,
+                                                                             std::shared_ptr<WebSocketPeer> peer) = 0;
+};
+
+class HttpServer {
+ public:
+  // `loop` and `service` outlive the server.
+  HttpServer(IoLoop& loop, HttpService& service, HttpServerOptions options = {});
+  ~HttpServer();
+
+  // Port 0 picks a free one.  kConflict when the port is taken, kInvalidArgument for a bad host.
+  Result<void> listen(const std::string& host, uint16_t port);
+  uint16_t port() const;
+  // Closes the listener and every connection.  Loop's thread, or before/after run().
+  void stop();
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace millrace

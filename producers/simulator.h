@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Simulated Klipper machines and recorded ones, each a Moonraker server on a port of its own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bus/clock.h"
+#include "bus/result.h"
+#include "net/io_loop.h"
+
+namespace millrace {
+
+struct SimulatedMachine {
+  std::string name;
+  std::string kind = "printer";
+  uint16_t port = 0;        // 0: a free one
+  std::string behaviour = "mixed";  // see docs/simulator.md: "mixed", "steady", "idle", "runout", "heater_fault", ...
+};
+
+struct SimulatorOptions {
+  std::string host = "127.0.0.1";
+  std::vector<SimulatedMachine> machines;
+  uint64_t seed = 1;
+  double speed = 1.0;            // simulated seconds per second
+  double update_interval_s = 0.25;  // of status updates, in real seconds
+};
+
+class Simulator {
+ public:
+  static Result<std::unique_ptr<Simulator>> start(IoLoop& loop, const Clock& clock, SimulatorOptions options);
+  virtual ~Simulator() = default;
+  virtual std::vector<uint16_t> ports() const = 0;
+};
+
+struct ReplayOptions {
+  std::filesystem::path recording;
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;
+  double speed = 1.0;
+  bool rebase = false;  // shift wall times to now
+};
+
+class ReplayServer {
+ public:
+  static Result<std::unique_ptr<ReplayServer>> start(IoLoop& loop, const Clock& clock, ReplayOptions options);
+  virtual ~ReplayServer() = default;
+  virtual uint16_t port() const = 0;
+};
+
+}  // namespace millrace
