@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/json_writer.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+
+namespace millrace {
+namespace {
+
+void check(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "JsonWriter: %s\n", what);
+  std::abort();
+}
+
+// Length of the well-formed UTF-8 sequence at the front of `text`, 0 when it is not one (Unicode 15, table 3-7).
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto continues = [&](size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
+    return i < text.size() && byte(i) >= low && byte(i) <= high;
+  };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    const unsigned low = lead == 0xE0 ? 0xA0 : 0x80;
+    const unsigned high = lead == 0xED ? 0x9F : 0xBF;
+    return continues(1, low, high) && continues(2) ? 3 : 0;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    const unsigned low = lead == 0xF0 ? 0x90 : 0x80;
+    const unsigned high = lead == 0xF4 ? 0x8F : 0xBF;
+    return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+void append_escaped(std::string& out, char c) {
+  switch (c) {
+    case '"': out += "\\\""; return;
+    case '\\': out += "\\\\"; return;
+    case '\n': out += "\\n"; return;
+    case '\r': out += "\\r"; return;
+    case '\t': out += "\\t"; return;
+    default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
+  }
+}
+
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const char c = text.front();
+    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
+      append_escaped(out, c);
+      text.remove_prefix(1);
+    } else if (const size_t length = utf8_length(text); length != 0) {
+      out += text.substr(0, length);
+      text.remove_prefix(length);
+    } else {
+      out += "\xEF\xBF\xBD";
+      text.remove_prefix(1);
+    }
+  }
+  out += '"';
+}
+
+}  // namespace
+
+void JsonWriter::before_value() {
+  if (after_key_) {
+    after_key_ = false;
+    return;
+  }
+  if (levels_.empty()) {
+    check(out_.empty(), "a second value at the top");
+    return;
+  }
+  check(!levels_.back().is_object, "a value where a key is due");
+  if (!levels_.back().empty) out_ += ',';
+  levels_.back().empty = false;
+}
+
+JsonWriter& JsonWriter::object() {
+  before_value();
+  out_ += '{';
+  levels_.push_back({true, true});
+  return *this;
+}
+
+JsonWriter& JsonWriter::array() {
+  before_value();
+  out_ += '[';
+  levels_.push_back({false, true});
+  return *this;
+}
+
+JsonWriter& JsonWriter::end() {
+  check(!levels_.empty() && !after_key_, "end() without an open object or array");
+  out_ += levels_.back().is_object ? '}' : ']';
+  levels_.pop_back();
+  return *this;
+}
+
+JsonWriter& JsonWriter::key(std::string_view name) {
+  check(!levels_.empty() && levels_.back().is_object && !after_key_, "a key outside an object");
+  if (!levels_.back().empty) out_ += ',';
+  levels_.back().empty = false;
+  append_quoted(out_, name);
+  out_ += ':';
+  after_key_ = true;
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(std::string_view text) {
+  before_value();
+  append_quoted(out_, text);
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(bool flag) {
+  before_value();
+  out_ += flag ? "true" : "false";
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(double number) {
+  before_value();
+  if (!std::isfinite(number)) {
+    out_ += "null";
+  } else {
+    fmt::format_to(std::back_inserter(out_), "{}", number);  // the shortest text that reads back exactly
+  }
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(int64_t number) {
+  before_value();
+  fmt::format_to(std::back_inserter(out_), "{}", number);
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(uint64_t number) {
+  before_value();
+  fmt::format_to(std::back_inserter(out_), "{}", number);
+  return *this;
+}
+
+JsonWriter& JsonWriter::null() {
+  before_value();
+  out_ += "null";
+  return *this;
+}
+
+JsonWriter& JsonWriter::raw(std::string_view json) {
+  before_value();
+  out_ += json;
+  return *this;
+}
+
+}  // namespace millrace

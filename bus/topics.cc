@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/topics.h"
+
+#include <fmt/format.h>
+
+namespace millrace {
+namespace {
+
+// What follows `prefix` when it is one non-empty topic level.
+std::optional<std::string> level_after(std::string_view topic, std::string_view prefix) {
+  if (!topic.starts_with(prefix)) return std::nullopt;
+  topic.remove_prefix(prefix.size());
+  if (topic.empty() || topic.find('/') != std::string_view::npos) return std::nullopt;
+  return std::string(topic);
+}
+
+}  // namespace
+
+Topics::Topics(std::string root) : base_(std::move(root) + "/v1/") {}
+
+std::string Topics::ingest(std::string_view producer) const { return fmt::format("{}ingest/{}", base_, producer); }
+std::string Topics::ingest_all() const { return base_ + "ingest/+"; }
+std::string Topics::recorded(std::string_view producer) const { return fmt::format("{}recorded/{}", base_, producer); }
+std::string Topics::event(std::string_view machine, std::string_view type) const {
+  return fmt::format("{}event/{}/{}", base_, machine, type);
+}
+std::string Topics::state(std::string_view machine, std::string_view facet) const {
+  return fmt::format("{}state/{}/{}", base_, machine, facet);
+}
+std::string Topics::status(std::string_view role_or_machine) const {
+  return fmt::format("{}status/{}", base_, role_or_machine);
+}
+
+std::optional<std::string> Topics::producer_of_ingest(std::string_view topic) const {
+  return level_after(topic, base_ + "ingest/");
+}
+std::optional<std::string> Topics::producer_of_recorded(std::string_view topic) const {
+  return level_after(topic, base_ + "recorded/");
+}
+
+}  // namespace millrace
