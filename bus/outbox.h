@@ -2,8 +2,11 @@
 // What a producer has observed and the log has not yet confirmed: on disk, in order, bounded.
 // Survives the death of its process, and with `sync` the loss of power.  One thread.
 //
-// Layout: <directory>/<number>.seg, records with a CRC each; a torn tail is cut off at open.  Beside events a record
-// may hold the producer's own small state, which changes in the same write as the events that caused it.
+// Layout: <directory>/<number>.seg, records with a CRC each; a torn tail is cut off at open.  A record is one append():
+// its events and, where given, the producer's own small state, so that both change together or not at all.  Every segment
+// begins with the state and the last order at that time, so that earlier segments can go.  <directory>/epoch holds the
+// last opened epoch.  What was confirmed is not written down: after a restart the events of the oldest segment are
+// offered again, and the log drops what it knows.
 #pragma once
 
 #include <filesystem>
@@ -53,6 +56,8 @@ class Outbox {
   virtual const std::string& state() const = 0;          // the latest, "" when never set
   virtual uint64_t size_bytes() const = 0;
   virtual uint64_t size_events() const = 0;
+  virtual uint64_t events_after(EventOrder order) const = 0;
+  virtual uint64_t bytes_after(EventOrder order) const = 0;
 
   // The epoch for this start of the producer: max(stored + 1, now in ms), durable when it returns (decision 1).
   virtual Result<uint64_t> open_epoch(WallTime now) = 0;

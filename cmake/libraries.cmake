@@ -3,6 +3,7 @@
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(FlatBuffers REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(fmt REQUIRED)

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/event_log.h"
+
+namespace millrace {
+
+bool EventFilter::matches(const RecordedEvent& event) const {
+  if (!machine.empty() && event.envelope.machine() != machine) return false;
+  if (!types.empty() && !types.contains(event.envelope.type())) return false;
+  if (from && event.recorded_at < *from) return false;
+  return !to || event.recorded_at < *to;
+}
+
+}  // namespace millrace

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tamper-evident chain over commits (decision 4).  Each link is
+//   SHA-256(previous link, first position, count, SHA-256 of the facts' group, SHA-256 of the telemetry's group),
+// numbers as 8 bytes big-endian, and 32 zero bytes for a family that the commit does not have.  The telemetry's hash stays
+// when the telemetry goes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace millrace {
+
+using Sha256 = std::array<unsigned char, 32>;
+
+struct ChainLink {
+  uint64_t first = 0;
+  uint64_t count = 0;
+  Sha256 facts{};
+  Sha256 telemetry{};
+  Sha256 link{};
+};
+
+// One thread.
+class HashChain {
+ public:
+  HashChain();
+  ~HashChain();
+  Sha256 digest(std::string_view bytes);
+  // Zero bytes for an empty group.
+  ChainLink next(const Sha256& previous, uint64_t first, uint64_t count, std::string_view facts,
+                 std::string_view telemetry);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+std::string encode_link(const ChainLink& link);
+// False when `bytes` is not an encoded link.
+bool decode_link(std::string_view bytes, ChainLink& link);
+
+}  // namespace millrace

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/outbox.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <deque>
+#include <map>
+
+#include "bus/event_group.h"
+#include "bus/file_io.h"
+#include "bus/logging.h"
+
+namespace millrace {
+namespace {
+
+// A record: u32 length of the body, u32 CRC-32 of the body, the body.  The body: u8 has_state, u64 epoch and u64 sequence
+// of the last event before it, u32 count, count x {u64 epoch, u64 sequence, u32 length, bytes}, then the state if any.
+constexpr size_t kRecordHeader = 8;
+constexpr size_t kBodyHeader = 1 + 8 + 8 + 4;
+constexpr size_t kEventHeader = 8 + 8 + 4;
+constexpr size_t kMaxRecord = 64u << 20;
+// A segment whose events are all confirmed is replaced once it is worth a file's creation.
+constexpr uint64_t kRollConfirmedBytes = 1u << 20;
+
+template <class T>
+void put(std::string& out, T number) {
+  out.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+template <class T>
+T take(std::string_view& bytes) {
+  T number{};
+  std::memcpy(&number, bytes.data(), sizeof number);
+  bytes.remove_prefix(sizeof number);
+  return number;
+}
+
+std::string encode_record(EventOrder last, const std::vector<Envelope>& events, std::optional<std::string_view> state) {
+  std::string record(kRecordHeader, '\0');
+  record += state ? '\1' : '\0';
+  put(record, last.epoch);
+  put(record, last.sequence);
+  put(record, static_cast<uint32_t>(events.size()));
+  for (const Envelope& event : events) {
+    put(record, event.epoch());
+    put(record, event.sequence());
+    put(record, static_cast<uint32_t>(event.bytes().size()));
+    record += event.bytes();
+  }
+  if (state) record += *state;
+  const auto body = std::string_view(record).substr(kRecordHeader);
+  const uint32_t length = static_cast<uint32_t>(body.size());
+  const uint32_t crc = crc32_of(body);
+  std::memcpy(record.data(), &length, 4);
+  std::memcpy(record.data() + 4, &crc, 4);
+  return record;
+}
+
+// Where one event lies.
+struct Slot {
+  EventOrder order;
+  uint32_t segment;
+  uint32_t offset;  // of the envelope's bytes
+  uint32_t length;
+};
+
+struct Segment {
+  std::filesystem::path path;
+  File file;
+  uint64_t size = 0;
+  EventOrder last;  // of the events in it; {0, 0} when none
+};
+
+std::filesystem::path segment_path(const std::filesystem::path& directory, uint32_t number) {
+  return directory / fmt::format("{:010}.seg", number);
+}
+
+std::optional<uint32_t> segment_number(const std::filesystem::path& path) {
+  if (path.extension() != ".seg") return std::nullopt;
+  const std::string stem = path.stem().string();
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(stem.data(), stem.data() + stem.size(), number);
+  if (error != std::errc{} || end != stem.data() + stem.size()) return std::nullopt;
+  return number;
+}
+
+class SegmentOutbox final : public Outbox {
+ public:
+  SegmentOutbox(std::filesystem::path directory, OutboxOptions options)
+      : directory_(std::move(directory)), options_(options) {}
+
+  Result<void> load() {
+    std::error_code error;
+    std::filesystem::create_directories(directory_, error);
+    if (error) return make_error(Errc::kIo, fmt::format("outbox '{}': {}", directory_.string(), error.message()));
+    std::vector<uint32_t> numbers;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+      if (const auto number = segment_number(entry.path())) numbers.push_back(*number);
+    }
+    std::sort(numbers.begin(), numbers.end());
+    for (const uint32_t number : numbers) {
+      if (auto loaded = load_segment(number, number == numbers.back()); !loaded) return loaded;
+    }
+    if (segments_.empty()) return start_segment(1);
+    return {};
+  }
+
+  Result<void> append(const std::vector<Envelope>& events, std::optional<std::string_view> state) override {
+    const std::string record = encode_record(last_, events, state);
+    if (size_ + record.size() > options_.max_bytes && !events.empty()) {
+      return make_error(Errc::kFull, fmt::format("outbox '{}' holds {} of {} bytes", directory_.string(), size_,
+                                                 options_.max_bytes));
+    }
+    if (active().size + record.size() > options_.segment_bytes && active().last != EventOrder{}) {
+      if (auto started = start_segment(segments_.rbegin()->first + 1); !started) return started;
+    }
+    const uint64_t offset = active().size;
+    if (auto written = write_record(record); !written) return written;
+    index_events(offset, events);
+    if (state) state_ = *state;
+    return {};
+  }
+
+  Result<void> confirm(EventOrder order) override {
+    if (order <= confirmed_) return {};
+    confirmed_ = order;
+    while (!slots_.empty() && slots_.front().order <= order) {
+      slots_.pop_front();
+    }
+    return drop_confirmed_segments();
+  }
+
+  Result<std::vector<OutboxEntry>> read(EventOrder after, size_t max_events, size_t max_bytes) const override {
+    std::vector<OutboxEntry> entries;
+    auto slot = first_after(after);
+    if (slot == slots_.end()) return entries;
+    // One read for a run that lies in one segment and one epoch.
+    const auto begin = slot;
+    size_t bytes = 0;
+    while (slot != slots_.end() && entries_fit(begin, slot, bytes, max_events, max_bytes)) {
+      bytes += slot->length;
+      ++slot;
+    }
+    const Segment& segment = segments_.at(begin->segment);
+    const Slot& last = *(slot - 1);
+    const auto run = segment.file.read_at(begin->offset, last.offset + last.length - begin->offset);
+    if (!run) return run.error();
+    for (auto it = begin; it != slot; ++it) {
+      entries.push_back({it->order, run->substr(it->offset - begin->offset, it->length)});
+    }
+    return entries;
+  }
+
+  std::optional<EventOrder> oldest() const override {
+    return slots_.empty() ? std::nullopt : std::optional(slots_.front().order);
+  }
+  EventOrder last() const override { return last_; }
+  EventOrder confirmed() const override { return confirmed_; }
+  const std::string& state() const override { return state_; }
+  uint64_t size_bytes() const override { return size_; }
+  uint64_t size_events() const override { return slots_.size(); }
+  uint64_t events_after(EventOrder order) const override {
+    return static_cast<uint64_t>(slots_.end() - first_after(order));
+  }
+  uint64_t bytes_after(EventOrder order) const override {
+    uint64_t bytes = 0;
+    for (auto slot = first_after(order); slot != slots_.end() && bytes < options_.segment_bytes; ++slot) {
+      bytes += slot->length;
+    }
+    return bytes;
+  }
+
+  Result<uint64_t> open_epoch(WallTime now) override {
+    uint64_t stored = last_.epoch;
+    if (const auto text = read_file(directory_ / "epoch")) {
+      uint64_t number = 0;
+      std::from_chars(text->data(), text->data() + text->size(), number);
+      stored = std::max(stored, number);
+    }
+    const uint64_t now_ms = static_cast<uint64_t>(std::max<int64_t>(to_unix_us(now) / 1000, 1));
+    const uint64_t epoch = std::max(stored + 1, now_ms);
+    if (auto written = write_file_durably(directory_ / "epoch", std::to_string(epoch)); !written) return written.error();
+    return epoch;
+  }
+
+ private:
+  Segment& active() { return segments_.rbegin()->second; }
+
+  std::deque<Slot>::const_iterator first_after(EventOrder after) const {
+    return std::upper_bound(slots_.begin(), slots_.end(), after,
+                            [](EventOrder order, const Slot& slot) { return order < slot.order; });
+  }
+
+  static bool entries_fit(std::deque<Slot>::const_iterator begin, std::deque<Slot>::const_iterator slot, size_t bytes,
+                          size_t max_events, size_t max_bytes) {
+    if (slot == begin) return true;  // one always goes, however large
+    return static_cast<size_t>(slot - begin) < max_events && bytes + slot->length <= max_bytes &&
+           slot->segment == begin->segment && slot->order.epoch == begin->order.epoch;
+  }
+
+  Result<void> start_segment(uint32_t number) {
+    Segment segment;
+    segment.path = segment_path(directory_, number);
+    auto file = File::open(segment.path, O_RDWR | O_CREAT | O_APPEND);
+    if (!file) return file.error();
+    segment.file = std::move(*file);
+    segments_.emplace(number, std::move(segment));
+    if (auto written = write_record(encode_record(last_, {}, state_)); !written) {
+      std::error_code ignored;
+      std::filesystem::remove(segments_.rbegin()->second.path, ignored);
+      segments_.erase(std::prev(segments_.end()));
+      return written;
+    }
+    return options_.sync ? sync_directory(directory_) : Result<void>{};
+  }
+
+  // All of the record or none of it: what a failed write left behind is cut off again.
+  Result<void> write_record(std::string_view record) {
+    Segment& segment = active();
+    auto written = segment.file.write_all(record);
+    if (written && options_.sync) written = segment.file.sync();
+    if (!written) {
+      (void)segment.file.truncate(segment.size);
+      return written;
+    }
+    segment.size += record.size();
+    size_ += record.size();
+    return {};
+  }
+
+  void index_events(uint64_t record_offset, const std::vector<Envelope>& events) {
+    uint64_t offset = record_offset + kRecordHeader + kBodyHeader;
+    for (const Envelope& event : events) {
+      offset += kEventHeader;
+      add_slot(event.order(), offset, event.bytes().size());
+      offset += event.bytes().size();
+    }
+  }
+
+  void add_slot(EventOrder order, uint64_t offset, size_t length) {
+    slots_.push_back({order, segments_.rbegin()->first, static_cast<uint32_t>(offset), static_cast<uint32_t>(length)});
+    active().last = last_ = order;
+  }
+
+  Result<void> drop_confirmed_segments() {
+    if (slots_.empty() && active().size > kRollConfirmedBytes) {
+      if (auto started = start_segment(segments_.rbegin()->first + 1); !started) return started;
+    }
+    while (segments_.size() > 1 && (slots_.empty() || segments_.begin()->first < slots_.front().segment)) {
+      Segment& segment = segments_.begin()->second;
+      std::error_code error;
+      std::filesystem::remove(segment.path, error);
+      if (error) return make_error(Errc::kIo, fmt::format("remove '{}': {}", segment.path.string(), error.message()));
+      size_ -= segment.size;
+      segments_.erase(segments_.begin());
+    }
+    return {};
+  }
+
+  Result<void> load_segment(uint32_t number, bool is_last) {
+    Segment segment;
+    segment.path = segment_path(directory_, number);
+    auto file = File::open(segment.path, O_RDWR | O_APPEND);
+    if (!file) return file.error();
+    segment.file = std::move(*file);
+    const auto content = read_file(segment.path);
+    if (!content) return content.error();
+    segments_.emplace(number, std::move(segment));
+    size_t offset = 0;
+    while (offset < content->size()) {
+      const auto used = load_record(std::string_view(*content).substr(offset), offset);
+      if (!used) {
+        if (!is_last) {
+          return make_error(Errc::kCorrupt, fmt::format("outbox '{}' at byte {}: {}", active().path.string(), offset,
+                                                        used.error().context));
+        }
+        log_warn("outbox", "{}: {} bytes at the end of '{}' are no whole record and are cut off", used.error().context,
+                 content->size() - offset, active().path.string());
+        if (auto cut = active().file.truncate(offset); !cut) return cut;
+        break;
+      }
+      offset += *used;
+    }
+    active().size = offset;
+    size_ += offset;
+    if (offset == 0) return write_record(encode_record(last_, {}, state_));
+    return {};
+  }
+
+  // Returns how many bytes the record takes.
+  Result<size_t> load_record(std::string_view bytes, size_t offset) {
+    const auto torn = [] { return make_error(Errc::kCorrupt, "a record does not verify"); };
+    if (bytes.size() < kRecordHeader + kBodyHeader) return torn();
+    auto rest = bytes;
+    const size_t length = take<uint32_t>(rest);
+    const uint32_t crc = take<uint32_t>(rest);
+    if (length < kBodyHeader || length > kMaxRecord || length > rest.size()) return torn();
+    auto body = rest.substr(0, length);
+    if (crc32_of(body) != crc) return torn();
+    const bool has_state = take<uint8_t>(body) != 0;
+    EventOrder before;
+    before.epoch = take<uint64_t>(body);
+    before.sequence = take<uint64_t>(body);
+    last_ = std::max(last_, before);
+    const size_t count = take<uint32_t>(body);
+    for (size_t i = 0; i < count; ++i) {
+      if (body.size() < kEventHeader) return torn();
+      EventOrder order;
+      order.epoch = take<uint64_t>(body);
+      order.sequence = take<uint64_t>(body);
+      const size_t size = take<uint32_t>(body);
+      if (size > body.size()) return torn();
+      add_slot(order, offset + kRecordHeader + static_cast<size_t>(body.data() - (bytes.data() + kRecordHeader)), size);
+      body.remove_prefix(size);
+    }
+    if (has_state) state_ = body;
+    return kRecordHeader + length;
+  }
+
+  const std::filesystem::path directory_;
+  const OutboxOptions options_;
+  std::map<uint32_t, Segment> segments_;
+  std::deque<Slot> slots_;  // unconfirmed, in order
+  std::string state_;
+  EventOrder last_;
+  EventOrder confirmed_;
+  uint64_t size_ = 0;  // of all segments
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Outbox>> Outbox::open(std::filesystem::path directory, OutboxOptions options) {
+  auto outbox = std::make_unique<SegmentOutbox>(std::move(directory), options);
+  if (auto loaded = outbox->load(); !loaded) return loaded.error();
+  return std::unique_ptr<Outbox>(std::move(outbox));
+}
+
+}  // namespace millrace

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log on RocksDB.  One append is one synced WriteBatch: at most one group per family, an index entry per machine, the
+// producers' marks, the chain's link and the last position.
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "bus/event_group.h"
+#include "bus/event_log.h"
+#include "bus/hash_chain.h"
+#include "bus/rocksdb_log_reader.h"
+#include "bus/rocksdb_store.h"
+#include "schemas/event_bfbs_generated.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint64_t kFormat = 1;
+constexpr std::string_view kFormatKey = "format";
+constexpr std::string_view kIncarnationKey = "incarnation";
+constexpr std::string_view kLastKey = "last";
+constexpr std::string_view kRecordedAtKey = "recorded_at";
+constexpr std::string_view kSchemaPrefix = "schema/";
+
+// A full disk is refused before RocksDB meets it: a failed WAL write can only be cured by reopening.
+constexpr uint64_t kReservedMemtables = 3;
+
+constexpr Micros kTimeIndexInterval{1'000'000};
+
+rocksdb::Options database_options(const LogStoreOptions& store) {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.paranoid_checks = true;
+  options.info_log = make_rocksdb_logger("log");
+  options.db_write_buffer_size = store.write_buffer_bytes;
+  options.max_background_jobs = 2;
+  options.max_open_files = 256;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.keep_log_file_num = 1;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.max_total_wal_size = 4 * store.write_buffer_bytes;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options(LogFamily family, const LogStoreOptions& store,
+                                            const std::shared_ptr<rocksdb::Cache>& cache) {
+  const bool holds_groups = family == LogFamily::kFacts || family == LogFamily::kTelemetry;
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = holds_groups ? store.write_buffer_bytes : store.write_buffer_bytes / 8;
+  options.compression = rocksdb::kLZ4Compression;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = holds_groups ? 64u << 10 : 16u << 10;
+  table.cache_index_and_filter_blocks = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const LogStoreOptions& store) {
+  const auto cache = rocksdb::NewLRUCache(store.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (size_t i = 0; i < kLogFamilyNames.size(); ++i) {
+    descriptors.emplace_back(std::string(kLogFamilyNames[i]),
+                             family_options(static_cast<LogFamily>(i), store, cache));
+  }
+  return descriptors;
+}
+
+std::string encode_order(EventOrder order) { return big_endian(order.epoch) + big_endian(order.sequence); }
+
+std::optional<EventOrder> decode_order(std::string_view value) {
+  if (value.size() != 16) return std::nullopt;
+  return EventOrder{from_big_endian(value), from_big_endian(value.substr(8))};
+}
+
+class RocksdbEventLog final : public EventLog {
+ public:
+  static Result<std::unique_ptr<EventLog>> open(const std::filesystem::path& directory, const Clock* clock,
+                                                const LogStoreOptions& store, const std::filesystem::path& scratch) {
+    std::unique_ptr<RocksdbEventLog> log(new RocksdbEventLog(directory, store));
+    if (auto opened = log->open_database(scratch); !opened) return opened.error();
+    if (auto loaded = log->load(clock); !loaded) return loaded.error();
+    return std::unique_ptr<EventLog>(std::move(log));
+  }
+
+  ~RocksdbEventLog() override {
+    for (auto* handle : families_) {
+      if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);
+    }
+    if (db_) db_->Close();
+  }
+
+  Result<Commit> append(const AppendBatch& batch) override {
+    if (batch.envelopes.empty() || batch.envelopes.size() > kMaxGroupEvents) {
+      return make_error(Errc::kInvalidArgument, fmt::format("append of {} events: expected 1 to {}",
+                                                            batch.envelopes.size(), kMaxGroupEvents));
+    }
+    if (read_only_) return make_error(Errc::kInvalidArgument, "append to a log that was opened to read");
+    if (broken_) return make_error(Errc::kSyncFailed, "an earlier write failed: the log must be reopened");
+    if (auto room = check_room(); !room) return room.error();
+
+    Commit commit;
+    commit.first = last() + 1;
+    commit.last = last() + batch.envelopes.size();
+    commit.recorded_at = std::max(batch.recorded_at, last_recorded_at_);
+    rocksdb::WriteBatch writes;
+    const ChainLink link = put_events(writes, commit, batch.envelopes);
+    put_indexes(writes, commit, batch);
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    if (const auto status = db_->Write(options, &writes); !status.ok()) {
+      broken_ = true;
+      const Error cause = error_from(status, "append");
+      return make_error(cause.code == Errc::kFull ? Errc::kFull : Errc::kSyncFailed, cause.context);
+    }
+    chain_tip_ = link.link;
+    last_recorded_at_ = commit.recorded_at;
+    if (indexes_time(commit)) last_time_index_ = commit.recorded_at;
+    {
+      std::lock_guard lock(marks_mutex_);
+      for (const ProducerMark& mark : batch.marks) marks_[mark.producer] = mark.order;
+    }
+    last_.store(commit.last.value, std::memory_order_release);
+    commit.envelopes.assign(batch.envelopes.begin(), batch.envelopes.end());
+    return commit;
+  }
+
+  Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
+    EventFilter narrowed = filter;
+    if (filter.from) {
+      const auto first = reader().first_at(*filter.from, last());
+      if (!first) return first.error();
+      after = std::max(after, Position{first->value - 1});
+    }
+    Position until = last();
+    if (filter.to) {
+      const auto end = reader().first_at(*filter.to, until);
+      if (!end) return end.error();
+      until = Position{end->value - 1};
+    }
+    return reader().read(after, until, limit, narrowed);
+  }
+
+  Result<RecordedEvent> at(Position position) const override { return reader().at(position, last()); }
+  Result<Position> first_at(WallTime time) const override { return reader().first_at(time, last()); }
+  Position last() const override { return Position{last_.load(std::memory_order_acquire)}; }
+
+  std::optional<EventOrder> mark(std::string_view producer) const override {
+    std::lock_guard lock(marks_mutex_);
+    const auto found = marks_.find(producer);
+    return found == marks_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  Result<LogInfo> info() const override {
+    LogInfo info;
+    info.engine = "rocksdb";
+    info.incarnation = incarnation();
+    info.incarnation_number = incarnation_;
+    info.last = last();
+    for (const auto& [position, time] : {std::pair{Position{1}, &info.first_recorded_at},
+                                        std::pair{info.last, &info.last_recorded_at}}) {
+      if (const auto event = at(position)) *time = event->recorded_at;
+    }
+    for (auto* family : families_) {
+      uint64_t bytes = 0;
+      if (db_->GetIntProperty(family, "rocksdb.total-sst-files-size", &bytes)) info.bytes_on_disk += bytes;
+    }
+    std::lock_guard lock(marks_mutex_);
+    for (const auto& [producer, order] : marks_) info.marks.push_back({producer, order});
+    return info;
+  }
+
+  std::string incarnation() const override { return fmt::format("{:016x}", incarnation_); }
+  uint64_t incarnation_number() const override { return incarnation_; }
+
+  Result<void> refresh() override {
+    if (!read_only_) return {};
+    if (const auto status = db_->TryCatchUpWithPrimary(); !status.ok()) return error_from(status, "log");
+    return load(nullptr);
+  }
+
+ private:
+  RocksdbEventLog(std::filesystem::path directory, const LogStoreOptions& store)
+      : directory_(std::move(directory)), store_(store) {}
+
+  RocksdbLogReader reader() const { return RocksdbLogReader(*db_, families_); }
+  rocksdb::ColumnFamilyHandle* family(LogFamily family) const { return families_[static_cast<size_t>(family)]; }
+
+  Result<void> open_database(const std::filesystem::path& scratch) {
+    const auto descriptors = family_descriptors(store_);
+    auto options = database_options(store_);
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* db = nullptr;
+    rocksdb::Status status;
+    if (scratch.empty()) {
+      std::error_code ignored;
+      std::filesystem::create_directories(directory_, ignored);
+      status = rocksdb::DB::Open(options, directory_.string(), descriptors, &handles, &db);
+    } else {
+      options.create_if_missing = options.create_missing_column_families = false;
+      options.max_open_files = -1;  // what a secondary requires
+      status = rocksdb::DB::OpenAsSecondary(options, directory_.string(), scratch.string(), descriptors, &handles, &db);
+      read_only_ = true;
+    }
+    if (!status.ok()) return error_from(status, fmt::format("log in '{}'", directory_.string()));
+    db_.reset(db);
+    std::copy(handles.begin(), handles.end(), families_.begin());
+    return {};
+  }
+
+  std::optional<uint64_t> meta_number(std::string_view key) const {
+    std::string value;
+    if (!db_->Get({}, family(LogFamily::kMeta), slice(key), &value).ok() || value.size() != 8) return std::nullopt;
+    return from_big_endian(value);
+  }
+
+  // With a clock: creates what a new log needs.
+  Result<void> load(const Clock* clock) {
+    const auto format = meta_number(kFormatKey);
+    if (!format && clock != nullptr) {
+      if (auto created = create(*clock); !created) return created;
+    } else if (!format) {
+      return make_error(Errc::kNotFound, fmt::format("'{}' holds no log", directory_.string()));
+    } else if (*format > kFormat) {
+      return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
+                                                         directory_.string(), *format, kFormat));
+    }
+    incarnation_ = meta_number(kIncarnationKey).value_or(0);
+    last_recorded_at_ = from_unix_us(static_cast<int64_t>(meta_number(kRecordedAtKey).value_or(0)));
+    if (auto loaded = load_marks(); !loaded) return loaded;
+    if (auto loaded = load_chain_tip(); !loaded) return loaded;
+    last_.store(meta_number(kLastKey).value_or(0), std::memory_order_release);
+    return {};
+  }
+
+  // An id that rises with every new log, so that it can serve as the epoch of events born in the hub.
+  Result<void> create(const Clock& clock) {
+    rocksdb::WriteBatch writes;
+    writes.Put(family(LogFamily::kMeta), slice(kFormatKey), big_endian(kFormat));
+    writes.Put(family(LogFamily::kMeta), slice(kIncarnationKey),
+               big_endian(static_cast<uint64_t>(to_unix_us(clock.wall()))));
+    writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(0));
+    const std::string_view schema(reinterpret_cast<const char*>(schema::EnvelopeBinarySchema::data()),
+                                  schema::EnvelopeBinarySchema::size());
+    writes.Put(family(LogFamily::kMeta), std::string(kSchemaPrefix) + fmt::format("{:08x}", crc32_of(schema)),
+               slice(schema));
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    const auto status = db_->Write(options, &writes);
+    if (!status.ok()) return error_from(status, fmt::format("new log in '{}'", directory_.string()));
+    return {};
+  }
+
+  Result<void> load_marks() {
+    std::lock_guard lock(marks_mutex_);
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kProducers)));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      const auto order = decode_order(view(it->value()));
+      if (!order) return make_error(Errc::kCorrupt, fmt::format("mark of producer '{}'", view(it->key())));
+      marks_[std::string(view(it->key()))] = *order;
+    }
+    if (!it->status().ok()) return error_from(it->status(), "producers' marks");
+    return {};
+  }
+
+  Result<void> load_chain_tip() {
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    it->SeekToLast();
+    if (!it->status().ok()) return error_from(it->status(), "chain");
+    ChainLink link;
+    if (!it->Valid()) return {};
+    if (!decode_link(view(it->value()), link)) return make_error(Errc::kCorrupt, "the chain's last link");
+    chain_tip_ = link.link;
+    return {};
+  }
+
+  Result<void> check_room() const {
+    struct statvfs disk {};
+    if (::statvfs(directory_.c_str(), &disk) != 0) return {};
+    const uint64_t available = uint64_t{disk.f_bavail} * disk.f_frsize;
+    const uint64_t reserve = kReservedMemtables * store_.write_buffer_bytes + kMaxGroupBytes;
+    if (available >= reserve) return {};
+    return make_error(Errc::kFull, fmt::format("{} MiB free on the disk of '{}', {} MiB are kept in reserve",
+                                               available >> 20, directory_.string(), reserve >> 20));
+  }
+
+  ChainLink put_events(rocksdb::WriteBatch& writes, const Commit& commit, std::span<const Envelope> envelopes) {
+    std::vector<GroupMember> facts;
+    std::vector<GroupMember> telemetry;
+    Position position = commit.first;
+    for (const Envelope& envelope : envelopes) {
+      (envelope.family() == Family::kFact ? facts : telemetry).push_back({position, envelope.bytes()});
+      position = position + 1;
+    }
+    std::string facts_group = put_group(writes, LogFamily::kFacts, commit, facts);
+    std::string telemetry_group = put_group(writes, LogFamily::kTelemetry, commit, telemetry);
+    const ChainLink link =
+        chain_.next(chain_tip_, commit.first.value, envelopes.size(), facts_group, telemetry_group);
+    writes.Put(family(LogFamily::kChain), big_endian(commit.first.value), encode_link(link));
+    return link;
+  }
+
+  std::string put_group(rocksdb::WriteBatch& writes, LogFamily where, const Commit& commit,
+                        std::span<const GroupMember> members) {
+    if (members.empty()) return {};
+    std::string group = encode_group(commit.recorded_at, members);
+    writes.Put(family(where), big_endian(members.front().position.value), group);
+    return group;
+  }
+
+  bool indexes_time(const Commit& commit) const {
+    return commit.recorded_at - last_time_index_ >= kTimeIndexInterval;
+  }
+
+  void put_indexes(rocksdb::WriteBatch& writes, const Commit& commit, const AppendBatch& batch) {
+    std::set<std::string_view> machines;
+    for (const Envelope& envelope : batch.envelopes) {
+      if (!envelope.machine().empty()) machines.insert(envelope.machine());
+    }
+    for (const auto machine : machines) {
+      writes.Put(family(LogFamily::kMachines), machine_key(machine, commit.first.value),
+                 big_endian(batch.envelopes.size()));
+    }
+    if (indexes_time(commit)) {
+      writes.Put(family(LogFamily::kTimes), big_endian(static_cast<uint64_t>(to_unix_us(commit.recorded_at))),
+                 big_endian(commit.first.value));
+    }
+    for (const ProducerMark& mark : batch.marks) {
+      writes.Put(family(LogFamily::kProducers), slice(mark.producer), encode_order(mark.order));
+    }
+    writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(commit.last.value));
+    writes.Put(family(LogFamily::kMeta), slice(kRecordedAtKey),
+               big_endian(static_cast<uint64_t>(to_unix_us(commit.recorded_at))));
+  }
+
+  const std::filesystem::path directory_;
+  const LogStoreOptions store_;
+  std::unique_ptr<rocksdb::DB> db_;
+  LogFamilyHandles families_{};
+  bool read_only_ = false;
+  uint64_t incarnation_ = 0;
+  std::atomic<uint64_t> last_{0};
+  mutable std::mutex marks_mutex_;
+  std::map<std::string, EventOrder, std::less<>> marks_;
+
+  // The appending thread's own.
+  bool broken_ = false;
+  WallTime last_recorded_at_{};
+  WallTime last_time_index_{};
+  Sha256 chain_tip_{};
+  HashChain chain_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<EventLog>> open_rocksdb_event_log(const std::filesystem::path& directory, const Clock& clock,
+                                                         const LogStoreOptions& options) {
+  return RocksdbEventLog::open(directory, &clock, options, {});
+}
+
+Result<std::unique_ptr<EventLog>> open_rocksdb_event_log_reader(const std::filesystem::path& directory,
+                                                                const std::filesystem::path& scratch) {
+  return RocksdbEventLog::open(directory, nullptr, {}, scratch);
+}
+
+}  // namespace millrace
