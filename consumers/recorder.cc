@@ -1,1 +1,169 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "consumers/recorder.h"
+
+#include <fmt/format.h>
+
+#include "bus/logging.h"
+
+namespace millrace {
+namespace {
+
+LogInfo info_of(const EventLog& log) {
+  auto info = log.info();
+  return info ? std::move(*info) : LogInfo{};
+}
+
+}  // namespace
+
+Recorder::Recorder(RecorderOptions options, EventLog& log, MqttClient& subscriber, MqttClient& publisher, Topics topics,
+                   const Clock& clock, Metrics& metrics, Health& health,
+                   std::function<void(std::shared_ptr<const Commit>)> on_commit)
+    : options_(options),
+      log_(log),
+      subscriber_(subscriber),
+      publisher_(publisher),
+      topics_(std::move(topics)),
+      clock_(clock),
+      health_(health),
+      on_commit_(std::move(on_commit)),
+      appended_(metrics.counter("millrace_log_appended_events_total", "Events appended to the log")),
+      groups_(metrics.counter("millrace_log_groups_total", "Group commits, one fsync each")),
+      dropped_batches_(metrics.counter("millrace_recorder_queue_dropped_batches_total",
+                                       "Batches dropped because the queue was full; their producers send them again")),
+      failed_appends_(metrics.counter("millrace_log_failed_appends_total", "Appends that the log refused")),
+      queue_bytes_gauge_(metrics.gauge("millrace_recorder_queue_bytes", "Bytes received and not yet recorded")),
+      last_position_(metrics.gauge("millrace_log_last_position", "Position of the last event in the log")),
+      intake_({.repeat_resend = options.repeat_resend}, info_of(log), clock, metrics) {
+  last_position_.set(static_cast<double>(log.last().value));
+}
+
+Recorder::~Recorder() { stop(); }
+
+void Recorder::start() {
+  health_.set("recorder", false, "waiting for the broker");
+  subscriber_.on_message([this](const MqttClient::Message& message) { receive(message); });
+  subscriber_.on_connected([this] {
+    health_.set("recorder", true);
+    announce_everything();
+  });
+  subscriber_.on_disconnected([this](const std::string&) { health_.set("recorder", false, "no connection to the broker"); });
+  subscriber_.subscribe(topics_.ingest_all(), 1);
+  publisher_.on_connected([this] { announce_everything(); });
+  thread_ = std::thread([this] { run(); });
+  announce_everything();
+}
+
+void Recorder::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Recorder::announce_everything() {
+  {
+    std::lock_guard lock(mutex_);
+    announce_ = true;
+  }
+  wake_.notify_all();
+}
+
+// On the broker library's thread: copies and returns.  A full queue drops the batch, because waiting here would stop every
+// publish of the process; the producer sends it again.
+void Recorder::receive(const MqttClient::Message& message) {
+  auto producer = topics_.producer_of_ingest(message.topic);
+  if (!producer) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    if (queue_bytes_ + message.payload.size() > options_.max_queue_bytes ||
+        queue_.size() >= options_.max_queue_batches) {
+      dropped_batches_.add();
+      return;
+    }
+    queue_bytes_ += message.payload.size();
+    queue_.push_back({std::move(*producer), std::string(message.topic), std::string(message.payload)});
+  }
+  wake_.notify_one();
+}
+
+std::vector<Recorder::Received> Recorder::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return stopping_ || announce_ || !queue_.empty(); });
+  if (std::exchange(announce_, false) && subscriber_.connected()) {
+    intake_.repeat_all();
+    (void)publisher_.publish(topics_.status(kHubProducer), "online", 1, Retain::kYes);
+  }
+  queue_bytes_ = 0;
+  return std::exchange(queue_, {});
+}
+
+void Recorder::run() {
+  while (true) {
+    auto received = wait_for_work();
+    if (received.empty()) {
+      confirm();
+      std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      continue;
+    }
+    record(received);
+  }
+}
+
+// Everything that arrived during the last fsync becomes one group, or several when it is too much for one.
+void Recorder::record(std::vector<Received>& received) {
+  size_t waiting = 0;
+  for (const Received& batch : received) waiting += batch.payload.size();
+  for (Received& batch : received) {
+    queue_bytes_gauge_.set(static_cast<double>(waiting));
+    waiting -= batch.payload.size();
+    intake_.take(batch.producer, batch.topic, batch.payload);
+    batch.payload = {};
+    const bool full = intake_.group_bytes() >= EventLog::kMaxGroupBytes - kMaxBatchBytes ||
+                      intake_.group().size() + kMaxBatchEvents + 2 > EventLog::kMaxGroupEvents;
+    if (full) append_group();
+  }
+  append_group();
+  queue_bytes_gauge_.set(0);
+}
+
+void Recorder::append_group() {
+  if (!intake_.group().empty()) {
+    const auto marks = intake_.marks();
+    auto commit = log_.append({intake_.group(), marks, clock_.wall()});
+    if (!commit) {
+      failed_appends_.add();
+      log_error("recorder", "append of {} events refused: {}", intake_.group().size(), commit.error().message());
+      health_.set("log", false, commit.error().message());
+      intake_.failed();
+      // The events are safe with their producers.  Waiting keeps a full disk from being asked thousands of times.
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, options_.retry_after_failure, [this] { return stopping_; });
+    } else {
+      appended_.add(static_cast<double>(commit->envelopes.size()));
+      groups_.add();
+      last_position_.set(static_cast<double>(commit->last.value));
+      health_.set("log", true);
+      intake_.committed();
+      on_commit_(std::make_shared<const Commit>(std::move(*commit)));
+    }
+  }
+  confirm();
+}
+
+void Recorder::confirm() {
+  for (const auto& [producer, confirmation] : intake_.take_confirmations()) {
+    const Retain retain = confirmation.status == Confirmation::Status::kFenced ? Retain::kNo : Retain::kYes;
+    const auto published = publisher_.publish(topics_.recorded(producer), encode(confirmation), 1, retain);
+    if (!published) {
+      // On a new connection everything is announced; when the window is full the next group brings a later confirmation.
+      intake_.repeat(producer);
+      log_debug("recorder", "confirmation for '{}' waits: {}", producer, published.error().message());
+    }
+  }
+}
+
+}  // namespace millrace

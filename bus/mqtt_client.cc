@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that includes Paho.  Reconnection is our own: a thread per client connects, makes the subscriptions again
+// and only then tells its owner.  Paho's consumer queue is not used: it acknowledges messages nobody has taken yet.
+#include "bus/mqtt_client.h"
+
+#include <fmt/format.h>
+#include <mqtt/async_client.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "bus/logging.h"
+
+namespace millrace {
+namespace {
+
+constexpr int kMaxInflight = 1000;  // the broker is configured alike; fewer make the sender wait for whole seconds
+constexpr std::chrono::seconds kConnectTimeout{5};
+constexpr std::chrono::seconds kSubscribeTimeout{5};
+constexpr std::chrono::seconds kDisconnectTimeout{2};
+
+// "mqtt://host:port" in Paho's words.
+std::string paho_url(const std::string& url) {
+  if (url.starts_with("mqtts://")) return "ssl://" + url.substr(8);
+  if (url.starts_with("mqtt://")) return "tcp://" + url.substr(7);
+  return url;
+}
+
+mqtt::connect_options connect_options_from(const MqttOptions& options) {
+  auto builder = mqtt::connect_options_builder()
+                     .clean_session(true)
+                     .keep_alive_interval(options.keep_alive)
+                     .connect_timeout(kConnectTimeout)
+                     .max_inflight(kMaxInflight)
+                     .mqtt_version(MQTTVERSION_3_1_1);
+  if (!options.username.empty()) builder.user_name(options.username);
+  if (!options.password.empty()) builder.password(options.password);
+  if (!options.will_topic.empty()) {
+    builder.will(mqtt::message(options.will_topic, options.will_payload, 1, true));
+  }
+  if (options.url.starts_with("mqtts://")) builder.ssl(mqtt::ssl_options_builder().finalize());
+  return builder.finalize();
+}
+
+class PahoClient final : public MqttClient {
+ public:
+  explicit PahoClient(MqttOptions options)
+      : options_(std::move(options)),
+        connect_options_(connect_options_from(options_)),
+        client_(paho_url(options_.url), options_.client_id, mqtt::create_options(MQTTVERSION_3_1_1, 0)) {}
+
+  ~PahoClient() override { stop(); }
+
+  void on_message(std::function<void(const Message&)> callback) override { on_message_ = std::move(callback); }
+  void on_connected(std::function<void()> callback) override { on_connected_ = std::move(callback); }
+  void on_disconnected(std::function<void(std::string)> callback) override { on_disconnected_ = std::move(callback); }
+
+  void subscribe(std::string filter, int qos) override {
+    std::unique_lock lock(mutex_);
+    subscriptions_[filter] = qos;
+    if (!connected_) return;  // the connecting thread makes it
+    lock.unlock();
+    try {
+      client_.subscribe(filter, qos);
+    } catch (const mqtt::exception& error) {
+      lose(error.what());
+    }
+  }
+
+  void start() override {
+    client_.set_message_callback([this](mqtt::const_message_ptr message) {
+      if (!on_message_) return;
+      const auto& payload = message->get_payload_ref();
+      on_message_({message->get_topic(), {payload.data(), payload.size()}, message->is_retained()});
+    });
+    client_.set_connection_lost_handler([this](const std::string& cause) { lose(cause); });
+    thread_ = std::thread([this] { keep_connected(); });
+  }
+
+  void stop() override {
+    {
+      std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    if (thread_.joinable()) thread_.join();
+    connected_ = false;
+    try {
+      if (client_.is_connected()) client_.disconnect(static_cast<int>(kDisconnectTimeout.count() * 1000))->wait_for(kDisconnectTimeout);
+    } catch (const mqtt::exception& error) {
+      log_debug("mqtt", "goodbye to {} failed: {}", options_.url, error.what());
+    }
+  }
+
+  bool connected() const override { return connected_; }
+
+  Result<void> publish(std::string_view topic, std::string_view payload, int qos, Retain retain) override {
+    if (!connected_) return make_error(Errc::kUnavailable, fmt::format("no connection to {}", options_.url));
+    try {
+      client_.publish(std::string(topic), payload.data(), payload.size(), qos, retain == Retain::kYes);
+      return {};
+    } catch (const mqtt::exception& error) {
+      const bool full = error.get_return_code() == MQTTASYNC_MAX_MESSAGES_INFLIGHT ||
+                        error.get_return_code() == MQTTASYNC_MAX_BUFFERED_MESSAGES ||
+                        error.get_return_code() == MQTTASYNC_NO_MORE_MSGIDS;
+      return make_error(full ? Errc::kFull : Errc::kUnavailable, fmt::format("publish to {}: {}", topic, error.what()));
+    }
+  }
+
+ private:
+  // Runs on Paho's thread: only takes note and wakes our own.
+  void lose(const std::string& cause) {
+    {
+      std::lock_guard lock(mutex_);
+      connected_ = false;
+      lost_ = true;
+      lost_cause_ = cause;
+    }
+    wake_.notify_all();
+  }
+
+  void keep_connected() {
+    auto pause = options_.reconnect_min;
+    while (!stopping()) {
+      if (connect()) {
+        pause = options_.reconnect_min;
+        wait_until_lost();
+      } else {
+        std::unique_lock lock(mutex_);
+        wake_.wait_for(lock, pause, [this] { return stopping_; });
+        pause = std::min(pause * 2, options_.reconnect_max);
+      }
+    }
+  }
+
+  bool stopping() {
+    std::lock_guard lock(mutex_);
+    return stopping_;
+  }
+
+  void wait_until_lost() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return lost_ || stopping_; });
+    if (stopping_) return;
+    const std::string cause = lost_cause_;
+    lock.unlock();
+    log_warn("mqtt", "connection to {} lost{}{}", options_.url, cause.empty() ? "" : ": ", cause);
+    if (on_disconnected_) on_disconnected_(cause);
+  }
+
+  bool connect() {
+    {
+      std::lock_guard lock(mutex_);
+      lost_ = false;
+    }
+    try {
+      const auto token = client_.connect(connect_options_);
+      if (!token->wait_for(kConnectTimeout + std::chrono::seconds(1))) throw mqtt::exception(MQTTASYNC_FAILURE, "timeout");
+      while (!subscribed_and_connected()) {
+      }
+    } catch (const mqtt::exception& error) {
+      report_refused(error.what());
+      return false;
+    }
+    if (!connected_) return true;  // gone again: wait_until_lost() returns at once
+    refused_reported_ = false;
+    log_info("mqtt", "connected to {}", options_.url);
+    if (on_connected_) on_connected_();
+    return true;
+  }
+
+  // Makes every subscription, then declares the connection up; false when one was added meanwhile.
+  bool subscribed_and_connected() {
+    std::map<std::string, int> subscriptions;
+    {
+      std::lock_guard lock(mutex_);
+      subscriptions = subscriptions_;
+    }
+    for (const auto& [filter, qos] : subscriptions) {
+      if (!client_.subscribe(filter, qos)->wait_for(kSubscribeTimeout)) {
+        throw mqtt::exception(MQTTASYNC_FAILURE, "no answer to subscribe");
+      }
+    }
+    std::lock_guard lock(mutex_);
+    if (subscriptions != subscriptions_) return false;
+    connected_ = !lost_;
+    return true;
+  }
+
+  // Once per outage, so that a broker that is away for hours does not fill the log.
+  void report_refused(const std::string& cause) {
+    if (refused_reported_) return;
+    refused_reported_ = true;
+    log_warn("mqtt", "cannot connect to {}: {}; trying on", options_.url, cause);
+  }
+
+  const MqttOptions options_;
+  const mqtt::connect_options connect_options_;  // one long-lived object: copies are unsafe in this Paho
+  mqtt::async_client client_;
+  std::function<void(const Message&)> on_message_;
+  std::function<void()> on_connected_;
+  std::function<void(std::string)> on_disconnected_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  bool lost_ = false;
+  std::string lost_cause_;
+  std::map<std::string, int> subscriptions_;
+  std::atomic<bool> connected_{false};
+  bool refused_reported_ = false;  // the connecting thread's own
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<MqttClient> make_mqtt_client(MqttOptions options) {
+  return std::make_unique<PahoClient>(std::move(options));
+}
+
+}  // namespace millrace

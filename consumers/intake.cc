@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "consumers/intake.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bus/logging.h"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kRejectedBytesKept = 1024;
+constexpr size_t kUnknownBytesKept = 40 * 1024;  // an event of unknown type is kept whole where it fits one envelope
+constexpr size_t kMaxTopicKept = 256;
+
+schema::EventRejectedT rejection_of(std::string reason, std::string detail) {
+  schema::EventRejectedT rejection;
+  rejection.reason = std::move(reason);
+  rejection.detail = std::move(detail);
+  return rejection;
+}
+
+// Why an envelope that can be read does not belong where it came.
+std::string misplaced(const BatchHeader& header, const BatchEntry& entry) {
+  const Envelope& envelope = *entry.envelope;
+  if (envelope.producer() != header.producer) {
+    return fmt::format("event of '{}' in a batch of '{}'", envelope.producer(), header.producer);
+  }
+  if (envelope.order() != entry.order) {
+    return fmt::format("event numbered {}/{} in the place of {}/{}", envelope.epoch(), envelope.sequence(),
+                       entry.order.epoch, entry.order.sequence);
+  }
+  return {};
+}
+
+}  // namespace
+
+Intake::Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Metrics& metrics)
+    : options_(options),
+      incarnation_(log.incarnation),
+      hub_epoch_(log.incarnation_number),
+      clock_(clock),
+      metrics_(metrics) {
+  for (const ProducerMark& mark : log.marks) {
+    if (mark.producer == kHubProducer) {
+      hub_durable_ = hub_taken_ = mark.order.sequence;
+    } else {
+      sources_[mark.producer].durable = sources_[mark.producer].taken = mark.order;
+    }
+  }
+}
+
+Counter& Intake::counted(const std::string& outcome) {
+  return metrics_.counter("millrace_recorder_events_total", "Received events by what became of them",
+                          {{"outcome", outcome}});
+}
+
+void Intake::take(const std::string& producer, const std::string& topic, std::string_view payload) {
+  const auto batch = decode_batch(payload);
+  if (!batch) {
+    const std::string reason = batch.error().code == Errc::kTooLarge ? "too_large" : "malformed_batch";
+    return reject(topic, rejection_of(reason, batch.error().context), payload, true);
+  }
+  if (batch->header.producer != producer || !is_valid_machine_id(producer) || producer == kHubProducer) {
+    const auto detail = fmt::format("batch of '{}' on the topic of '{}'", batch->header.producer, producer);
+    return reject(topic, rejection_of("wrong_producer", detail), payload, true);
+  }
+  if (!sources_.contains(producer) && sources_.size() >= options_.max_producers) {
+    const auto detail = fmt::format("'{}' would be one producer more than {}", producer, options_.max_producers);
+    return reject(topic, rejection_of("too_many_producers", detail), payload, true);
+  }
+  Source& source = sources_[producer];
+  for (const BatchEntry& entry : batch->entries) {
+    switch (judge(source, batch->header, entry)) {
+      case Verdict::kAppend:
+        append(source, batch->header, entry, topic);
+        touched_.insert(producer);
+        break;
+      case Verdict::kKnown:
+        counted("duplicate").add();
+        to_confirm_.insert(producer);
+        break;
+      case Verdict::kGap:
+        counted("gap").add();
+        return ask_resend(producer, source);
+      case Verdict::kFenced:
+        counted("fenced").add();
+        source.fenced = true;
+        to_confirm_.insert(producer);
+        return;
+    }
+  }
+}
+
+Intake::Verdict Intake::judge(Source& source, const BatchHeader& header, const BatchEntry& entry) {
+  if (header.sender_epoch < source.taken.epoch) return Verdict::kFenced;
+  // An older epoch's event from the present sender was counted or declared lost when the newer epoch opened.
+  if (entry.order <= source.taken) return Verdict::kKnown;
+  if (entry.order.epoch > source.taken.epoch) return judge_new_epoch(source, header, entry);
+  if (entry.order.sequence == source.taken.sequence + 1) return Verdict::kAppend;
+  if (header.oldest < entry.order) return Verdict::kGap;
+  // Nothing older can come any more: the hole is named and the stream goes on.
+  add_hole(header.producer, {entry.order.epoch, source.taken.sequence + 1},
+           {entry.order.epoch, entry.order.sequence - 1});
+  return Verdict::kAppend;
+}
+
+Intake::Verdict Intake::judge_new_epoch(Source& source, const BatchHeader& header, const BatchEntry& entry) {
+  const auto* opened = entry.envelope ? entry.envelope->as<schema::EpochOpened>() : nullptr;
+  const bool begins = entry.order.sequence == 1 && opened != nullptr;
+  const EventOrder previous = begins ? EventOrder{opened->previous_epoch(), opened->previous_last_sequence()}
+                                     : EventOrder{};
+  // Nothing lies between what is taken and this epoch's beginning.
+  if (begins && previous <= source.taken) return Verdict::kAppend;
+  if (header.oldest < entry.order) return Verdict::kGap;
+  if (begins && previous.epoch == source.taken.epoch) {
+    add_hole(header.producer, {previous.epoch, source.taken.sequence + 1}, previous);
+  } else if (begins) {
+    add_hole(header.producer, {previous.epoch, 1}, previous);
+  } else if (entry.order.sequence > 1) {
+    add_hole(header.producer, {entry.order.epoch, 1}, {entry.order.epoch, entry.order.sequence - 1});
+  }
+  return Verdict::kAppend;
+}
+
+void Intake::append(Source& source, const BatchHeader& header, const BatchEntry& entry, const std::string& topic) {
+  source.taken = entry.order;
+  source.wants_resend = false;
+  auto rejection = schema::EventRejectedT{};
+  if (!entry.envelope) {
+    const bool unknown = entry.envelope.error().code == Errc::kIncompatible;
+    const bool large = entry.envelope.error().code == Errc::kTooLarge;
+    rejection = rejection_of(unknown ? "unknown_type" : large ? "too_large" : "malformed_event",
+                             entry.envelope.error().context);
+  } else if (auto reason = misplaced(header, entry); !reason.empty()) {
+    rejection = rejection_of("misplaced_event", std::move(reason));
+  } else {
+    counted("appended").add();
+    return add(*entry.envelope);
+  }
+  // The number is used up: the stream behind it goes on, and the rejection stands in its place.
+  rejection.producer = header.producer;
+  rejection.epoch = entry.order.epoch;
+  rejection.sequence = entry.order.sequence;
+  reject(topic, std::move(rejection), entry.bytes, false);
+}
+
+void Intake::ask_resend(const std::string& producer, Source& source) {
+  const MonotonicTime now = clock_.monotonic();
+  const bool same = source.wants_resend && source.resend_asked_at == source.taken;
+  if (same && now - source.resend_asked < options_.repeat_resend) return;
+  source.wants_resend = true;
+  source.resend_asked_at = source.taken;
+  source.resend_asked = now;
+  to_confirm_.insert(producer);
+}
+
+void Intake::add(Envelope envelope) {
+  group_bytes_ += envelope.bytes().size();
+  group_.push_back(std::move(envelope));
+}
+
+void Intake::add_hub_event(EventDraft draft) {
+  draft.observed_at = clock_.wall();
+  const EventId id{std::string(kHubProducer), hub_epoch_, hub_taken_ + 1};
+  auto envelope = Envelope::build(id, draft);
+  if (!envelope) {
+    log_error("recorder", "an event of the hub cannot be built: {}", envelope.error().message());
+    return;
+  }
+  hub_taken_ += 1;
+  add(std::move(*envelope));
+}
+
+void Intake::add_hole(const std::string& producer, EventOrder from, EventOrder to) {
+  schema::EventsDroppedT dropped;
+  dropped.producer = producer;
+  dropped.epoch = to.epoch;
+  dropped.from_sequence = from.sequence;
+  dropped.to_sequence = to.sequence;
+  dropped.count = to.sequence - from.sequence + 1;
+  dropped.reason = "outbox_lost";
+  log_warn("recorder", "events {} to {} of '{}' (epoch {}) can no longer be sent: recorded as dropped", from.sequence,
+           to.sequence, producer, to.epoch);
+  counted("lost").add(static_cast<double>(dropped.count));
+  add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
+}
+
+void Intake::reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited) {
+  counted("rejected").add();
+  if (!rejections_.contains(topic) && rejections_.size() >= options_.max_producers) rejections_.clear();
+  Rejections& seen = rejections_[topic];
+  const MonotonicTime now = clock_.monotonic();
+  if (now - seen.window_begin >= std::chrono::minutes(1)) seen.window_begin = now, seen.in_window = 0;
+  if (limited && ++seen.in_window > options_.max_rejections_per_minute) {
+    seen.suppressed += 1;
+    return;
+  }
+  const size_t kept = rejection.reason == "unknown_type" ? kUnknownBytesKept : kRejectedBytesKept;
+  rejection.topic = topic.substr(0, kMaxTopicKept);
+  rejection.size = bytes.size();
+  rejection.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(kept, bytes.size())));
+  rejection.suppressed = std::exchange(seen.suppressed, 0);
+  log_warn("recorder", "rejected on '{}': {}: {}", topic, rejection.reason, rejection.detail);
+  const std::string machine = is_valid_machine_id(rejection.producer) ? rejection.producer : "";
+  add_hub_event(draft_of(std::move(rejection), machine, clock_.wall()));
+}
+
+std::vector<ProducerMark> Intake::marks() const {
+  std::vector<ProducerMark> marks;
+  for (const auto& producer : touched_) marks.push_back({producer, sources_.at(producer).taken});
+  if (hub_taken_ != hub_durable_) marks.push_back({std::string(kHubProducer), {hub_epoch_, hub_taken_}});
+  return marks;
+}
+
+void Intake::committed() {
+  for (const auto& producer : touched_) {
+    Source& source = sources_.at(producer);
+    source.durable = source.taken;
+    to_confirm_.insert(producer);
+  }
+  hub_durable_ = hub_taken_;
+  touched_.clear();
+  group_.clear();
+  group_bytes_ = 0;
+}
+
+void Intake::failed() {
+  for (const auto& producer : touched_) {
+    Source& source = sources_.at(producer);
+    source.taken = source.durable;
+    source.wants_resend = true;
+    to_confirm_.insert(producer);
+  }
+  hub_taken_ = hub_durable_;
+  touched_.clear();
+  group_.clear();
+  group_bytes_ = 0;
+}
+
+std::map<std::string, Confirmation> Intake::take_confirmations() {
+  std::map<std::string, Confirmation> confirmations;
+  for (const auto& producer : to_confirm_) {
+    Source& source = sources_.at(producer);
+    Confirmation confirmation{incarnation_, source.durable, Confirmation::Status::kOk};
+    if (source.wants_resend) confirmation.status = Confirmation::Status::kResend;
+    if (std::exchange(source.fenced, false)) confirmation.status = Confirmation::Status::kFenced;
+    confirmations.emplace(producer, std::move(confirmation));
+  }
+  to_confirm_.clear();
+  return confirmations;
+}
+
+void Intake::repeat_all() {
+  for (auto& [producer, source] : sources_) {
+    source.wants_resend = true;
+    to_confirm_.insert(producer);
+  }
+}
+
+}  // namespace millrace

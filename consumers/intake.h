@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decides what becomes of each received event: appended, dropped as known, held back by a gap, refused, or rejected with
+// an event that says so.  Pure: no thread, no broker, no log.
+//
+//   take() any number of batches -> group() is what to append -> committed() or failed() -> confirmations().
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bus/batch.h"
+#include "bus/clock.h"
+#include "bus/confirmation.h"
+#include "bus/event_log.h"
+#include "bus/metrics.h"
+
+namespace millrace {
+
+struct IntakeOptions {
+  size_t max_producers = 4096;
+  size_t max_rejections_per_minute = 10;  // written as events, per source; further ones are counted in the next
+  std::chrono::milliseconds repeat_resend{250};
+};
+
+class Intake {
+ public:
+  // Begins where the log stands.  `clock` and `metrics` outlive the intake.
+  Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Metrics& metrics);
+
+  // One received MQTT payload.  `producer` and `topic` are those it arrived on.
+  void take(const std::string& producer, const std::string& topic, std::string_view payload);
+
+  // What to append now, in order; empty when there is nothing.
+  const std::vector<Envelope>& group() const { return group_; }
+  size_t group_bytes() const { return group_bytes_; }
+  std::vector<ProducerMark> marks() const;
+
+  // The group is durable.
+  void committed();
+  // Nothing of the group was appended: forget it; producers are asked to send it again.
+  void failed();
+
+  // What to say now, and to whom.  Each is given once; give it back with repeat() when it could not be published.
+  std::map<std::string, Confirmation> take_confirmations();
+  void repeat(const std::string& producer) { to_confirm_.insert(producer); }
+  // Every known producer is asked for what comes after its confirmation: some of it may have been missed.
+  void repeat_all();
+
+ private:
+  struct Source {  // one producer
+    EventOrder durable;
+    EventOrder taken;  // durable + what is in the group
+    bool wants_resend = false;
+    bool fenced = false;  // an older epoch spoke
+    EventOrder resend_asked_at;
+    MonotonicTime resend_asked{};
+  };
+  struct Rejections {
+    MonotonicTime window_begin{};
+    size_t in_window = 0;
+    uint64_t suppressed = 0;
+  };
+  enum class Verdict { kAppend, kKnown, kGap, kFenced };
+
+  Verdict judge(Source& source, const BatchHeader& header, const BatchEntry& entry);
+  Verdict judge_new_epoch(Source& source, const BatchHeader& header, const BatchEntry& entry);
+  void append(Source& source, const BatchHeader& header, const BatchEntry& entry, const std::string& topic);
+  void ask_resend(const std::string& producer, Source& source);
+  void add(Envelope envelope);
+  void add_hole(const std::string& producer, EventOrder from, EventOrder to);
+  void reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited);
+  void add_hub_event(EventDraft draft);
+  Counter& counted(const std::string& outcome);
+
+  const IntakeOptions options_;
+  const std::string incarnation_;
+  const uint64_t hub_epoch_;
+  const Clock& clock_;
+  Metrics& metrics_;
+
+  std::map<std::string, Source> sources_;
+  std::map<std::string, Rejections> rejections_;  // by topic
+  std::vector<Envelope> group_;
+  size_t group_bytes_ = 0;
+  std::set<std::string> touched_;     // producers with events in the group
+  std::set<std::string> to_confirm_;
+  uint64_t hub_durable_ = 0;
+  uint64_t hub_taken_ = 0;
+};
+
+}  // namespace millrace

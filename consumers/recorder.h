@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes what producers publish, appends it to the log in groups, and confirms it once it is durable.
+//
+// The broker's acknowledgement is not durability, so confirmation is end to end: a producer keeps an event until
+// recorded/<producer> says that it is in the log.  What was seen before is dropped and confirmed again; on a gap the last
+// confirmation is repeated and the producer sends from there.
+//
+// Threads: a broker thread only copies bytes into the bounded queue; one recorder thread does everything else.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bus/clock.h"
+#include "bus/event_log.h"
+#include "bus/health.h"
+#include "bus/metrics.h"
+#include "bus/mqtt_client.h"
+#include "bus/topics.h"
+#include "consumers/intake.h"
+
+namespace millrace {
+
+struct RecorderOptions {
+  size_t max_queue_bytes = 64u << 20;  // above what all producers' windows hold; beyond it batches are dropped and resent
+  size_t max_queue_batches = 65'536;
+  std::chrono::milliseconds retry_after_failure{1'000};
+  std::chrono::milliseconds repeat_resend{250};  // of a request that changed nothing
+};
+
+class Recorder {
+ public:
+  // `subscriber` receives, `publisher` sends confirmations: two connections, because a lone confirmation on the receiving
+  // one would wait 40 ms for a delayed acknowledgement.  Both are started by the owner after start().  All outlive this.
+  // `on_commit` runs on the recorder thread after each append, before its confirmation.
+  Recorder(RecorderOptions options, EventLog& log, MqttClient& subscriber, MqttClient& publisher, Topics topics,
+           const Clock& clock, Metrics& metrics, Health& health,
+           std::function<void(std::shared_ptr<const Commit>)> on_commit);
+  ~Recorder();
+
+  void start();
+  void stop();  // appends what is queued, then joins
+
+ private:
+  struct Received {
+    std::string producer;  // of the topic
+    std::string topic;
+    std::string payload;
+  };
+
+  void receive(const MqttClient::Message& message);
+  void run();
+  std::vector<Received> wait_for_work();
+  void record(std::vector<Received>& received);
+  void append_group();
+  void confirm();
+  void announce_everything();
+
+  const RecorderOptions options_;
+  EventLog& log_;
+  MqttClient& subscriber_;
+  MqttClient& publisher_;
+  const Topics topics_;
+  const Clock& clock_;
+  Health& health_;
+  const std::function<void(std::shared_ptr<const Commit>)> on_commit_;
+
+  Counter& appended_;
+  Counter& groups_;
+  Counter& dropped_batches_;
+  Counter& failed_appends_;
+  Gauge& queue_bytes_gauge_;
+  Gauge& last_position_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Received> queue_;
+  size_t queue_bytes_ = 0;
+  bool announce_ = false;  // a connection is new: ask every producer for what is not confirmed, and say "online"
+  bool stopping_ = false;
+
+  Intake intake_;  // the recorder thread's own
+  std::thread thread_;
+};
+
+}  // namespace millrace
