@@ -1,1 +1,321 @@
 // SPDX-License-Identifier: Apache-2.0
+// The only file that includes toml++.
+#include "cli/config.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <set>
+#include <variant>
+
+#include "bus/file_io.h"
+#include "bus/ids.h"
+#include "bus/logging.h"
+
+namespace millrace {
+namespace {
+
+using Value = std::variant<std::string, int64_t, bool>;
+using Setter = std::function<std::string(const Value&)>;  // "" or what is expected
+
+// One key that may be set by file or environment.
+struct Key {
+  std::string section;
+  std::string name;
+  size_t kind;  // index into Value
+  Setter set;
+};
+
+constexpr size_t kText = 0;
+constexpr size_t kInteger = 1;
+constexpr size_t kFlag = 2;
+
+Setter into(std::string& target) {
+  return [&target](const Value& value) { return target = std::get<kText>(value), std::string(); };
+}
+
+Setter into(bool& target) {
+  return [&target](const Value& value) { return target = std::get<kFlag>(value), std::string(); };
+}
+
+Setter into(int64_t& target, int64_t low, int64_t high) {
+  return [&target, low, high](const Value& value) -> std::string {
+    const int64_t number = std::get<kInteger>(value);
+    if (number < low || number > high) return fmt::format("a number from {} to {}", low, high);
+    target = number;
+    return {};
+  };
+}
+
+Setter one_of(std::string& target, std::vector<std::string> choices) {
+  return [&target, choices = std::move(choices)](const Value& value) -> std::string {
+    const auto& text = std::get<kText>(value);
+    if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+      return fmt::format("one of {}", fmt::join(choices, ", "));
+    }
+    target = text;
+    return {};
+  };
+}
+
+Setter checked(std::string& target, std::function<bool(const std::string&)> good, std::string expected) {
+  return [&target, good = std::move(good), expected = std::move(expected)](const Value& value) -> std::string {
+    if (!good(std::get<kText>(value))) return expected;
+    target = std::get<kText>(value);
+    return {};
+  };
+}
+
+bool is_host_port(const std::string& text) { return parse_host_port(text).has_value(); }
+bool is_optional_host_port(const std::string& text) { return text.empty() || is_host_port(text); }
+
+bool is_url(const std::string& text, std::initializer_list<std::string_view> schemes) {
+  for (const auto scheme : schemes) {
+    if (!text.starts_with(scheme)) continue;
+    const auto rest = std::string_view(text).substr(scheme.size());
+    const auto host = rest.substr(0, rest.find('/'));
+    return !host.empty() && host.find('@') == std::string_view::npos && host.find(' ') == std::string_view::npos;
+  }
+  return false;
+}
+
+bool is_topic_root(const std::string& text) {
+  return !text.empty() && text.find_first_of("+#") == std::string::npos && text.front() != '/' && text.back() != '/';
+}
+
+std::vector<Key> keys_of(Config& config) {
+  const auto is_mqtt_url = [](const std::string& text) { return is_url(text, {"mqtt://", "mqtts://"}); };
+  const auto not_empty = [](const std::string& text) { return !text.empty(); };
+  const auto into_path = [&config](const Value& value) -> std::string {
+    if (std::get<kText>(value).empty()) return "a folder";
+    return config.data_dir = std::get<kText>(value), std::string();
+  };
+  constexpr int64_t kMaxDays = 36'500;
+  constexpr int64_t kMinOutbox = 1 << 20;
+  constexpr int64_t kMaxOutbox = int64_t{1} << 40;
+  return {
+      {"site", "name", kText, into(config.site_name)},
+      {"site", "timezone", kText, checked(config.site_timezone, not_empty, "a time zone such as \"Europe/Berlin\"")},
+      {"site", "demo", kFlag, into(config.site_demo)},
+      {"hub", "data_dir", kText, into_path},
+      {"hub", "telemetry_days", kInteger, into(config.telemetry_days, 1, kMaxDays)},
+      {"http", "listen", kText, checked(config.http_listen, is_host_port, "\"HOST:PORT\"")},
+      {"mqtt", "url", kText, checked(config.mqtt_url, is_mqtt_url, "\"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\"")},
+      {"mqtt", "username", kText, into(config.mqtt_username)},
+      {"mqtt", "password", kText, into(config.mqtt_password)},
+      {"mqtt", "root", kText, checked(config.mqtt_root, is_topic_root, "topic levels without '+' and '#'")},
+      {"outbox", "max_bytes", kInteger, into(config.outbox_max_bytes, kMinOutbox, kMaxOutbox)},
+      {"outbox", "sync", kFlag, into(config.outbox_sync)},
+      {"gcode_gateway", "listen", kText, checked(config.gateway_listen, is_optional_host_port, "\"HOST:PORT\" or \"\"")},
+      {"gcode_gateway", "machine", kText, into(config.gateway_machine)},
+      {"log", "level", kText,
+       checked(config.log_level, [](const std::string& text) { return parse_log_level(text).has_value(); },
+               "one of trace, debug, info, warn, error, off")},
+      {"log", "format", kText, one_of(config.log_format, {"text", "json"})},
+      {"log", "file", kText, into(config.log_file)},
+  };
+}
+
+std::vector<Key> keys_of(MachineConfig& machine) {
+  const auto is_moonraker_url = [](const std::string& text) { return is_url(text, {"http://", "ws://"}); };
+  return {
+      {"machine", "id", kText, checked(machine.id, is_valid_machine_id, "1 to 64 of a-z, 0-9 and '-'")},
+      {"machine", "name", kText, into(machine.name)},
+      {"machine", "kind", kText, one_of(machine.kind, {"printer", "pick_and_place"})},
+      {"machine", "moonraker_url", kText, checked(machine.moonraker_url, is_moonraker_url, "\"http://HOST:PORT\"")},
+      {"machine", "moonraker_api_key", kText, into(machine.moonraker_api_key)},
+  };
+}
+
+std::string_view kind_name(size_t kind) {
+  return kind == kText ? "a text in quotes" : kind == kInteger ? "a whole number" : "true or false";
+}
+
+Error config_error(std::string_view source, std::string_view key, std::string_view problem) {
+  return make_error(Errc::kInvalidArgument, fmt::format("{}: {}: {}", source, key, problem));
+}
+
+std::optional<Value> value_of(const toml::node& node) {
+  if (const auto* text = node.as_string()) return Value(text->get());
+  if (const auto* number = node.as_integer()) return Value(number->get());
+  if (const auto* flag = node.as_boolean()) return Value(flag->get());
+  return std::nullopt;
+}
+
+std::optional<Value> value_of(const std::string& text, size_t kind) {
+  if (kind == kText) return Value(text);
+  if (kind == kFlag) {
+    if (text == "true" || text == "1") return Value(true);
+    if (text == "false" || text == "0") return Value(false);
+    return std::nullopt;
+  }
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return Value(number);
+}
+
+Result<void> set_key(const Key& key, std::string_view source, std::string_view label, const std::optional<Value>& value) {
+  if (!value || value->index() != key.kind) {
+    return config_error(source, label, fmt::format("expected {}", kind_name(key.kind)));
+  }
+  if (const auto expected = key.set(*value); !expected.empty()) {
+    return config_error(source, label, fmt::format("expected {}", expected));
+  }
+  return {};
+}
+
+// Sets the keys of one table; `label` is what people call it ("mqtt", "machine 2").
+Result<void> read_table(const toml::table& table, std::string_view section, std::string_view label,
+                        const std::vector<Key>& keys, std::string_view source) {
+  for (const auto& [name, node] : table) {
+    const std::string full = fmt::format("{}.{}", label, name.str());
+    const auto key = std::find_if(keys.begin(), keys.end(),
+                                  [&](const Key& k) { return k.section == section && k.name == name.str(); });
+    if (key == keys.end()) {
+      std::vector<std::string> known;
+      for (const Key& k : keys) {
+        if (k.section == section) known.push_back(k.name);
+      }
+      return config_error(fmt::format("{}:{}", source, node.source().begin.line), full,
+                          fmt::format("no such key; there are {}", fmt::join(known, ", ")));
+    }
+    const auto set = set_key(*key, fmt::format("{}:{}", source, node.source().begin.line), full, value_of(node));
+    if (!set) return set;
+  }
+  return {};
+}
+
+Result<void> read_machines(const toml::node& node, Config& config, std::string_view source) {
+  const auto* machines = node.as_array();
+  if (machines == nullptr) return config_error(source, "machine", "expected [[machine]] tables");
+  for (const auto& element : *machines) {
+    const std::string label = fmt::format("machine {}", config.machines.size() + 1);
+    const auto* table = element.as_table();
+    if (table == nullptr) return config_error(source, label, "expected a [[machine]] table");
+    MachineConfig machine;
+    if (auto read = read_table(*table, "machine", label, keys_of(machine), source); !read) return read;
+    if (machine.id.empty()) return config_error(source, label + ".id", "is missing; expected 1 to 64 of a-z, 0-9 and '-'");
+    config.machines.push_back(std::move(machine));
+  }
+  return {};
+}
+
+std::string upper(std::string_view text) {
+  std::string name(text);
+  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+Result<void> apply_environment(Config& config, const Environment& environment) {
+  const auto apply = [&](const std::string& variable, const Key& key) -> Result<void> {
+    const auto found = environment.find(variable);
+    if (found == environment.end()) return {};
+    return set_key(key, "environment", variable, value_of(found->second, key.kind));
+  };
+  for (const Key& key : keys_of(config)) {
+    if (auto set = apply("MILLRACE_" + upper(key.section) + "_" + upper(key.name), key); !set) return set;
+    // The names that the older system used.
+    if (key.section == "log" && key.name != "file") {
+      if (auto set = apply(upper(key.section) + "_" + upper(key.name), key); !set) return set;
+    }
+  }
+  for (MachineConfig& machine : config.machines) {
+    for (const Key& key : keys_of(machine)) {
+      if (key.name == "id") continue;
+      if (auto set = apply("MILLRACE_MACHINE_" + upper(machine.id) + "_" + upper(key.name), key); !set) return set;
+    }
+  }
+  return {};
+}
+
+Result<void> check_machines(Config& config) {
+  std::set<std::string> seen;
+  for (MachineConfig& machine : config.machines) {
+    const std::string label = fmt::format("machine '{}'", machine.id);
+    if (is_reserved_name(machine.id)) return config_error(config.source, label, "this id is reserved; choose another");
+    if (!seen.insert(machine.id).second) return config_error(config.source, label, "is there twice; ids must differ");
+    if (machine.moonraker_url.empty()) {
+      return config_error(config.source, label + ".moonraker_url", "is missing; expected \"http://HOST:PORT\"");
+    }
+    if (machine.name.empty()) machine.name = machine.id;
+  }
+  return {};
+}
+
+Result<void> read_document(const toml::table& document, Config& config, std::string_view source) {
+  const auto keys = keys_of(config);
+  for (const auto& [name, node] : document) {
+    const std::string section(name.str());
+    Result<void> read;
+    if (section == "machine") {
+      read = read_machines(node, config, source);
+    } else if (std::none_of(keys.begin(), keys.end(), [&](const Key& key) { return key.section == section; })) {
+      read = config_error(fmt::format("{}:{}", source, node.source().begin.line), section,
+                          "no such section; there are site, hub, http, mqtt, outbox, gcode_gateway, log and machine");
+    } else if (node.as_table() == nullptr) {
+      read = config_error(source, section, fmt::format("expected a table [{}]", section));
+    } else {
+      read = read_table(*node.as_table(), section, section, keys, source);
+    }
+    if (!read) return read;
+  }
+  return {};
+}
+
+}  // namespace
+
+Environment system_environment() {
+  Environment environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const auto equals = text.find('=');
+    if (equals != std::string_view::npos) environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return environment;
+}
+
+Result<Config> parse_config(std::string_view toml_text, std::string_view source, const Environment& environment) {
+  Config config;
+  config.source = source;
+  try {
+    const toml::table document = toml::parse(toml_text);
+    if (auto read = read_document(document, config, source); !read) return read.error();
+  } catch (const toml::parse_error& error) {
+    return config_error(fmt::format("{}:{}", source, error.source().begin.line), "not TOML", error.description());
+  }
+  if (auto applied = apply_environment(config, environment); !applied) return applied.error();
+  if (auto checked = check_machines(config); !checked) return checked.error();
+  return config;
+}
+
+Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
+  const auto text = read_file(file);
+  if (!text) {
+    return make_error(Errc::kInvalidArgument, fmt::format("configuration {}: expected a readable TOML file; ./run "
+                                                          "without --config starts the demo shop",
+                                                          text.error().context));
+  }
+  return parse_config(*text, file.string(), environment);
+}
+
+Result<HostPort> parse_host_port(std::string_view text) {
+  const auto bad = [&] {
+    return make_error(Errc::kInvalidArgument, fmt::format("'{}': expected HOST:PORT with a port from 0 to 65535", text));
+  };
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return bad();
+  std::string host(text.substr(0, colon));
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const auto port_text = text.substr(colon + 1);
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  if (host.empty() || port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size()) return bad();
+  return HostPort{host, port};
+}
+
+}  // namespace millrace

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration: millrace.toml, overridden by the environment (MILLRACE_<SECTION>_<KEY>,
+// MILLRACE_MACHINE_<ID>_<KEY>), overridden by the command line.  Every key is known here; an unknown one is an error.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bus/result.h"
+
+namespace millrace {
+
+struct MachineConfig {
+  std::string id;
+  std::string name;  // empty in the file: the id
+  std::string kind = "printer";
+  std::string moonraker_url;
+  std::string moonraker_api_key;  // secret
+};
+
+struct Config {
+  std::string source;  // the file's name, for messages; empty: defaults only
+  std::string site_name = "My shop";
+  std::string site_timezone = "UTC";
+  bool site_demo = false;
+  std::filesystem::path data_dir = "./data";
+  int64_t telemetry_days = 30;
+  std::string http_listen = "127.0.0.1:8080";
+  std::string mqtt_url = "mqtt://127.0.0.1:1883";
+  std::string mqtt_username;
+  std::string mqtt_password;  // secret
+  std::string mqtt_root = "millrace";
+  int64_t outbox_max_bytes = 256 << 20;
+  bool outbox_sync = false;
+  std::string gateway_listen;
+  std::string gateway_machine;
+  std::string log_level = "info";
+  std::string log_format = "text";
+  std::string log_file;
+  std::vector<MachineConfig> machines;
+};
+
+using Environment = std::map<std::string, std::string>;
+Environment system_environment();
+
+// An error is one line that names the file (or variable), the key and what is expected.
+Result<Config> load_config(const std::filesystem::path& file, const Environment& environment);
+Result<Config> parse_config(std::string_view toml, std::string_view source, const Environment& environment);
+
+// "host:port" or "[::1]:port"; port 0..65535.
+struct HostPort {
+  std::string host;
+  uint16_t port;
+};
+Result<HostPort> parse_host_port(std::string_view text);
+
+}  // namespace millrace
