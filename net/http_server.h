@@ -18,10 +18,10 @@ namespace millrace {
 struct HttpServerOptions {
   size_t max_body_bytes = 1u << 20;
   size_t max_header_bytes = 16u << 10;
-  size_t max_connections = 1024;               // further ones are answered 503 and closed
+  size_t max_connections = 1024;  // further ones are answered 503 and closed
   std::chrono::seconds idle_timeout{60};
-  size_t max_web_socket_message_bytes = 1u << 20;   // incoming
-  size_t max_web_socket_queue_bytes = 4u << 20;     // outgoing; beyond it send() answers false
+  size_t max_web_socket_message_bytes = 1u << 20;  // incoming
+  size_t max_web_socket_queue_bytes = 4u << 20;    // outgoing; beyond it send() answers false
 };
 
 // Answers one request, once, from the loop's thread, at once or later.  Dropping it without a call answers 500.
@@ -42,7 +42,7 @@ class WebSocketPeer {
 // What a WebSocket route gives back; each may be empty.
 struct WebSocketEvents {
   std::function<void(std::string_view text)> on_text;
-  std::function<void()> on_drained;  // the outgoing queue became empty
+  std::function<void()> on_drained;             // the outgoing queue became empty
   std::function<void(uint16_t code)> on_close;  // once; no callback after it
 };
 

@@ -12,8 +12,8 @@
 namespace millrace {
 
 struct HttpRequest {
-  std::string method;  // upper case
-  std::string path;    // decoded, begins with '/'
+  std::string method;                                        // upper case
+  std::string path;                                          // decoded, begins with '/'
   std::vector<std::pair<std::string, std::string>> query;    // decoded, in order
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;

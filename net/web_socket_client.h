@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One WebSocket connection to a server.  It does not come back by itself: the owner decides when to open() again.
-// Loop's thread only.  Callbacks: on_open once, on_text any number of times, then on_closed exactly once per open(); none
-// after close() or destruction.  A callback may call send(), close() and open().
+// Loop's thread only.  Callbacks: on_open once, on_text any number of times, then on_closed exactly once per open();
+// none after close() or destruction.  A callback may call send(), close() and open().
 #pragma once
 
 #include <chrono>
@@ -20,8 +20,8 @@ namespace millrace {
 struct WebSocketClosed {
   enum class Reason { kRefused, kUnreachable, kTimeout, kHandshake, kClosed, kReset, kProtocol };
   Reason reason;
-  uint16_t code = 0;   // WebSocket close code, 0 = none was sent
-  std::string text;    // the system's or the peer's words
+  uint16_t code = 0;  // WebSocket close code, 0 = none was sent
+  std::string text;   // the system's or the peer's words
 };
 
 std::string_view name_of(WebSocketClosed::Reason reason);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the listener and its connections share.  For net/ alone; loop's thread only.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "net/http_server.h"
+#include "net/io_loop_impl.h"
+
+namespace millrace {
+
+// A connection as the server counts it.
+class ServerSession {
+ public:
+  virtual ~ServerSession() = default;
+  // Closes the connection without an answer.
+  virtual void drop() = 0;
+};
+
+// Owned by the server, and owns the sessions: one that waits for its service's answer has nothing else to keep it
+// alive. Sessions hold it weakly, so one that outlives the server finds nothing to call.
+struct ServerCore {
+  IoLoop& loop;
+  HttpService* service;  // null from the server's destruction on
+  HttpServerOptions options;
+  std::unordered_map<ServerSession*, std::shared_ptr<ServerSession>> sessions;
+  size_t refused = 0;  // of these, those that are only told to come back later
+};
+
+// Reads requests from `socket` one after the other, also when the client sends several at once, and answers each before
+// it looks at the next: answers cannot change places, and a client that does not read its answers is not read from
+// either.
+void serve_http(std::shared_ptr<ServerCore> core, TcpSocket socket);
+// Answers 503 without reading a request.
+void refuse_http(std::shared_ptr<ServerCore> core, TcpSocket socket);
+
+// Takes the socket over from HTTP.
+class ServerWebSocket {
+ public:
+  virtual ~ServerWebSocket() = default;
+  virtual std::shared_ptr<WebSocketPeer> peer() = 0;
+  virtual void accept(TcpSocket socket, const HttpRequest& request, WebSocketEvents events) = 0;
+};
+std::shared_ptr<ServerWebSocket> make_server_web_socket(const std::shared_ptr<ServerCore>& core);
+
+}  // namespace millrace
