@@ -1,2 +1,190 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() {}
+// The command line.  The only file that includes CLI11.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "cli/command_bench.h"
+#include "cli/command_log.h"
+#include "cli/command_replay.h"
+#include "cli/command_run.h"
+#include "cli/command_sim.h"
+#include "cli/config.h"
+#include "cli/opened_log.h"
+#include "cli/version.h"
+
+namespace {
+
+using namespace millrace;
+
+constexpr int kWrongUsage = 2;
+
+// What the command line decided; returns the exit code.
+using Command = std::function<int()>;
+
+void add_run(CLI::App& app, Command& chosen) {
+  struct Options {
+    std::string config = "millrace.toml";
+    std::string roles = "hub,adapters";
+    std::string data;
+    std::string http;
+    std::string mqtt_url;
+  };
+  auto options = std::make_shared<Options>();
+  auto* run = app.add_subcommand("run", "run the hub and the adapters until SIGINT or SIGTERM");
+  run->add_option("--config", options->config, "configuration file")->capture_default_str();
+  run->add_option("--roles", options->roles, "comma-separated: hub, adapters")->capture_default_str();
+  run->add_option("--data", options->data, "data folder, instead of hub.data_dir");
+  run->add_option("--http", options->http, "HOST:PORT, instead of http.listen");
+  run->add_option("--mqtt-url", options->mqtt_url, "instead of mqtt.url");
+  run->callback([options, &chosen] {
+    chosen = [options] {
+      Environment environment = system_environment();
+      if (!options->data.empty()) environment["MILLRACE_HUB_DATA_DIR"] = options->data;
+      if (!options->http.empty()) environment["MILLRACE_HTTP_LISTEN"] = options->http;
+      if (!options->mqtt_url.empty()) environment["MILLRACE_MQTT_URL"] = options->mqtt_url;
+      const auto config = load_config(options->config, environment);
+      if (!config) return fail(config.error());
+      const auto roles = parse_roles(options->roles);
+      if (!roles) return fail(roles.error());
+      return run_run_command(*config, *roles);
+    };
+  });
+}
+
+// Each machine of a configuration file, simulated at the port of its moonraker_url.
+Result<std::vector<SimulatedMachine>> machines_of(const Config& config) {
+  std::vector<SimulatedMachine> machines;
+  for (const MachineConfig& machine : config.machines) {
+    auto address = machine.moonraker_url.substr(machine.moonraker_url.find("//") + 2);
+    address = address.substr(0, address.find('/'));
+    const auto host_port = parse_host_port(address);
+    if (!host_port) {
+      return make_error(Errc::kInvalidArgument, "machine '" + machine.id + "'.moonraker_url: " + host_port.error().context);
+    }
+    SimulatedMachine simulated;
+    simulated.name = machine.name;
+    simulated.kind = machine.kind;
+    simulated.port = host_port->port;
+    machines.push_back(std::move(simulated));
+  }
+  return machines;
+}
+
+void add_sim(CLI::App& app, Command& chosen) {
+  auto options = std::make_shared<SimCommandOptions>();
+  auto config_file = std::make_shared<std::string>();
+  auto* sim = app.add_subcommand("sim", "simulated or recorded Klipper machines, each a Moonraker server");
+  auto* config = sim->add_option("--config", *config_file, "simulate each machine of this file at its moonraker_url");
+  auto* count = sim->add_option("--machines", options->count, "simulate so many machines")->check(CLI::Range(1, 1000));
+  auto* demo = sim->add_flag("--demo", options->demo, "simulate the demo shop");
+  auto* replay = sim->add_option("--replay", options->replay, "serve this recording of a Moonraker session");
+  for (auto* source : {config, count, demo}) source->excludes(replay);
+  config->excludes(count)->excludes(demo);
+  count->excludes(demo);
+  sim->add_option("--base-port", options->base_port, "port of the first of --machines; 0: free ones")->needs(count);
+  sim->add_option("--behaviour", options->behaviour, "of --machines, see docs/simulator.md")->capture_default_str();
+  sim->add_option("--seed", options->seed, "the same seed gives the same machines")->capture_default_str();
+  sim->add_option("--speed", options->speed, "simulated or recorded seconds per second")->capture_default_str()->check(CLI::PositiveNumber);
+  sim->add_option("--host", options->host, "address to listen on")->capture_default_str();
+  sim->add_option("--port", options->port, "port of --replay; 0: a free one")->needs(replay);
+  sim->add_flag("--rebase", options->rebase, "shift the recording's wall times to now")->needs(replay);
+  sim->add_option("--config-out", options->config_out, "write the [[machine]] list here once every port listens");
+  sim->callback([options, config_file, &chosen] {
+    chosen = [options, config_file] {
+      if (!config_file->empty()) {
+        const auto config = load_config(*config_file, system_environment());
+        if (!config) return fail(config.error());
+        auto machines = machines_of(*config);
+        if (!machines) return fail(machines.error());
+        options->machines = std::move(*machines);
+      }
+      return run_sim_command(*options);
+    };
+  });
+}
+
+void add_log(CLI::App& app, Command& chosen) {
+  auto* log = app.add_subcommand("log", "read the log, also beside a running hub");
+  log->require_subcommand(1);
+  struct Verb {
+    const char* name;
+    const char* what;
+    int (*run)(const LogCommandOptions&);
+    bool filters;
+  };
+  for (const Verb verb : {Verb{"info", "what the log holds, and up to where it has each producer", run_log_info, false},
+                          Verb{"cat", "print events", run_log_cat, true},
+                          Verb{"tail", "print the newest events and go on", run_log_tail, true}}) {
+    auto options = std::make_shared<LogCommandOptions>();
+    auto* command = log->add_subcommand(verb.name, verb.what);
+    command->add_option("--data", options->data_dir, "data folder of the hub")->capture_default_str();
+    command->add_flag("--json", options->json, "one JSON object per line");
+    if (verb.filters) {
+      command->add_option("--after", options->after, "only positions above this one");
+      command->add_option("--limit", options->limit, "at most so many events");
+      command->add_option("--machine", options->machine, "only this machine's");
+      command->add_option("--type", options->type, "only this type, e.g. JobFinished");
+      command->add_option("--from", options->from, "recorded at or after, RFC 3339");
+      command->add_option("--to", options->to, "recorded before, RFC 3339");
+    }
+    command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
+  }
+}
+
+void add_replay(CLI::App& app, Command& chosen) {
+  auto options = std::make_shared<ReplayCommandOptions>();
+  auto* replay = app.add_subcommand("replay", "rebuild a view from the log and print its SHA-256 digest");
+  replay->add_option("--data", options->data_dir, "data folder of the hub")->capture_default_str();
+  replay->add_option("--projection", options->projection, "the view's name")->required();
+  replay->add_option("--until", options->until, "a position or an RFC 3339 time");
+  replay->add_flag("--digest", options->digest_only, "print the digest alone");
+  replay->callback([options, &chosen] { chosen = [options] { return run_replay_command(*options); }; });
+}
+
+void add_bench(CLI::App& app, Command& chosen) {
+  auto* bench = app.add_subcommand("bench", "measure, with ratios to a reference of the same round");
+  bench->require_subcommand(1);
+  struct Verb {
+    const char* name;
+    const char* what;
+    int (*run)(const BenchOptions&);
+  };
+  for (const Verb verb : {Verb{"append", "durable appends against a plain file", run_bench_append},
+                          Verb{"ingest", "producers through Mosquitto to confirmed events", run_bench_ingest},
+                          Verb{"latency", "machine to WebSocket client", run_bench_latency}}) {
+    auto options = std::make_shared<BenchOptions>();
+    auto* command = bench->add_subcommand(verb.name, verb.what);
+    command->add_option("--events", options->events, "events per round")->capture_default_str()->check(CLI::PositiveNumber);
+    command->add_option("--size", options->size, "bytes of one event")->capture_default_str()->check(CLI::Range(192, 40'000));
+    command->add_option("--rounds", options->rounds, "interleaved rounds")->capture_default_str()->check(CLI::Range(1, 1000));
+    command->add_option("--producers", options->producers, "producers (ingest)")->capture_default_str()->check(CLI::Range(1, 64));
+    command->add_option("--machines", options->machines, "machines (latency)")->capture_default_str()->check(CLI::Range(1, 500));
+    command->add_option("--seconds", options->seconds, "measured time (latency)")->capture_default_str()->check(CLI::Range(1, 3600));
+    command->add_option("--directory", options->directory, "where to write; a temporary folder if not given");
+    command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Millrace: an event-sourced message bus for shops with several Klipper machines"};
+  app.require_subcommand(1);
+  Command chosen;
+  add_run(app, chosen);
+  add_sim(app, chosen);
+  add_log(app, chosen);
+  add_replay(app, chosen);
+  add_bench(app, chosen);
+  app.add_subcommand("version", "print the version")->callback([&chosen] {
+    chosen = [] { return std::printf("millrace %s\n", kVersion) < 0 ? 1 : 0; };
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : kWrongUsage;
+  }
+  return chosen();
+}

@@ -51,8 +51,8 @@ class Adapters::Machine final : private MachineLink {
     OutboxRunnerOptions options;
     options.producer = id();
     options.max_outbox_bytes = role_.options_.outbox.max_bytes;
-    auto runner = OutboxRunner::open(options, std::move(*outbox), role_.publisher_, role_.topics_, role_.clock_,
-                                     role_.metrics_);
+    auto runner =
+        OutboxRunner::open(options, std::move(*outbox), role_.publisher_, role_.topics_, role_.clock_, role_.metrics_);
     if (!runner) return runner.error();
     runner_ = std::move(*runner);
     runner_->on_fenced = [this] { role_.loop_.post([this] { stop_fenced(); }); };
@@ -140,8 +140,7 @@ Result<void> Adapters::start() {
   for (const AdapterMachine& machine : options_.machines) {
     auto prepared = std::make_unique<Machine>(*this, machine);
     if (auto opened = prepared->prepare(); !opened) {
-      return make_error(opened.error().code,
-                        "machine '" + machine.adapter.machine_id + "': " + opened.error().context);
+      return make_error(opened.error().code, "machine '" + machine.adapter.machine_id + "': " + opened.error().context);
     }
     machines[machine.adapter.machine_id] = std::move(prepared);
   }
@@ -179,8 +178,9 @@ void Adapters::receive(const MqttClient::Message& message) {
   if (producer) {
     auto decoded = decode_confirmation(message.payload);
     if (!decoded) {
-      metrics_.counter("millrace_protocol_errors_total", "Messages that could not be understood",
-                       {{"source", "recorded"}}).add();
+      metrics_
+          .counter("millrace_protocol_errors_total", "Messages that could not be understood", {{"source", "recorded"}})
+          .add();
       return log_warn("adapters", "on {}: {}", message.topic, decoded.error().message());
     }
     confirmation = std::move(*decoded);

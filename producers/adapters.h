@@ -35,8 +35,8 @@ struct AdaptersOptions {
 
 class Adapters {
  public:
-  // `subscriber` and `publisher` are started by the owner after start(), stopped before this is destroyed; all references
-  // outlive this.  `loop` is run by the owner, and this is used from its thread only, except where said.
+  // `subscriber` and `publisher` are started by the owner after start(), stopped before this is destroyed; all
+  // references outlive this.  `loop` is run by the owner, and this is used from its thread only, except where said.
   Adapters(IoLoop& loop, AdaptersOptions options, MqttClient& subscriber, MqttClient& publisher, Topics topics,
            const Clock& clock, Metrics& metrics, Health& health);
   ~Adapters();

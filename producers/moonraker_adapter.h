@@ -24,14 +24,15 @@ struct MoonrakerAdapterOptions {
   std::string kind = "printer";
   std::string api_key;  // sent at identify only; never logged
   std::string managed_by = "config";
-  std::chrono::milliseconds reconnect_min{1'000};   // doubles, with jitter, up to reconnect_max, for ever
+  std::chrono::milliseconds reconnect_min{1'000};  // doubles, with jitter, up to reconnect_max, for ever
   std::chrono::milliseconds reconnect_max{60'000};
-  std::chrono::milliseconds not_ready_poll{500};    // of server.info while Klipper is not ready
+  std::chrono::milliseconds not_ready_poll{500};  // of server.info while Klipper is not ready
   std::chrono::milliseconds request_timeout{30'000};
-  std::chrono::milliseconds row_hold{1'000};        // how long a start or an end waits for its row
+  std::chrono::milliseconds row_hold{1'000};  // how long a start or an end waits for its row
   std::chrono::milliseconds telemetry_interval{1'000};
   std::chrono::milliseconds progress_interval{10'000};
-  std::chrono::seconds klipper_back_hold{30};       // how long an interruption waits for Klipper's process id
+  std::chrono::milliseconds klipper_back_hold{30'000};  // how long an interruption waits for Klipper's process id
+  std::chrono::milliseconds silence_max{20'000};        // a link that says nothing for so long is dead
 };
 
 class MoonrakerAdapter {

@@ -26,8 +26,8 @@ OutboxRunner::OutboxRunner(OutboxRunnerOptions options, std::unique_ptr<Outbox> 
       events_(metrics.counter("millrace_producer_events_total", "Events emitted", {{"producer", options_.producer}})),
       dropped_(metrics.counter("millrace_producer_dropped_events_total", "Events dropped because the outbox was full",
                                {{"producer", options_.producer}})),
-      batches_(metrics.counter("millrace_producer_batches_total", "Batches published",
-                               {{"producer", options_.producer}})),
+      batches_(
+          metrics.counter("millrace_producer_batches_total", "Batches published", {{"producer", options_.producer}})),
       resends_(metrics.counter("millrace_producer_resends_total", "Times that unconfirmed events were sent again",
                                {{"producer", options_.producer}})),
       backlog_(metrics.gauge("millrace_producer_outbox_events", "Events not yet confirmed by the log",
@@ -107,7 +107,8 @@ bool OutboxRunner::store(std::vector<EventDraft>& events, std::string_view state
 
 void OutboxRunner::drop_telemetry(std::vector<EventDraft>& events) {
   const auto is_telemetry = [](const EventDraft& draft) { return family_of(draft.payload.type) == Family::kTelemetry; };
-  const auto kept = std::stable_partition(events.begin(), events.end(), [&](auto& draft) { return !is_telemetry(draft); });
+  const auto kept =
+      std::stable_partition(events.begin(), events.end(), [&](auto& draft) { return !is_telemetry(draft); });
   if (kept == events.end()) return;
   std::vector<EventDraft> gone(std::make_move_iterator(kept), std::make_move_iterator(events.end()));
   events.erase(kept, events.end());

@@ -30,7 +30,7 @@ struct OutboxRunnerOptions {
   size_t batch_events = 64;
   size_t batch_bytes = 16u << 10;
   std::chrono::milliseconds linger{5};
-  uint64_t window_events = 32'768;  // published and not yet confirmed
+  uint64_t window_events = 32'768;               // published and not yet confirmed
   std::chrono::milliseconds silence_min{5'000};  // without progress: everything unconfirmed is sent again; doubles
   std::chrono::milliseconds silence_max{60'000};
   std::chrono::milliseconds retry_publish{20};

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/adapters_role.h"
+
+#include <future>
+
+#include "bus/logging.h"
+#include "cli/hub.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::chrono::milliseconds kGoodbye{500};
+
+AdaptersOptions options_from(const Config& config) {
+  AdaptersOptions options;
+  options.outbox_directory = outbox_directory(config.data_dir);
+  options.outbox.max_bytes = static_cast<uint64_t>(config.outbox_max_bytes);
+  options.outbox.sync = config.outbox_sync;
+  for (const MachineConfig& machine : config.machines) {
+    if (machine.kind != "printer") {
+      log_warn("adapters", "machine '{}' is of kind {}: it is not served by this version", machine.id, machine.kind);
+      continue;
+    }
+    AdapterMachine entry;
+    entry.adapter.machine_id = machine.id;
+    entry.adapter.name = machine.name;
+    entry.adapter.kind = machine.kind;
+    entry.adapter.api_key = machine.moonraker_api_key;
+    entry.moonraker_url = machine.moonraker_url;
+    options.machines.push_back(std::move(entry));
+  }
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, const Clock& clock, Metrics& metrics,
+                                                          Health& health) {
+  std::unique_ptr<AdaptersRole> role(new AdaptersRole);
+  const Topics topics(config.mqtt_root);
+  role->broker_ = BrokerConnections::make(config, topics, "adapters");
+  role->adapters_ = std::make_unique<Adapters>(role->loop_, options_from(config), *role->broker_.subscriber,
+                                               *role->broker_.publisher, topics, clock, metrics, health);
+  if (auto started = role->adapters_->start(); !started) return started.error();
+  role->loop_thread_ = std::thread([loop = &role->loop_] { loop->run(); });
+  role->broker_.start();
+  return role;
+}
+
+AdaptersRole::~AdaptersRole() {
+  if (loop_thread_.joinable()) {
+    std::promise<void> stopped;
+    loop_.post([&] {
+      adapters_->stop();
+      stopped.set_value();
+    });
+    stopped.get_future().wait_for(kGoodbye);
+  }
+  broker_.stop();
+  loop_.stop();
+  if (loop_thread_.joinable()) loop_thread_.join();
+}
+
+}  // namespace millrace

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The adapters role as a process part: its loop and thread, its broker connections, its machines.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "bus/clock.h"
+#include "bus/health.h"
+#include "bus/metrics.h"
+#include "cli/broker_connection.h"
+#include "cli/config.h"
+#include "net/io_loop.h"
+#include "producers/adapters.h"
+
+namespace millrace {
+
+class AdaptersRole {
+ public:
+  static Result<std::unique_ptr<AdaptersRole>> start(const Config& config, const Clock& clock, Metrics& metrics,
+                                                     Health& health);
+  // Ends the adapters, gives the broker a moment for what is on its way, and keeps the rest in the outbox.
+  ~AdaptersRole();
+
+ private:
+  AdaptersRole() = default;
+
+  IoLoop loop_;
+  BrokerConnections broker_;
+  std::unique_ptr<Adapters> adapters_;
+  std::thread loop_thread_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench_report.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "bus/event_group.h"
+#include "bus/file_io.h"
+
+namespace millrace {
+
+BenchDirectory::BenchDirectory(const std::filesystem::path& wanted) : path_(wanted), temporary_(wanted.empty()) {
+  if (!temporary_) {
+    std::filesystem::create_directories(path_);
+    return;
+  }
+  std::string pattern = (std::filesystem::temp_directory_path() / "millrace-bench-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+}
+
+BenchDirectory::~BenchDirectory() {
+  std::error_code ignored;
+  if (temporary_ && !path_.empty()) std::filesystem::remove_all(path_, ignored);
+}
+
+std::filesystem::path BenchDirectory::fresh(const std::string& name) const {
+  const auto path = path_ / name;
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+  std::filesystem::create_directories(path, ignored);
+  return path;
+}
+
+double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }
+
+double percentile(std::vector<double> values, double share) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const auto rank = static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5);
+  return values[rank];
+}
+
+EventDraft event_of_size(size_t size, uint64_t number, const std::string& machine, WallTime now) {
+  constexpr size_t kEnvelopeBytes = 172;  // an envelope around one signal without the object's name
+  schema::TelemetrySampledT sample;
+  auto signal = std::make_unique<schema::SignalT>();
+  // Digits and letters that differ from event to event: neither all alike nor incompressible.
+  signal->object = std::to_string(number * 0x9E3779B97F4A7C15u);
+  while (signal->object.size() + kEnvelopeBytes < size) signal->object += signal->object + "extruder";
+  signal->object.resize(size > kEnvelopeBytes ? size - kEnvelopeBytes : 1);
+  signal->field = "temperature";
+  signal->value = static_cast<double>(number % 3000) / 10.0;
+  sample.signals.push_back(std::move(signal));
+  return draft_of(std::move(sample), machine, now, now);
+}
+
+Result<double> plain_file_rate(const std::filesystem::path& path, uint64_t events, uint64_t size, const Clock& clock) {
+  constexpr uint64_t kPerSync = 1024;
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  auto file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file) return file.error();
+  std::string payload(size, '\0');
+  for (size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>(i * 131 + i / 7);
+  Result<void> outcome;
+  const double seconds = seconds_of(clock, [&] {
+    std::string group;
+    for (uint64_t i = 0; i < events && outcome; ++i) {
+      std::memcpy(payload.data(), &i, sizeof i);
+      const uint32_t header[2] = {static_cast<uint32_t>(size), crc32_of(payload)};
+      group.append(reinterpret_cast<const char*>(header), sizeof header);
+      group += payload;
+      if ((i + 1) % kPerSync != 0 && i + 1 != events) continue;
+      outcome = file->write_all(group);
+      if (outcome) outcome = file->sync();
+      group.clear();
+    }
+  });
+  std::filesystem::remove(path, ignored);
+  if (!outcome) return outcome.error();
+  return static_cast<double>(events) / seconds;
+}
+
+}  // namespace millrace

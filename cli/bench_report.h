@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts that the benchmarks share: the plain-file reference, medians, events of a given size, a temporary folder.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "bus/clock.h"
+#include "bus/events.h"
+#include "bus/result.h"
+#include "cli/command_bench.h"
+
+namespace millrace {
+
+class BenchDirectory {
+ public:
+  explicit BenchDirectory(const std::filesystem::path& wanted);  // empty: a temporary one
+  ~BenchDirectory();                                             // removes what is temporary
+  const std::filesystem::path& path() const { return path_; }
+  // A folder in it that is empty now.
+  std::filesystem::path fresh(const std::string& name) const;
+
+ private:
+  std::filesystem::path path_;
+  bool temporary_;
+};
+
+double median(std::vector<double> values);
+double percentile(std::vector<double> values, double share);  // share 0..1
+
+// Seconds that `work` takes.
+template <class Work>
+double seconds_of(const Clock& clock, Work work) {
+  const MonotonicTime begin = clock.monotonic();
+  work();
+  return std::chrono::duration<double>(clock.monotonic() - begin).count();
+}
+
+// A telemetry event whose envelope takes about `size` bytes (at least some 190).
+EventDraft event_of_size(size_t size, uint64_t number, const std::string& machine, WallTime now);
+
+// Events per second of a plain file: length, CRC and `size` bytes each, one fdatasync per 1,024 events.
+Result<double> plain_file_rate(const std::filesystem::path& file, uint64_t events, uint64_t size, const Clock& clock);
+
+}  // namespace millrace

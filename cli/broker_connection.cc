@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/broker_connection.h"
+
+namespace millrace {
+
+BrokerConnections BrokerConnections::make(const Config& config, const Topics& topics, const std::string& role) {
+  MqttOptions options;
+  options.url = config.mqtt_url;
+  options.username = config.mqtt_username;
+  options.password = config.mqtt_password;
+  BrokerConnections connections;
+  connections.subscriber = make_mqtt_client(options);
+  options.will_topic = topics.status(role);
+  options.will_payload = "offline";
+  connections.publisher = make_mqtt_client(options);
+  return connections;
+}
+
+void BrokerConnections::start() {
+  subscriber->start();
+  publisher->start();
+}
+
+void BrokerConnections::stop() {
+  subscriber->stop();
+  publisher->stop();
+}
+
+}  // namespace millrace

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hub: recorder, projector and edge in one process, because the log has one writer and its tail is handed on without
+// a second read.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "bus/clock.h"
+#include "bus/event_log.h"
+#include "bus/health.h"
+#include "bus/metrics.h"
+#include "cli/broker_connection.h"
+#include "cli/config.h"
+#include "consumers/recorder.h"
+#include "net/io_loop.h"
+#include "projections/projector.h"
+#include "projections/view_store.h"
+#include "web/edge/edge.h"
+
+namespace millrace {
+
+class Hub {
+ public:
+  // Opens log and views and starts every part.  An error says what could not be had; everything is ended again then.
+  static Result<std::unique_ptr<Hub>> start(const Config& config, const Clock& clock, Metrics& metrics, Health& health);
+  // In the order in which the data flow: broker, recorder, projector, edge.
+  ~Hub();
+
+  uint16_t http_port() const { return edge_->port(); }
+  bool receives() const { return broker_.subscriber->connected(); }
+
+ private:
+  Hub() = default;
+
+  std::unique_ptr<EventLog> log_;
+  std::unique_ptr<ViewStore> views_;
+  BrokerConnections broker_;
+  std::unique_ptr<Projector> projector_;
+  std::unique_ptr<Recorder> recorder_;
+  IoLoop loop_;
+  std::unique_ptr<Edge> edge_;
+  std::thread loop_thread_;
+};
+
+// Where the parts of the data folder lie.
+std::filesystem::path log_directory(const std::filesystem::path& data_dir);
+std::filesystem::path views_directory(const std::filesystem::path& data_dir);
+std::filesystem::path outbox_directory(const std::filesystem::path& data_dir);
+
+}  // namespace millrace

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "producers/history_row.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace millrace {
+namespace {
+
+constexpr double kTenYears = 10.0 * 366 * 86400;
+constexpr double kMaxUnixSeconds = 253402300799.0;  // end of year 9999
+constexpr size_t kMaxText = 4096;
+constexpr size_t kMaxStructure = 16 * 1024;  // an event holds two and must stay below 48 KiB
+
+std::string bounded_text(const Json& row, std::string_view name) {
+  return std::string(text_member(row, name).value_or("").substr(0, kMaxText));
+}
+
+std::string structure_text(const Json& row, std::string_view name) {
+  const auto found = member(row, name);
+  if (!found || !(found->is_object() || found->is_array())) return {};
+  std::string json = to_text(*found);
+  return json.size() <= kMaxStructure ? json : std::string();
+}
+
+std::optional<double> amount(const Json& row, std::string_view name, bool& absurd) {
+  const auto found = member(row, name);
+  if (!found) return std::nullopt;
+  const auto number = as_number(*found);
+  if (number && is_plausible_amount(*number)) return number;
+  absurd = true;
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_plausible_amount(double amount) { return std::isfinite(amount) && amount >= 0 && amount <= kTenYears; }
+
+std::optional<int64_t> exact_micros(double seconds) {
+  if (!std::isfinite(seconds) || std::abs(seconds) > kMaxUnixSeconds) return std::nullopt;
+  std::array<char, 512> digits;  // the shortest text that reads back as this double, which is what Python wrote
+  const auto [end, error] =
+      std::to_chars(digits.data(), digits.data() + digits.size(), std::abs(seconds), std::chars_format::fixed);
+  if (error != std::errc()) return std::nullopt;
+  int64_t micros = 0;
+  int decimals = -1;  // digits behind the point; -1 before it
+  for (const char* at = digits.data(); at != end; ++at) {
+    if (*at == '.') {
+      decimals = 0;
+      continue;
+    }
+    if (decimals == 6) {
+      micros += *at >= '5' ? 1 : 0;
+      break;
+    }
+    micros = micros * 10 + (*at - '0');
+    if (decimals >= 0) ++decimals;
+  }
+  for (int missing = std::max(decimals, 0); missing < 6; ++missing) micros *= 10;
+  return seconds < 0 ? -micros : micros;
+}
+
+bool is_conclusive(std::string_view status) {
+  return status != "in_progress" && status != "server_exit" && status != "interrupted";
+}
+
+schema::JobOutcome outcome_of(std::string_view status) {
+  if (status == "completed") return schema::JobOutcome::completed;
+  if (status == "cancelled") return schema::JobOutcome::cancelled;
+  if (status == "in_progress") return schema::JobOutcome::running;
+  if (status == "klippy_disconnect" || status == "server_exit" || status == "interrupted") {
+    return schema::JobOutcome::interrupted;
+  }
+  return schema::JobOutcome::failed;
+}
+
+std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& errors) {
+  const auto start = number_member(json, "start_time");
+  const auto start_us = start ? exact_micros(*start) : std::nullopt;
+  HistoryRow row;
+  row.status = bounded_text(json, "status");
+  if (!start_us || *start_us <= 0 || row.status.empty()) {
+    errors.note("history_row", "a row without a usable start_time or status");
+    return std::nullopt;
+  }
+  row.start_us = *start_us;
+  if (const auto end = number_member(json, "end_time")) row.end_us = exact_micros(*end).value_or(0);
+  row.moonraker_job_id = bounded_text(json, "job_id");
+  row.filename = bounded_text(json, "filename");
+  row.user = bounded_text(json, "user");
+  bool absurd = false;
+  row.total_duration = amount(json, "total_duration", absurd);
+  row.print_duration = amount(json, "print_duration", absurd);
+  row.filament_used = amount(json, "filament_used", absurd);
+  row.metadata_json = structure_text(json, "metadata");
+  row.auxiliary_json = structure_text(json, "auxiliary_data");
+  if (absurd) {
+    errors.note("history_number", row.moonraker_job_id);
+    std::string raw = to_text(json);
+    if (raw.size() <= kMaxStructure) row.auxiliary_json = std::move(raw);
+  }
+  return row;
+}
+
+}  // namespace millrace

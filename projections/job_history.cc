@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "projections/job_history.h"
+
+#include <fmt/format.h>
+
+#include "projections/job_history_keys.h"
+#include "projections/job_merge.h"
+#include "projections/record.h"
+
+namespace millrace {
+namespace {
+
+using schema::JobDetailT;
+using schema::JobViewT;
+
+constexpr size_t kMaxJobIdBytes = 256;
+
+// The job that an event names, empty for an event that concerns none.
+std::string_view job_id_in(const Envelope& envelope) {
+  switch (envelope.type()) {
+    case EventType::JobStarted:
+      return text(envelope.as<schema::JobStarted>()->job_id());
+    case EventType::JobPaused:
+      return text(envelope.as<schema::JobPaused>()->job_id());
+    case EventType::JobResumed:
+      return text(envelope.as<schema::JobResumed>()->job_id());
+    case EventType::JobProgressed:
+      return text(envelope.as<schema::JobProgressed>()->job_id());
+    case EventType::JobFinished:
+      return text(envelope.as<schema::JobFinished>()->job_id());
+    case EventType::JobIdentified:
+      return text(envelope.as<schema::JobIdentified>()->job_id());
+    case EventType::JobObjectExcluded:
+      return text(envelope.as<schema::JobObjectExcluded>()->job_id());
+    default:
+      return {};
+  }
+}
+
+// One event on its way into the view.
+class Fold {
+ public:
+  Fold(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed)
+      : event_(event), batch_(batch), changed_(changed), observed_us_(to_unix_us(event.envelope.observed_at())) {}
+
+  void run(std::string_view named) {
+    const std::string machine(event_.envelope.machine());
+    JobViewT job = load(resolve(machine, named), machine);
+    const int64_t order_before = job.order_us;
+    const bool known = job.first_position != 0;
+    if (!known) job.first_position = event_.position.value;
+    job.last_position = event_.position.value;
+    if (const auto* identified = event_.envelope.as<schema::JobIdentified>()) {
+      identify(job, *identified);
+    } else {
+      add(job);
+    }
+    if (order_of(job) == 0) {
+      // Its start has not been seen: it is listed by its first sight until a start comes, which then wins.
+      job.start_observed_us = observed_us_;
+      job.start_seen = schema::JobSeen::history;
+    }
+    job.order_us = order_of(job);
+    if (known && order_before != job.order_us) batch_.erase(job_keys::order(order_before, job.id));
+    if (!known || order_before != job.order_us) batch_.put(job_keys::order(job.order_us, job.id), job.id);
+    store(job);
+  }
+
+ private:
+  // A row of a print that has a local id leads to that id.
+  std::string resolve(const std::string& machine, std::string_view named) {
+    if (const auto start_us = row_start_of(named, machine)) {
+      if (auto local = batch_.get(job_keys::row(machine, *start_us))) return *local;
+    }
+    return std::string(named);
+  }
+
+  JobViewT load(const std::string& id, const std::string& machine) {
+    JobViewT job;
+    if (const auto stored = batch_.get(job_keys::job(id))) {
+      if (auto decoded = decode_record<schema::JobView>(*stored)) return std::move(*decoded);
+      batch_.fail(make_error(Errc::kCorrupt, fmt::format("job_history: record of '{}'", id)));
+    }
+    job.id = id;
+    job.machine = machine;
+    job.outcome = schema::JobOutcome::running;
+    return job;
+  }
+
+  void store(const JobViewT& job) {
+    const std::string key = job_keys::job(job.id);
+    batch_.put(key, encode_record<schema::JobView>(job));
+    changed_.insert(key);
+  }
+
+  void add(JobViewT& job) {
+    const Envelope& envelope = event_.envelope;
+    if (const auto* started = envelope.as<schema::JobStarted>()) {
+      add_start(job, *started, observed_us_, event_.position.value);
+      add_detail(job.id, text(started->metadata_json()), text(started->auxiliary_json()));
+    } else if (const auto* paused = envelope.as<schema::JobPaused>()) {
+      add_pause(job, text(paused->cause()), observed_us_);
+    } else if (envelope.as<schema::JobResumed>() != nullptr) {
+      add_resume(job, observed_us_);
+    } else if (const auto* progressed = envelope.as<schema::JobProgressed>()) {
+      add_progress(job, *progressed);
+    } else if (const auto* finished = envelope.as<schema::JobFinished>()) {
+      add_end(job, *finished, observed_us_, event_.position.value);
+      add_detail(job.id, text(finished->metadata_json()), text(finished->auxiliary_json()));
+    } else if (const auto* excluded = envelope.as<schema::JobObjectExcluded>()) {
+      job.objects_excluded = excluded->excluded();
+      job.objects_total = excluded->total();
+    }
+  }
+
+  void add_detail(std::string_view id, std::string_view metadata, std::string_view auxiliary) {
+    if (metadata.empty() && auxiliary.empty()) return;
+    JobDetailT found;
+    found.position = event_.position.value;
+    found.metadata_json = metadata;
+    found.auxiliary_json = auxiliary;
+    merge_detail(id, found);
+  }
+
+  void merge_detail(std::string_view id, const JobDetailT& found) {
+    const std::string key = job_keys::detail(id);
+    JobDetailT detail;
+    if (const auto stored = batch_.get(key)) {
+      if (auto decoded = decode_record<schema::JobDetail>(*stored)) detail = std::move(*decoded);
+    }
+    merge(detail, found);
+    batch_.put(key, encode_record<schema::JobDetail>(detail));
+  }
+
+  // From now on the row's id means this job.  If the row already stands as a job of its own, that one is this print
+  // too.
+  void identify(JobViewT& job, const schema::JobIdentified& event) {
+    if (event.start_us() <= 0) return;
+    if (job.start_us == 0) job.start_us = event.start_us();
+    if (!text(event.moonraker_job_id()).empty()) job.moonraker_job_id = text(event.moonraker_job_id());
+    const std::string row_id = fmt::format("{}.{}", job.machine, event.start_us());
+    if (row_id == job.id) return;
+    batch_.put(job_keys::row(job.machine, event.start_us()), job.id);
+    if (!batch_.get(job_keys::job(row_id))) return;
+    const JobViewT other = load(row_id, job.machine);
+    merge(job, other);
+    batch_.erase(job_keys::order(other.order_us, other.id));
+    batch_.erase(job_keys::job(row_id));
+    changed_.insert(job_keys::job(row_id));
+    if (const auto stored = batch_.get(job_keys::detail(row_id))) {
+      if (const auto detail = decode_record<schema::JobDetail>(*stored)) merge_detail(job.id, *detail);
+      batch_.erase(job_keys::detail(row_id));
+    }
+  }
+
+  const RecordedEvent& event_;
+  ViewBatch& batch_;
+  ChangedKeys& changed_;
+  const int64_t observed_us_;
+};
+
+class JobHistory final : public Projection {
+ public:
+  std::string_view name() const override { return kJobHistoryView; }
+  uint32_t version() const override { return 1; }
+
+  void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
+    const std::string_view id = job_id_in(event.envelope);
+    if (id.empty() || id.size() > kMaxJobIdBytes || event.envelope.machine().empty()) return;
+    Fold(event, batch, changed).run(id);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Projection> make_job_history() { return std::make_unique<JobHistory>(); }
+
+std::string_view job_id_of_key(std::string_view key) { return key.substr(std::string_view("j/").size()); }
+
+}  // namespace millrace

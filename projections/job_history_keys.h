@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys of the view job_history; for its own two files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace millrace::job_keys {
+
+inline std::string job(std::string_view id) { return "j/" + std::string(id); }
+inline std::string detail(std::string_view id) { return "d/" + std::string(id); }
+
+inline std::string big_endian_of(uint64_t number) {
+  std::string key(8, '\0');
+  for (size_t i = 0; i < 8; ++i) key[i] = static_cast<char>(number >> (56 - 8 * i));
+  return key;
+}
+
+inline constexpr std::string_view kOrderPrefix = "t/";
+// Later starts have smaller keys, so that an ascending scan is newest first.
+inline std::string order(int64_t order_us, std::string_view id) {
+  const uint64_t ascending = static_cast<uint64_t>(order_us) ^ (uint64_t{1} << 63);
+  return std::string(kOrderPrefix) + big_endian_of(~ascending) + std::string(id);
+}
+
+inline std::string row(std::string_view machine, int64_t start_us) {
+  return "r/" + std::string(machine) + "/" + std::to_string(start_us);
+}
+
+}  // namespace millrace::job_keys

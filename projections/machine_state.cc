@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "projections/machine_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "projections/job_evidence.h"
+#include "projections/record.h"
+
+namespace millrace {
+namespace {
+
+using schema::MachineViewT;
+
+// A machine has a few dozen objects; more is a fault of whoever writes, and is left out.
+constexpr size_t kMaxObjects = 128;
+constexpr size_t kMaxValuesPerObject = 64;
+constexpr size_t kMaxRecentEvents = 8;
+
+void on_registered(MachineViewT& machine, const schema::MachineRegistered& event) {
+  machine.name = text(event.name());
+  machine.kind = text(event.kind());
+  machine.managed_by = text(event.managed_by());
+}
+
+void on_connected(MachineViewT& machine, const schema::MachineConnected& event, int64_t observed_us) {
+  machine.link_up = true;
+  machine.connected_since_us = observed_us;
+  machine.disconnected_since_us = 0;
+  machine.disconnect_reason.clear();
+  machine.disconnect_text.clear();
+  machine.moonraker_version = text(event.moonraker_version());
+  machine.hostname = text(event.hostname());
+  if (!text(event.klipper_version()).empty()) machine.klipper_version = text(event.klipper_version());
+}
+
+void on_disconnected(MachineViewT& machine, const schema::MachineDisconnected& event, int64_t observed_us) {
+  if (machine.link_up || machine.disconnected_since_us == 0) machine.disconnected_since_us = observed_us;
+  machine.link_up = false;
+  machine.disconnect_reason = text(event.reason());
+  machine.disconnect_text = text(event.text());
+}
+
+void on_state_changed(MachineViewT& machine, const schema::MachineStateChanged& event, const Envelope& envelope) {
+  machine.state = event.state();
+  machine.state_text = text(event.text());
+  machine.klipper_state = text(event.klipper_state());
+  machine.print_state = text(event.print_state());
+  machine.state_epoch = envelope.epoch();
+  machine.state_sequence = envelope.sequence();
+  machine.state_since_us = to_unix_us(envelope.observed_at());
+}
+
+// Whether an event about `job_id` concerns the job that the machine shows, also by its row's id after JobIdentified.
+bool is_current(const MachineViewT& machine, std::string_view job_id) {
+  if (!machine.job) return false;
+  if (machine.job->id == job_id) return true;
+  return machine.job->start_us != 0 && row_start_of(job_id, machine.id) == machine.job->start_us;
+}
+
+void on_job_started(MachineViewT& machine, const schema::JobStarted& event, int64_t observed_us) {
+  const std::string_view id = text(event.job_id());
+  if (id.empty() || is_current(machine, id)) return;  // a second sight of the same job is evidence, not news
+  const int64_t order_us = event.start_us() > 0 ? event.start_us() : observed_us;
+  // A back-filled row may be older than what the machine does now; a live start never is.
+  if (event.seen() == schema::JobSeen::history && machine.job && order_us < machine.job->order_us) return;
+  machine.job = std::make_unique<schema::CurrentJobT>();
+  machine.job->id = id;
+  machine.job->start_us = event.start_us();
+  machine.job->order_us = order_us;
+  const ShownTime start = shown_time(event.start_us(), event.skew_ms());
+  machine.job->started_at_us = start.us != 0 ? start.us : observed_us;
+  machine.job->filename = text(event.filename());
+  machine.job->outcome = schema::JobOutcome::running;
+}
+
+void on_job_progressed(schema::CurrentJobT& job, const schema::JobProgressed& event) {
+  if (job.outcome != schema::JobOutcome::running) return;
+  if (event.progress()) job.progress = plausible(event.progress());
+  if (event.layer()) job.layer = event.layer();
+  if (event.total_layers()) job.total_layers = event.total_layers();
+  if (event.total_duration()) job.total_duration = plausible(event.total_duration());
+  if (event.print_duration()) job.print_duration = plausible(event.print_duration());
+  if (event.filament_used()) job.filament_used = plausible(event.filament_used());
+}
+
+void on_job_finished(schema::CurrentJobT& job, const schema::JobFinished& event, int64_t observed_us) {
+  const auto outcome = ending_of(event.outcome());
+  const bool ended = job.outcome != schema::JobOutcome::running;
+  if (!outcome || (ended && event.evidence() <= job.evidence)) return;
+  job.outcome = *outcome;
+  job.evidence = event.evidence();
+  job.cause = text(event.cause());
+  job.text = text(event.text());
+  job.paused = false;
+  const ShownTime end = shown_time(event.end_us(), event.skew_ms());
+  job.ended_at_us = end.us != 0 ? end.us : end_fallback_us(event, observed_us);
+  if (*outcome == schema::JobOutcome::completed) job.progress = 1.0;
+  if (plausible(event.total_duration())) job.total_duration = event.total_duration();
+  if (plausible(event.print_duration())) job.print_duration = event.print_duration();
+  if (plausible(event.filament_used())) job.filament_used = event.filament_used();
+}
+
+void on_job_event(MachineViewT& machine, const Envelope& envelope, int64_t observed_us) {
+  const auto concerns = [&](const auto* event) {
+    return event != nullptr && is_current(machine, text(event->job_id()));
+  };
+  if (const auto* paused = envelope.as<schema::JobPaused>(); concerns(paused)) {
+    if (machine.job->outcome != schema::JobOutcome::running) return;
+    machine.job->paused = true;
+    machine.job->pause_cause = text(paused->cause());
+  } else if (const auto* resumed = envelope.as<schema::JobResumed>(); concerns(resumed)) {
+    machine.job->paused = false;
+  } else if (const auto* progressed = envelope.as<schema::JobProgressed>(); concerns(progressed)) {
+    on_job_progressed(*machine.job, *progressed);
+  } else if (const auto* finished = envelope.as<schema::JobFinished>(); concerns(finished)) {
+    on_job_finished(*machine.job, *finished, observed_us);
+  } else if (const auto* identified = envelope.as<schema::JobIdentified>(); concerns(identified)) {
+    machine.job->start_us = identified->start_us();
+  } else if (const auto* excluded = envelope.as<schema::JobObjectExcluded>(); concerns(excluded)) {
+    machine.job->objects_excluded = excluded->excluded();
+    machine.job->objects_total = excluded->total();
+  }
+}
+
+schema::ObservedObjectT* object_named(MachineViewT& machine, std::string_view name) {
+  const auto found = std::find_if(machine.objects.begin(), machine.objects.end(),
+                                  [&](const auto& object) { return object->name == name; });
+  if (found != machine.objects.end()) return found->get();
+  if (machine.objects.size() >= kMaxObjects) return nullptr;
+  machine.objects.push_back(std::make_unique<schema::ObservedObjectT>());
+  machine.objects.back()->name = name;
+  return machine.objects.back().get();
+}
+
+void set_value(schema::ObservedObjectT& object, std::string_view field, double number) {
+  const auto found = std::find_if(object.values.begin(), object.values.end(),
+                                  [&](const auto& value) { return value->field == field; });
+  if (found != object.values.end()) {
+    (*found)->value = number;
+  } else if (object.values.size() < kMaxValuesPerObject) {
+    object.values.push_back(std::make_unique<schema::ObservedValueT>());
+    object.values.back()->field = field;
+    object.values.back()->value = number;
+  }
+}
+
+void on_telemetry(MachineViewT& machine, const schema::TelemetrySampled& event, const RecordedEvent& recorded) {
+  // A full sample names everything that there is: what it leaves out was removed from the machine's configuration.
+  if (event.full()) machine.objects.clear();
+  if (event.signals() == nullptr) return;
+  for (const schema::Signal* signal : *event.signals()) {
+    schema::ObservedObjectT* object = object_named(machine, text(signal->object()));
+    if (object == nullptr) continue;
+    set_value(*object, text(signal->field()), signal->value());
+    object->observed_at_us = to_unix_us(recorded.envelope.observed_at());
+    object->position = recorded.position.value;
+  }
+}
+
+void remember(MachineViewT& machine, const RecordedEvent& event) {
+  machine.last_position = event.position.value;
+  machine.last_observed_us = to_unix_us(event.envelope.observed_at());
+  machine.last_recorded_us = to_unix_us(event.recorded_at);
+  const EventType type = event.envelope.type();
+  if (event.envelope.family() == Family::kTelemetry || type == EventType::JobProgressed) return;
+  machine.recent.push_back(std::make_unique<schema::RecentEventT>());
+  machine.recent.back()->position = event.position.value;
+  machine.recent.back()->type = static_cast<uint8_t>(type);
+  machine.recent.back()->observed_at_us = machine.last_observed_us;
+  if (machine.recent.size() > kMaxRecentEvents) machine.recent.erase(machine.recent.begin());
+}
+
+bool concerns_machines(EventType type) {
+  switch (type) {
+    case EventType::NONE:
+    case EventType::EpochOpened:
+    case EventType::EventsDropped:
+    case EventType::EventRejected:
+      return false;
+    default:
+      return true;
+  }
+}
+
+class MachineState final : public Projection {
+ public:
+  std::string_view name() const override { return kMachineStateView; }
+  uint32_t version() const override { return 1; }
+
+  void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
+    const std::string id(event.envelope.machine());
+    if (id.empty() || !concerns_machines(event.envelope.type())) return;
+    MachineViewT machine;
+    if (const auto stored = batch.get(id)) {
+      auto decoded = decode_record<schema::MachineView>(*stored);
+      if (!decoded) return batch.fail(make_error(Errc::kCorrupt, fmt::format("machine_state: record of '{}'", id)));
+      machine = std::move(*decoded);
+    } else {
+      machine.id = id;
+      machine.name = id;
+      machine.kind = "printer";
+    }
+    fold(machine, event);
+    remember(machine, event);
+    batch.put(id, encode_record<schema::MachineView>(machine));
+    changed.insert(id);
+  }
+
+ private:
+  static void fold(MachineViewT& machine, const RecordedEvent& recorded) {
+    const Envelope& envelope = recorded.envelope;
+    const int64_t observed_us = to_unix_us(envelope.observed_at());
+    switch (envelope.type()) {
+      case EventType::MachineRegistered:
+        return on_registered(machine, *envelope.as<schema::MachineRegistered>());
+      case EventType::MachineConnected:
+        return on_connected(machine, *envelope.as<schema::MachineConnected>(), observed_us);
+      case EventType::MachineDisconnected:
+        return on_disconnected(machine, *envelope.as<schema::MachineDisconnected>(), observed_us);
+      case EventType::MachineStateChanged:
+        return on_state_changed(machine, *envelope.as<schema::MachineStateChanged>(), envelope);
+      case EventType::JobStarted:
+        return on_job_started(machine, *envelope.as<schema::JobStarted>(), observed_us);
+      case EventType::TelemetrySampled:
+        return on_telemetry(machine, *envelope.as<schema::TelemetrySampled>(), recorded);
+      default:
+        return on_job_event(machine, envelope, observed_us);
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Projection> make_machine_state() { return std::make_unique<MachineState>(); }
+
+Result<std::map<std::string, schema::MachineViewT>> read_machines(const ViewReader& reader) {
+  std::map<std::string, schema::MachineViewT> machines;
+  std::optional<Error> failed;
+  const auto scanned =
+      reader.scan(kMachineStateView, KeyRange::all(), [&](std::string_view key, std::string_view value) {
+        auto machine = decode_record<schema::MachineView>(value);
+        if (!machine) {
+          failed = make_error(Errc::kCorrupt, fmt::format("machine_state: record of '{}'", key));
+          return false;
+        }
+        machines.emplace(std::string(key), std::move(*machine));
+        return true;
+      });
+  if (!scanned) return scanned.error();
+  if (failed) return *failed;
+  return machines;
+}
+
+std::string_view connection_of(const MachineViewT& machine) {
+  if (!machine.link_up) return "disconnected";
+  const bool klipper_away = machine.state == schema::MachineState::offline || machine.klipper_state == "disconnected";
+  return klipper_away ? "klipper_away" : "connected";
+}
+
+schema::MachineState shown_state(const MachineViewT& machine) {
+  return machine.link_up ? machine.state : schema::MachineState::offline;
+}
+
+}  // namespace millrace

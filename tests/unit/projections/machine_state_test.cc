@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "projections/machine_state.h"
+
+#include "shop.h"
+
+namespace millrace {
+namespace {
+
+using schema::JobEvidence;
+using schema::JobOutcome;
+using schema::MachineState;
+
+class MachineStateTest : public testing::Test {
+ protected:
+  schema::MachineViewT machine() {
+    Views views;
+    views.fold(shop.events());
+    return views.machine();
+  }
+  Shop shop;
+};
+
+TEST_F(MachineStateTest, RegistrationMakesAMachineKnownThatWasNeverSeen) {
+  shop.say(registered("Voron 2"));
+  const auto seen = machine();
+  EXPECT_EQ(seen.name, "Voron 2");
+  EXPECT_EQ(seen.kind, "printer");
+  EXPECT_EQ(connection_of(seen), "disconnected");
+  EXPECT_EQ(shown_state(seen), MachineState::offline);
+}
+
+TEST_F(MachineStateTest, StateVersionIsTheIdOfTheLastStateChange) {
+  shop.say(connected());
+  shop.say(state_changed(MachineState::ready));
+  shop.say(sampled({{"extruder", "temperature", 20}}));
+  const auto seen = machine();
+  EXPECT_EQ(seen.state_epoch, 7u);
+  EXPECT_EQ(seen.state_sequence, 2u);
+  EXPECT_EQ(connection_of(seen), "connected");
+}
+
+TEST_F(MachineStateTest, ValuesStayWithTheirAgeWhenTheLinkGoes) {
+  shop.say(connected());
+  shop.say(state_changed(MachineState::printing));
+  const int64_t sampled_at = shop.now_us;
+  shop.say(sampled({{"extruder", "temperature", 214.9}, {"extruder", "target", 215}}));
+  const int64_t lost_at = shop.now_us;
+  shop.say(disconnected("closed"));
+  shop.say(disconnected("refused"));
+  const auto seen = machine();
+  EXPECT_EQ(shown_state(seen), MachineState::offline);
+  EXPECT_EQ(seen.disconnected_since_us, lost_at);
+  ASSERT_EQ(seen.objects.size(), 1u);
+  EXPECT_EQ(seen.objects[0]->observed_at_us, sampled_at);
+  EXPECT_EQ(seen.objects[0]->values[1]->value, 215);
+}
+
+TEST_F(MachineStateTest, KlipperAwayIsNotDisconnected) {
+  shop.say(connected());
+  shop.say(state_changed(MachineState::offline, "disconnected"));
+  EXPECT_EQ(connection_of(machine()), "klipper_away");
+}
+
+TEST_F(MachineStateTest, AFullSampleForgetsWhatItLeavesOut) {
+  shop.say(sampled({{"extruder", "temperature", 20}, {"extruder1", "temperature", 21}}, true));
+  shop.say(sampled({{"extruder", "temperature", 22}}, true));
+  EXPECT_EQ(machine().objects.size(), 1u);
+}
+
+TEST_F(MachineStateTest, ObjectsOfAHostileSampleAreBounded) {
+  std::vector<Signal3> signals;
+  for (int i = 0; i < 500; ++i) signals.push_back({"object" + std::to_string(i), "value", 1});
+  shop.say(sampled(signals));
+  EXPECT_EQ(machine().objects.size(), 128u);
+}
+
+TEST_F(MachineStateTest, TheJobFollowsItsEvents) {
+  shop.say(started(row_id(), kStart));
+  shop.say(progressed(row_id(), 0.5, 50));
+  schema::JobPausedT paused;
+  paused.job_id = row_id();
+  paused.cause = "filament_runout";
+  shop.say(paused);
+  auto seen = machine();
+  ASSERT_TRUE(seen.job);
+  EXPECT_EQ(seen.job->progress, 0.5);
+  EXPECT_TRUE(seen.job->paused);
+  EXPECT_EQ(seen.job->pause_cause, "filament_runout");
+  shop.say(finished(row_id(), JobOutcome::completed, JobEvidence::conclusive, 71.99));
+  seen = machine();
+  EXPECT_EQ(seen.job->outcome, JobOutcome::completed);
+  EXPECT_EQ(seen.job->total_duration, 71.99);
+  EXPECT_FALSE(seen.job->paused);
+}
+
+TEST_F(MachineStateTest, ABackFilledOlderJobDoesNotReplaceTheCurrentOne) {
+  shop.say(started(row_id(), kStart));
+  const int64_t older = kStart - 3600 * kSecond;
+  shop.say(started(row_id(older), older, "old.gcode", schema::JobSeen::history));
+  shop.say(finished(row_id(older), JobOutcome::cancelled, JobEvidence::conclusive));
+  EXPECT_EQ(machine().job->id, row_id());
+  EXPECT_EQ(machine().job->outcome, JobOutcome::running);
+}
+
+TEST_F(MachineStateTest, BetterEvidenceReplacesTheEndAndARepeatedStartDoesNot) {
+  shop.say(started(row_id(), kStart));
+  shop.say(finished(row_id(), JobOutcome::interrupted, JobEvidence::inconclusive));
+  shop.say(started(row_id(), kStart));
+  EXPECT_EQ(machine().job->outcome, JobOutcome::interrupted);
+  shop.say(finished(row_id(), JobOutcome::completed, JobEvidence::observed));
+  shop.say(finished(row_id(), JobOutcome::cancelled, JobEvidence::conclusive));
+  EXPECT_EQ(machine().job->outcome, JobOutcome::completed);
+}
+
+TEST_F(MachineStateTest, EventsWithoutAMachineChangeNothing) {
+  shop.say(registered("ghost"), "");
+  Views views;
+  views.fold(shop.events());
+  EXPECT_TRUE(read_machines(*views.store->reader())->empty());
+}
+
+}  // namespace
+}  // namespace millrace

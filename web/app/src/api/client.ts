@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads from the HTTP interface. Every read carries the newest position that this browser has seen, so that an answer
+// is never older than what is already on the page.
+import type { Job, Outcome, Page, Site } from './types'
+
+// What went wrong, in the words of RFC 9457. `status` 0 means that no answer came at all.
+export class Problem extends Error {
+  readonly status: number
+  readonly code: string
+  readonly detail: string | null
+
+  constructor(status: number, code: string, title: string, detail: string | null) {
+    super(title)
+    this.status = status
+    this.code = code
+    this.detail = detail
+  }
+}
+
+export interface JobQuery {
+  machine?: string
+  outcome?: Outcome | ''
+  q?: string
+  cursor?: string
+  limit?: number
+}
+
+export class Client {
+  private readonly minPosition: () => number | null
+
+  constructor(minPosition: () => number | null) {
+    this.minPosition = minPosition
+  }
+
+  site(signal?: AbortSignal): Promise<Site> {
+    return this.get<Site>('/api/v1/site', signal)
+  }
+
+  async jobs(query: JobQuery, signal?: AbortSignal): Promise<Page<Job>> {
+    const search = new URLSearchParams()
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined && value !== '') search.set(name, String(value))
+    }
+    const page = await this.get<Partial<Page<Job>>>(`/api/v1/jobs?${search}`, signal)
+    return { ...page, items: Array.isArray(page.items) ? page.items : [] }
+  }
+
+  job(id: string, signal?: AbortSignal): Promise<Job> {
+    return this.get<Job>(`/api/v1/jobs/${encodeURIComponent(id)}`, signal)
+  }
+
+  private async get<T>(path: string, signal?: AbortSignal): Promise<T> {
+    const headers: Record<string, string> = { Accept: 'application/json' }
+    const position = this.minPosition()
+    if (position !== null) headers['Millrace-Min-Position'] = String(position)
+    let response: Response
+    try {
+      response = await fetch(path, { headers, signal: signal ?? null })
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'AbortError') throw error
+      throw new Problem(0, 'unreachable', 'No answer', null)
+    }
+    const body: unknown = await response.json().catch(() => null)
+    if (!response.ok) throw problemOf(response.status, body)
+    if (typeof body !== 'object' || body === null) {
+      throw new Problem(response.status, 'not_json', 'The answer is not JSON', null)
+    }
+    return body as T
+  }
+}
+
+function problemOf(status: number, body: unknown): Problem {
+  const fields = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
+  const text = (name: string) => (typeof fields[name] === 'string' ? (fields[name] as string) : null)
+  return new Problem(
+    status,
+    text('code') ?? `http_${status}`,
+    text('title') ?? `HTTP ${status}`,
+    text('detail'),
+  )
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words of the HTTP and WebSocket interface. Any field may be missing or null: a machine says what it knows, and
+// the page shows a gap for the rest. Times are RFC 3339 in UTC, durations in seconds, lengths in millimetres,
+// temperatures in degrees Celsius, shares from 0 to 1.
+
+export type Maybe<T> = T | null | undefined
+
+export type Connection = 'connected' | 'klipper_away' | 'disconnected'
+
+export type MachineState =
+  'offline' | 'starting' | 'ready' | 'printing' | 'paused' | 'error' | 'shutdown' | 'running'
+
+export const outcomes = ['running', 'completed', 'cancelled', 'failed', 'interrupted'] as const
+export type Outcome = (typeof outcomes)[number]
+
+export interface Temperature {
+  value?: Maybe<number>
+  target?: Maybe<number>
+  power?: Maybe<number>
+  observed_at?: Maybe<string>
+}
+
+export interface Fan {
+  speed?: Maybe<number>
+  rpm?: Maybe<number>
+}
+
+// What the card of a machine knows about its current or last job.
+export interface MachineJob {
+  id?: Maybe<string>
+  filename?: Maybe<string>
+  outcome?: Maybe<Outcome>
+  cause?: Maybe<string>
+  paused?: Maybe<boolean>
+  pause_cause?: Maybe<string>
+  text?: Maybe<string>
+  progress?: Maybe<number>
+  layer?: Maybe<number>
+  total_layers?: Maybe<number>
+  started_at?: Maybe<string>
+  ended_at?: Maybe<string>
+  total_duration?: Maybe<number>
+  print_duration?: Maybe<number>
+  filament_used?: Maybe<number>
+}
+
+export interface Machine {
+  id: string
+  name?: Maybe<string>
+  kind?: Maybe<string>
+  connection?: Maybe<Connection>
+  state?: Maybe<MachineState>
+  state_text?: Maybe<string>
+  state_version?: Maybe<string>
+  state_since?: Maybe<string>
+  job?: Maybe<MachineJob>
+  progress?: Maybe<number>
+  temperatures?: Maybe<Record<string, Maybe<Temperature>>>
+  fans?: Maybe<Record<string, Maybe<Fan>>>
+  updated_at?: Maybe<string>
+  stale?: Maybe<boolean>
+}
+
+export interface Job extends MachineJob {
+  id: string
+  machine?: Maybe<string>
+  pause_count?: Maybe<number>
+  pause_duration?: Maybe<number>
+  objects_excluded?: Maybe<number>
+  objects_total?: Maybe<number>
+  user?: Maybe<string>
+  clock_corrected?: Maybe<boolean>
+  time_uncertain?: Maybe<boolean>
+  evidence?: Maybe<string>
+  metadata?: Maybe<Record<string, unknown>>
+}
+
+export interface Site {
+  name?: Maybe<string>
+  timezone?: Maybe<string>
+  version?: Maybe<string>
+  demo?: Maybe<boolean>
+  incarnation?: Maybe<string>
+  position?: Maybe<number>
+}
+
+export interface Page<T> {
+  items: T[]
+  next_cursor?: Maybe<string>
+  total?: Maybe<number>
+}
+
+export interface SnapshotMessage {
+  type: 'snapshot'
+  position: number
+  incarnation?: Maybe<string>
+  machines: Machine[]
+  jobs: Job[]
+}
+
+export interface DeltaMessage {
+  type: 'delta'
+  position: number
+  machines: Machine[]
+  jobs: Job[]
+}
+
+export interface HeartbeatMessage {
+  type: 'heartbeat'
+  position: number | null
+  time: string | null
+}
+
+export type LiveMessage = SnapshotMessage | DeltaMessage | HeartbeatMessage

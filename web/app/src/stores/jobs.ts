@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pages of the job table under one filter, newest first, kept up to date by the live connection.
+import { ref, shallowRef } from 'vue'
+import { defineStore } from 'pinia'
+import { Problem } from '@/api/client'
+import type { Job, Outcome } from '@/api/types'
+import { useSite } from './site'
+
+export interface JobFilter {
+  machine: string
+  outcome: Outcome | ''
+  q: string
+}
+
+export const pageSize = 50
+export const noFilter: JobFilter = { machine: '', outcome: '', q: '' }
+
+export const useJobs = defineStore('jobs', () => {
+  const site = useSite()
+  const filter = ref<JobFilter>({ ...noFilter })
+  const items = shallowRef<readonly Job[]>([])
+  const cursor = ref<string | null>(null)
+  const loading = ref(false)
+  const loaded = ref(false)
+  const problem = ref<Problem | null>(null)
+  let current: AbortController | null = null
+
+  function load(next: JobFilter = filter.value): Promise<void> {
+    filter.value = { ...next }
+    return fetchPage(null)
+  }
+
+  function more(): Promise<void> {
+    return cursor.value === null || loading.value ? Promise.resolve() : fetchPage(cursor.value)
+  }
+
+  async function fetchPage(from: string | null): Promise<void> {
+    current?.abort()
+    const mine = new AbortController()
+    current = mine
+    loading.value = true
+    problem.value = null
+    try {
+      const page = await site.client.jobs(
+        { ...filter.value, limit: pageSize, ...(from ? { cursor: from } : {}) },
+        mine.signal,
+      )
+      if (current !== mine) return
+      items.value = from ? joined(items.value, page.items) : page.items
+      cursor.value = page.next_cursor || null
+      loaded.value = true
+    } catch (error) {
+      if (current !== mine) return
+      problem.value = error instanceof Problem ? error : new Problem(0, 'unexpected', String(error), null)
+    } finally {
+      if (current === mine) loading.value = false
+    }
+  }
+
+  // Jobs that the hub reported as changed: rows are renewed in place, new ones join at their time, and those that no
+  // longer match leave.
+  function absorb(changed: readonly Job[]): void {
+    if (!loaded.value || changed.length === 0) return
+    const fresh = new Map(changed.map((job) => [job.id, job]))
+    const next = items.value.map((job) => fresh.get(job.id) ?? job)
+    const present = new Set(next.map((job) => job.id))
+    const oldest = startOf(next[next.length - 1])
+    for (const job of changed) {
+      if (present.has(job.id) || (cursor.value !== null && startOf(job) < oldest)) continue
+      next.push(job)
+    }
+    items.value = next.filter((job) => matches(job, filter.value)).sort(newestFirst)
+  }
+
+  return { filter, items, cursor, loading, loaded, problem, load, more, absorb }
+})
+
+function joined(old: readonly Job[], added: Job[]): Job[] {
+  const present = new Set(old.map((job) => job.id))
+  return [...old, ...added.filter((job) => !present.has(job.id))]
+}
+
+function startOf(job: Job | undefined): number {
+  const start = Date.parse(job?.started_at ?? '')
+  return Number.isNaN(start) ? 0 : start
+}
+
+function newestFirst(a: Job, b: Job): number {
+  return startOf(b) - startOf(a)
+}
+
+export function matches(job: Job, filter: JobFilter): boolean {
+  if (filter.machine && job.machine !== filter.machine) return false
+  if (filter.outcome && job.outcome !== filter.outcome) return false
+  return !filter.q || (job.filename ?? '').toLowerCase().includes(filter.q.toLowerCase())
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schemas of the answers.  A test compares them with what the answers really hold.
+#include "web/edge/api_document.h"
+
+namespace millrace {
+namespace {
+
+// Short words for the types that occur again and again.
+std::string_view schema_of(std::string_view word) {
+  static const std::vector<std::pair<std::string_view, std::string_view>> words = {
+      {"text", R"({"type":"string"})"},
+      {"text?", R"({"type":["string","null"]})"},
+      {"flag", R"({"type":"boolean"})"},
+      {"integer", R"({"type":"integer"})"},
+      {"integer?", R"({"type":["integer","null"]})"},
+      {"number", R"({"type":"number"})"},
+      {"number?", R"({"type":["number","null"]})"},
+      {"time", R"({"type":"string","format":"date-time"})"},
+      {"time?", R"({"type":["string","null"],"format":"date-time"})"},
+      {"any", "{}"},
+  };
+  for (const auto& [name, schema] : words) {
+    if (name == word) return schema;
+  }
+  return word;  // already a schema
+}
+
+using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
+
+// An object with exactly these members, all of them always there.
+std::string object_of(const Fields& fields) {
+  std::string properties, required;
+  for (const auto& [name, word] : fields) {
+    properties += (properties.empty() ? "\"" : ",\"") + std::string(name) + "\":" + std::string(schema_of(word));
+    required += (required.empty() ? "\"" : ",\"") + std::string(name) + "\"";
+  }
+  return R"({"type":"object","properties":{)" + properties + R"(},"required":[)" + required + "]}";
+}
+
+std::string list_of(std::string_view item) {
+  const std::string items = R"({"type":"array","items":{"$ref":"#/components/schemas/)" + std::string(item) + R"("}})";
+  return object_of({{"items", items}, {"next_cursor", "text?"}, {"total", "integer?"}});
+}
+
+Fields job_fields() {
+  return {{"id", "text"},
+          {"machine", "text"},
+          {"filename", "text?"},
+          {"outcome", R"({"enum":["running","completed","cancelled","failed","interrupted"]})"},
+          {"cause", "text?"},
+          {"text", "text?"},
+          {"verdict", "text?"},
+          {"evidence", R"({"enum":["none","inconclusive","conclusive","observed","person"]})"},
+          {"row_status", "text?"},
+          {"late", "flag"},
+          {"started_at", "time?"},
+          {"ended_at", "time?"},
+          {"last_observed_at", "time?"},
+          {"clock_corrected", "flag"},
+          {"time_uncertain", "flag"},
+          {"total_duration", "number?"},
+          {"print_duration", "number?"},
+          {"filament_used", "number?"},
+          {"progress", "number?"},
+          {"layer", "integer?"},
+          {"total_layers", "integer?"},
+          {"paused", "flag"},
+          {"pause_count", "integer"},
+          {"pause_duration", "number"},
+          {"paused_since", "time?"},
+          {"pause_cause", "text?"},
+          {"objects_excluded", "integer?"},
+          {"objects_total", "integer?"},
+          {"user", "text?"},
+          {"moonraker_job_id", "text?"},
+          {"seen", R"({"enum":["live","history"]})"},
+          {"first_position", "integer"},
+          {"last_position", "integer"}};
+}
+
+Fields job_detail_fields() {
+  Fields fields = job_fields();
+  fields.push_back({"metadata", "any"});
+  fields.push_back({"auxiliary_data", "any"});
+  return fields;
+}
+
+std::string current_job() {
+  return object_of({{"id", "text"},
+                    {"filename", "text?"},
+                    {"outcome", R"({"enum":["running","completed","cancelled","failed","interrupted"]})"},
+                    {"cause", "text?"},
+                    {"text", "text?"},
+                    {"paused", "flag"},
+                    {"pause_cause", "text?"},
+                    {"progress", "number?"},
+                    {"layer", "integer?"},
+                    {"total_layers", "integer?"},
+                    {"started_at", "time?"},
+                    {"ended_at", "time?"},
+                    {"total_duration", "number?"},
+                    {"print_duration", "number?"},
+                    {"filament_used", "number?"},
+                    {"objects_excluded", "integer?"},
+                    {"objects_total", "integer?"}});
+}
+
+std::string machine() {
+  const std::string temperatures =
+      R"({"type":"object","additionalProperties":)" +
+      object_of({{"value", "number?"}, {"target", "number?"}, {"power", "number?"}, {"observed_at", "time?"}}) + "}";
+  const std::string fans = R"({"type":"object","additionalProperties":)" +
+                           object_of({{"speed", "number?"}, {"rpm", "number?"}, {"observed_at", "time?"}}) + "}";
+  const std::string toolhead =
+      R"({"anyOf":[{"type":"null"},)" +
+      object_of({{"x", "number?"}, {"y", "number?"}, {"z", "number?"}, {"e", "number?"}, {"observed_at", "time?"}}) +
+      "]}";
+  const std::string recent = R"({"type":"array","items":)" +
+                             object_of({{"position", "integer"}, {"type", "text"}, {"observed_at", "time?"}}) + "}";
+  return object_of(
+      {{"id", "text"},
+       {"name", "text"},
+       {"kind", R"({"enum":["printer","pick_and_place"]})"},
+       {"managed_by", "text?"},
+       {"connection", R"({"enum":["connected","klipper_away","disconnected"]})"},
+       {"state",
+        R"({"enum":["unknown","offline","starting","ready","printing","paused","error","shutdown","running"]})"},
+       {"state_text", "text"},
+       {"klipper_state", "text?"},
+       {"print_state", "text?"},
+       {"state_version", "text?"},
+       {"state_since", "time?"},
+       {"job", R"({"anyOf":[{"type":"null"},{"$ref":"#/components/schemas/CurrentJob"}]})"},
+       {"progress", "number?"},
+       {"temperatures", temperatures},
+       {"fans", fans},
+       {"toolhead", toolhead},
+       {"speed_factor", "number?"},
+       {"extrude_factor", "number?"},
+       {"moonraker_version", "text?"},
+       {"klipper_version", "text?"},
+       {"hostname", "text?"},
+       {"connected_since", "time?"},
+       {"disconnected_since", "time?"},
+       {"disconnect_reason", "text?"},
+       {"disconnect_text", "text?"},
+       {"recent_events", recent},
+       {"last_position", "integer"},
+       {"updated_at", "time?"},
+       {"recorded_at", "time?"},
+       {"stale", "flag"}});
+}
+
+std::string event() {
+  const std::string id = object_of({{"producer", "text"}, {"epoch", "text"}, {"sequence", "integer"}});
+  const std::string cause = R"({"anyOf":[{"type":"null"},)" + id + "]}";
+  return object_of({{"position", "integer"},
+                    {"recorded_at", "time?"},
+                    {"id", id},
+                    {"type", "text"},
+                    {"machine", "text?"},
+                    {"occurred_at", "time?"},
+                    {"observed_at", "time?"},
+                    {"actor", "text?"},
+                    {"correlation", "text?"},
+                    {"causation", cause},
+                    {"payload", R"({"type":["object","null"]})"}});
+}
+
+}  // namespace
+
+const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
+  static const std::vector<std::pair<std::string_view, std::string>> schemas = {
+      {"Problem",
+       object_of({{"type", "text"}, {"title", "text"}, {"status", "integer"}, {"code", "text"}, {"detail", "text"}})},
+      {"Live", object_of({{"live", "flag"}})},
+      {"Ready",
+       object_of({{"ready", "flag"}, {"parts", R"({"type":"object","additionalProperties":{"type":"object"}})"}})},
+      {"Site", object_of({{"name", "text"},
+                          {"timezone", "text"},
+                          {"version", "text"},
+                          {"demo", "flag"},
+                          {"incarnation", "text"},
+                          {"position", "integer"},
+                          {"time", "time"}})},
+      {"CurrentJob", current_job()},
+      {"Machine", machine()},
+      {"MachineList", list_of("Machine")},
+      {"Job", object_of(job_fields())},
+      {"JobDetail", object_of(job_detail_fields())},
+      {"JobList", list_of("Job")},
+      {"Event", event()},
+      {"EventList", list_of("Event")},
+      {"LiveMessage",
+       R"({"type":"object","required":["type"],"properties":{"type":{"enum":["snapshot","delta","heartbeat","error"]},)"
+       R"("position":{"type":"integer"},"machines":{"type":"array","items":{"$ref":"#/components/schemas/Machine"}},)"
+       R"("jobs":{"type":"array","items":{"$ref":"#/components/schemas/Job"}},)"
+       R"("removed_jobs":{"type":"array","items":{"type":"string"}}}})"},
+  };
+  return schemas;
+}
+
+}  // namespace millrace

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What browsers and programs see of the hub: HTTP answers, the live feed over WebSocket, and the web app's files.
+//
+// Requests are answered on the loop's thread from memory; what reads a disk runs on a worker thread of the edge's own.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "bus/clock.h"
+#include "bus/event_log.h"
+#include "bus/health.h"
+#include "bus/metrics.h"
+#include "net/http_server.h"
+#include "net/io_loop.h"
+#include "projections/projector.h"
+#include "projections/view_store.h"
+
+namespace millrace {
+
+struct EdgeOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8080;  // 0: a free one
+  std::string site_name = "Millrace";
+  std::string timezone = "UTC";
+  std::string version;
+  bool demo = false;
+  std::chrono::seconds stale_after{60};        // a machine that nothing was recorded of for so long is stale
+  std::chrono::milliseconds heartbeat{5'000};  // on the live feed; machines that became stale are told then
+  std::chrono::milliseconds view_wait{2'000};  // for Millrace-Min-Position, then 503 view_behind
+  size_t max_waiting_requests = 256;           // for a position; further ones are answered 503
+  size_t max_queued_reads = 64;                // for the worker; further ones are answered 503
+  size_t resume_deltas = 1024;                 // kept for clients that come back
+  size_t resume_bytes = 4u << 20;
+  size_t live_queue_bytes = 512u << 10;  // of one client; beyond it deltas give way to a snapshot
+  size_t max_live_clients = 256;
+  HttpServerOptions http;
+};
+
+struct EdgeParts {  // each outlives the edge
+  IoLoop& loop;
+  const EventLog& log;
+  const ViewStore& store;
+  const Clock& clock;
+  Metrics& metrics;
+  Health& health;
+};
+
+class Edge {
+ public:
+  Edge(EdgeParts parts, EdgeOptions options);
+  ~Edge();
+
+  // Reads the views and listens; before the loop runs.  kConflict when the port is taken; kCorrupt, kIo from the views.
+  Result<void> start();
+  uint16_t port() const;
+  // Stops listening and answering.  Loop's thread, or when the loop does not run.
+  void stop();
+
+  // The projector's on_applied: any thread, never blocks.  Connect it before the projector starts.
+  void on_applied(std::shared_ptr<const AppliedGroup> group);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace millrace

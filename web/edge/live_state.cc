@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "web/edge/live_state.h"
+
+#include <algorithm>
+
+#include "projections/checkpoint.h"
+#include "projections/job_history.h"
+#include "projections/machine_state.h"
+#include "projections/record.h"
+#include "projections/registry.h"
+
+namespace millrace {
+namespace {
+
+bool newer(const schema::JobViewT& a, const schema::JobViewT& b) {
+  return a.order_us != b.order_us ? a.order_us > b.order_us : a.id < b.id;
+}
+
+}  // namespace
+
+Result<LiveState> LiveState::read(const ViewReader& reader) {
+  LiveState state;
+  auto machines = read_machines(reader);
+  if (!machines) return machines.error();
+  state.machines_ = std::move(*machines);
+  JobQuery newest;
+  newest.limit = kKeptJobs;
+  auto jobs = list_jobs(reader, newest);
+  if (!jobs) return jobs.error();
+  state.jobs_ = std::move(jobs->jobs);
+  bool first = true;
+  for (const std::string& name : projection_names()) {
+    const auto checkpoint = read_checkpoint(reader, name);
+    if (!checkpoint) return checkpoint.error();
+    const Position position = *checkpoint ? (*checkpoint)->position : Position{0};
+    state.position_ = first ? position : std::min(state.position_, position);
+    first = false;
+  }
+  return state;
+}
+
+LiveState::Changes LiveState::apply(const AppliedGroup& group) {
+  Changes changes;
+  if (group.position <= position_) return changes;
+  position_ = group.position;
+  for (const ViewChange& change : group.changes) {
+    if (change.projection == kMachineStateView && change.value) {
+      auto machine = decode_record<schema::MachineView>(*change.value);
+      if (!machine) continue;
+      machines_.insert_or_assign(change.key, std::move(*machine));
+      changes.machines.insert(change.key);
+    } else if (change.projection == kJobHistoryView) {
+      apply_job(job_id_of_key(change.key), change.value.get(), changes);
+    }
+  }
+  return changes;
+}
+
+void LiveState::apply_job(std::string_view id, const std::string* value, Changes& changes) {
+  std::erase_if(jobs_, [&](const schema::JobViewT& job) { return job.id == id; });
+  if (value == nullptr) {
+    changes.removed_jobs.emplace(id);
+    return;
+  }
+  auto job = decode_record<schema::JobView>(*value);
+  if (!job) return;
+  const auto place = std::lower_bound(jobs_.begin(), jobs_.end(), *job, newer);
+  const bool among_newest = static_cast<size_t>(place - jobs_.begin()) < kShownJobs;
+  jobs_.insert(place, std::move(*job));
+  if (jobs_.size() > kKeptJobs) jobs_.pop_back();
+  if (among_newest) changes.jobs.emplace(id);
+}
+
+std::set<std::string> LiveState::newly_stale_or_fresh(const ShownAt& at) {
+  std::set<std::string> differ;
+  for (const auto& [id, machine] : machines_) {
+    if (is_stale(machine, at) == stale_.contains(id)) continue;
+    differ.insert(id);
+    if (!stale_.erase(id)) stale_.insert(id);
+  }
+  return differ;
+}
+
+const schema::JobViewT* LiveState::job(const std::string& id) const {
+  const auto found =
+      std::find_if(jobs_.begin(), jobs_.end(), [&](const schema::JobViewT& candidate) { return candidate.id == id; });
+  return found == jobs_.end() ? nullptr : &*found;
+}
+
+std::string LiveState::snapshot_json(std::string_view incarnation, const ShownAt& at) const {
+  JsonWriter json;
+  json.object().field("type", "snapshot").field("position", position_.value).field("incarnation", incarnation);
+  json.field("time", to_rfc3339(at.now));
+  json.key("machines").array();
+  for (const auto& [id, machine] : machines_) write_machine(json, machine, at);
+  json.end().key("jobs").array();
+  for (size_t i = 0; i < std::min(jobs_.size(), kShownJobs); ++i) write_job(json, jobs_[i]);
+  json.end().end();
+  return json.take();
+}
+
+std::string LiveState::delta_json(const Changes& changes, const ShownAt& at) const {
+  JsonWriter json;
+  json.object().field("type", "delta").field("position", position_.value).key("machines").array();
+  for (const std::string& id : changes.machines) {
+    if (const auto found = machines_.find(id); found != machines_.end()) write_machine(json, found->second, at);
+  }
+  json.end().key("jobs").array();
+  for (const std::string& id : changes.jobs) {
+    if (const schema::JobViewT* found = job(id)) write_job(json, *found);
+  }
+  json.end().key("removed_jobs").array();
+  for (const std::string& id : changes.removed_jobs) json.value(id);
+  json.end().end();
+  return json.take();
+}
+
+}  // namespace millrace

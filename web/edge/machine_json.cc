@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "bus/events.h"
+#include "projections/machine_state.h"
+#include "web/edge/shown_json.h"
+
+namespace millrace {
+namespace {
+
+using schema::MachineViewT;
+using schema::ObservedObjectT;
+
+const double* value_of(const ObservedObjectT& object, std::string_view field) {
+  for (const auto& value : object.values) {
+    if (value->field == field) return &value->value;
+  }
+  return nullptr;
+}
+
+void write_number(JsonWriter& json, std::string_view name, const double* number) {
+  json.key(name);
+  number == nullptr ? json.null() : json.value(*number);
+}
+
+const ObservedObjectT* object_named(const MachineViewT& machine, std::string_view name) {
+  for (const auto& object : machine.objects) {
+    if (object->name == name) return object.get();
+  }
+  return nullptr;
+}
+
+void write_temperatures(JsonWriter& json, const MachineViewT& machine) {
+  json.key("temperatures").object();
+  for (const auto& object : machine.objects) {
+    if (value_of(*object, "temperature") == nullptr) continue;
+    json.key(object->name).object();
+    write_number(json, "value", value_of(*object, "temperature"));
+    write_number(json, "target", value_of(*object, "target"));
+    write_number(json, "power", value_of(*object, "power"));
+    write_time(json, "observed_at", object->observed_at_us);
+    json.end();
+  }
+  json.end();
+}
+
+// Klipper names its fans "fan", "heater_fan x", "controller_fan x", "fan_generic x" and "temperature_fan x".
+bool is_fan(std::string_view name) {
+  const std::string_view kind = name.substr(0, name.find(' '));
+  return kind == "fan" || kind == "fan_generic" || kind.ends_with("_fan");
+}
+
+void write_fans(JsonWriter& json, const MachineViewT& machine) {
+  json.key("fans").object();
+  for (const auto& object : machine.objects) {
+    if (!is_fan(object->name) || value_of(*object, "speed") == nullptr) continue;
+    json.key(object->name).object();
+    write_number(json, "speed", value_of(*object, "speed"));
+    write_number(json, "rpm", value_of(*object, "rpm"));
+    write_time(json, "observed_at", object->observed_at_us);
+    json.end();
+  }
+  json.end();
+}
+
+void write_toolhead(JsonWriter& json, const MachineViewT& machine) {
+  const ObservedObjectT* toolhead = object_named(machine, "toolhead");
+  json.key("toolhead");
+  if (toolhead == nullptr) {
+    json.null();
+    return;
+  }
+  json.object();
+  write_number(json, "x", value_of(*toolhead, "position.x"));
+  write_number(json, "y", value_of(*toolhead, "position.y"));
+  write_number(json, "z", value_of(*toolhead, "position.z"));
+  write_number(json, "e", value_of(*toolhead, "position.e"));
+  write_time(json, "observed_at", toolhead->observed_at_us);
+  json.end();
+}
+
+void write_speed(JsonWriter& json, const MachineViewT& machine) {
+  const ObservedObjectT* move = object_named(machine, "gcode_move");
+  json.key("speed_factor");
+  const double* speed = move == nullptr ? nullptr : value_of(*move, "speed_factor");
+  speed == nullptr ? json.null() : json.value(*speed);
+  json.key("extrude_factor");
+  const double* extrude = move == nullptr ? nullptr : value_of(*move, "extrude_factor");
+  extrude == nullptr ? json.null() : json.value(*extrude);
+}
+
+void write_text_or_null(JsonWriter& json, std::string_view name, std::string_view text) {
+  json.key(name);
+  text.empty() ? json.null() : json.value(text);
+}
+
+void write_current_job(JsonWriter& json, const schema::CurrentJobT* job) {
+  json.key("job");
+  if (job == nullptr) {
+    json.null();
+    return;
+  }
+  json.object().field("id", job->id);
+  write_text_or_null(json, "filename", job->filename);
+  json.field("outcome", schema::EnumNameJobOutcome(job->outcome));
+  write_text_or_null(json, "cause", job->cause);
+  write_text_or_null(json, "text", job->text);
+  json.field("paused", job->paused);
+  write_text_or_null(json, "pause_cause", job->paused ? std::string_view(job->pause_cause) : std::string_view());
+  json.field("progress", job->progress).field("layer", job->layer).field("total_layers", job->total_layers);
+  write_time(json, "started_at", job->started_at_us);
+  write_time(json, "ended_at", job->ended_at_us);
+  json.field("total_duration", job->total_duration).field("print_duration", job->print_duration);
+  json.field("filament_used", job->filament_used);
+  json.field("objects_excluded", job->objects_excluded).field("objects_total", job->objects_total);
+  json.end();
+}
+
+void write_recent(JsonWriter& json, const MachineViewT& machine) {
+  json.key("recent_events").array();
+  for (auto event = machine.recent.rbegin(); event != machine.recent.rend(); ++event) {
+    json.object().field("position", (*event)->position);
+    json.field("type", name_of(static_cast<EventType>((*event)->type)));
+    write_time(json, "observed_at", (*event)->observed_at_us);
+    json.end();
+  }
+  json.end();
+}
+
+}  // namespace
+
+void write_time(JsonWriter& json, std::string_view name, int64_t unix_us) {
+  json.key(name);
+  unix_us == 0 ? json.null() : json.value(to_rfc3339(from_unix_us(unix_us)));
+}
+
+// By the hub's clock on both sides: an adapter whose clock is wrong would otherwise always or never be stale.
+bool is_stale(const MachineViewT& machine, const ShownAt& at) {
+  return !machine.link_up || at.now - from_unix_us(machine.last_recorded_us) > at.stale_after;
+}
+
+void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
+  const bool running = machine.job && machine.job->outcome == schema::JobOutcome::running;
+  json.object().field("id", machine.id).field("name", machine.name).field("kind", machine.kind);
+  write_text_or_null(json, "managed_by", machine.managed_by);
+  json.field("connection", connection_of(machine));
+  json.field("state", schema::EnumNameMachineState(shown_state(machine))).field("state_text", machine.state_text);
+  write_text_or_null(json, "klipper_state", machine.klipper_state);
+  write_text_or_null(json, "print_state", machine.print_state);
+  json.key("state_version");
+  machine.state_sequence == 0 ? json.null()
+                              : json.value(fmt::format("{}-{}", machine.state_epoch, machine.state_sequence));
+  write_time(json, "state_since", machine.state_since_us);
+  write_current_job(json, machine.job.get());
+  json.key("progress");
+  running ? json.value(machine.job->progress) : json.null();
+  write_temperatures(json, machine);
+  write_fans(json, machine);
+  write_toolhead(json, machine);
+  write_speed(json, machine);
+  write_text_or_null(json, "moonraker_version", machine.moonraker_version);
+  write_text_or_null(json, "klipper_version", machine.klipper_version);
+  write_text_or_null(json, "hostname", machine.hostname);
+  write_time(json, "connected_since", machine.link_up ? machine.connected_since_us : 0);
+  write_time(json, "disconnected_since", machine.disconnected_since_us);
+  write_text_or_null(json, "disconnect_reason", machine.disconnect_reason);
+  write_text_or_null(json, "disconnect_text", machine.disconnect_text);
+  write_recent(json, machine);
+  json.field("last_position", machine.last_position);
+  write_time(json, "updated_at", machine.last_observed_us);
+  write_time(json, "recorded_at", machine.last_recorded_us);
+  json.field("stale", is_stale(machine, at)).end();
+}
+
+}  // namespace millrace

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "web/edge/problem.h"
+#include "web/edge/routes.h"
+
+namespace millrace {
+namespace {
+
+ShownAt shown_at(const RouteContext& context) { return {context.parts.clock.wall(), context.options.stale_after}; }
+
+}  // namespace
+
+HttpResponse answer_machines(const RouteContext& context, const RouteRequest&) {
+  JsonWriter json;
+  const auto& machines = context.live->machines();
+  json.object().key("items").array();
+  for (const auto& [id, machine] : machines) write_machine(json, machine, shown_at(context));
+  json.end().key("next_cursor").null().field("total", static_cast<uint64_t>(machines.size())).end();
+  HttpResponse response;
+  response.body = json.take();
+  return response;
+}
+
+HttpResponse answer_machine(const RouteContext& context, const RouteRequest& request) {
+  const std::string& id = request.path.at("id");
+  const auto found = context.live->machines().find(id);
+  if (found == context.live->machines().end()) {
+    return problem(404, "machine_not_found",
+                   fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id));
+  }
+  JsonWriter json;
+  write_machine(json, found->second, shown_at(context));
+  HttpResponse response;
+  response.body = json.take();
+  return response;
+}
+
+}  // namespace millrace

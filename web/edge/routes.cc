@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "web/edge/routes.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace millrace {
+namespace {
+
+constexpr std::string_view kText = R"({"type":"string"})";
+constexpr std::string_view kInteger = R"({"type":"integer","minimum":0})";
+constexpr std::string_view kTime = R"({"type":"string","format":"date-time"})";
+constexpr std::string_view kLimit = R"({"type":"integer","minimum":1,"maximum":500,"default":50})";
+
+constexpr Parameter kPageLimit{"limit", kLimit, "At most so many items"};
+constexpr Parameter kCursor{"cursor", kText, "The next_cursor of the page before"};
+constexpr Parameter kMachine{"machine", kText, "Only of this machine"};
+
+std::vector<std::string_view> segments_of(std::string_view path) {
+  std::vector<std::string_view> segments;
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the slash
+    const size_t end = std::min(path.find('/'), path.size());
+    segments.push_back(path.substr(0, end));
+    path.remove_prefix(end);
+  }
+  return segments;
+}
+
+bool is_variable(std::string_view segment) { return segment.size() > 2 && segment.front() == '{'; }
+
+std::optional<std::map<std::string, std::string>> match(std::string_view pattern, std::string_view path) {
+  const auto wanted = segments_of(pattern);
+  const auto given = segments_of(path);
+  if (wanted.size() != given.size()) return std::nullopt;
+  std::map<std::string, std::string> variables;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (is_variable(wanted[i]) && !given[i].empty()) {
+      variables[std::string(wanted[i].substr(1, wanted[i].size() - 2))] = given[i];
+    } else if (wanted[i] != given[i]) {
+      return std::nullopt;
+    }
+  }
+  return variables;
+}
+
+}  // namespace
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> table = {
+      {"GET", "/health/live", "healthLive", "The process answers", RunsOn::kLoop, false, {}, "Live", answer_live},
+      {"GET",
+       "/health/ready",
+       "healthReady",
+       "Every part can do its work; 503 with the same body when one cannot",
+       RunsOn::kLoop,
+       false,
+       {},
+       "Ready",
+       answer_ready},
+      {"GET", "/metrics", "metrics", "Prometheus text format 0.0.4", RunsOn::kLoop, false, {}, "", answer_metrics},
+      {"GET", "/api/openapi.json", "openApi", "This document", RunsOn::kLoop, false, {}, "", answer_openapi},
+      {"GET", "/api/v1/site", "site", "The shop and its log", RunsOn::kLoop, true, {}, "Site", answer_site},
+      {"GET",
+       "/api/v1/machines",
+       "machines",
+       "Every machine with its live state",
+       RunsOn::kLoop,
+       true,
+       {},
+       "MachineList",
+       answer_machines},
+      {"GET",
+       "/api/v1/machines/{id}",
+       "machine",
+       "One machine with its live state",
+       RunsOn::kLoop,
+       true,
+       {},
+       "Machine",
+       answer_machine},
+      {"GET",
+       "/api/v1/jobs",
+       "jobs",
+       "Job history, newest start first; a page may hold fewer than limit and still have a next_cursor",
+       RunsOn::kWorker,
+       true,
+       {kPageLimit,
+        kCursor,
+        kMachine,
+        {"outcome", kText, "One or more, comma-separated: running, completed, cancelled, failed, interrupted"},
+        {"from", kTime, "Started at or after"},
+        {"to", kTime, "Started before"},
+        {"q", kText, "Part of the file name, whatever the case of A-Z"}},
+       "JobList",
+       answer_jobs},
+      {"GET",
+       "/api/v1/jobs/{id}",
+       "job",
+       "One job with its metadata",
+       RunsOn::kWorker,
+       true,
+       {},
+       "JobDetail",
+       answer_job},
+      {"GET",
+       "/api/v1/events",
+       "events",
+       "The log in its order; a page may hold fewer than limit and still have a next_cursor",
+       RunsOn::kWorker,
+       false,
+       {kPageLimit,
+        kCursor,
+        kMachine,
+        {"after", kInteger, "Only positions after this one"},
+        {"type", kText, "One or more event types, comma-separated"},
+        {"from", kTime, "Recorded at or after"},
+        {"to", kTime, "Recorded before"}},
+       "EventList",
+       answer_events},
+      {"GET", "/api/v1/events/{position}", "event", "One event", RunsOn::kWorker, false, {}, "Event", answer_event},
+      {"GET",
+       "/api/v1/live",
+       "live",
+       "WebSocket: a snapshot, then deltas of whole objects and heartbeats; {type:resume, position, incarnation} or "
+       "the "
+       "query goes on where a client was",
+       RunsOn::kSocket,
+       false,
+       {{"position", kInteger, "The client has everything up to here: no snapshot where deltas suffice"},
+        {"incarnation", kText, "Of the log that the position belongs to"}},
+       "LiveMessage",
+       nullptr},
+  };
+  return table;
+}
+
+RouteMatch find_route(std::string_view method, std::string_view path) {
+  RouteMatch found;
+  for (const Route& route : routes()) {
+    auto variables = match(route.pattern, path);
+    if (!variables) continue;
+    if (!found.allow.empty()) found.allow += ", ";
+    found.allow += route.method;
+    if (route.method != method) continue;
+    found.route = &route;
+    found.path = std::move(*variables);
+  }
+  return found;
+}
+
+bool overlap(std::string_view a, std::string_view b) {
+  const auto left = segments_of(a);
+  const auto right = segments_of(b);
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](std::string_view x, std::string_view y) { return x == y || is_variable(x) || is_variable(y); });
+}
+
+}  // namespace millrace

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one table of HTTP routes: who answers what, where it runs, and what the API document says about it.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/http_types.h"
+#include "web/edge/edge.h"
+#include "web/edge/live_state.h"
+#include "web/edge/query.h"
+
+namespace millrace {
+
+// What an answer may look at.  `live` is null on the worker.
+struct RouteContext {
+  const EdgeParts& parts;
+  const EdgeOptions& options;
+  const LiveState* live;
+};
+
+enum class RunsOn {
+  kLoop,    // from memory, at once
+  kWorker,  // reads the log or a view's files
+  kSocket,  // a WebSocket; answered by the edge itself
+};
+
+struct Route {
+  std::string_view method;
+  std::string_view pattern;  // "/api/v1/machines/{id}"
+  std::string_view operation;
+  std::string_view summary;
+  RunsOn runs_on;
+  bool of_views;  // honours Millrace-Min-Position
+  std::vector<Parameter> parameters;
+  std::string_view answer;  // the schema of its 200 in api_schemas.cc; empty: no JSON
+  HttpResponse (*respond)(const RouteContext&, const RouteRequest&);
+};
+
+const std::vector<Route>& routes();
+
+struct RouteMatch {
+  const Route* route = nullptr;             // null: no route of this path and method
+  std::map<std::string, std::string> path;  // {id} and the like
+  std::string allow;                        // the methods that the path has; empty: no such path
+};
+RouteMatch find_route(std::string_view method, std::string_view path);
+// Whether some path matches both patterns.
+bool overlap(std::string_view a, std::string_view b);
+
+// The answers, one file per subject: route_*.cc.
+HttpResponse answer_live(const RouteContext&, const RouteRequest&);
+HttpResponse answer_ready(const RouteContext&, const RouteRequest&);
+HttpResponse answer_metrics(const RouteContext&, const RouteRequest&);
+HttpResponse answer_openapi(const RouteContext&, const RouteRequest&);
+HttpResponse answer_site(const RouteContext&, const RouteRequest&);
+HttpResponse answer_machines(const RouteContext&, const RouteRequest&);
+HttpResponse answer_machine(const RouteContext&, const RouteRequest&);
+HttpResponse answer_jobs(const RouteContext&, const RouteRequest&);
+HttpResponse answer_job(const RouteContext&, const RouteRequest&);
+HttpResponse answer_events(const RouteContext&, const RouteRequest&);
+HttpResponse answer_event(const RouteContext&, const RouteRequest&);
+
+}  // namespace millrace
