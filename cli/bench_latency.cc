@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+// Machine to WebSocket client through the whole product: broker, simulator, adapters and hub as processes of their own.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "bus/child_process.h"
+#include "bus/file_io.h"
+#include "bus/json_reader.h"
+#include "bus/logging.h"
+#include "bus/outbox.h"
+#include "bus/random.h"
+#include "cli/bench_report.h"
+#include "cli/config.h"
+#include "cli/hub.h"
+#include "cli/opened_log.h"
+#include "net/http_client.h"
+#include "net/web_socket_client.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::chrono::seconds kStartTimeout{60};
+constexpr std::chrono::milliseconds kBetweenToggles{50};
+constexpr std::chrono::seconds kToggleTimeout{5};
+
+std::string this_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
+// Processor seconds that a process has used.
+double cpu_seconds(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  text = text.substr(text.rfind(')') + 2);
+  std::istringstream fields(text);
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;  // utime and stime are fields 14 and 15, the name is field 2
+  double user = 0;
+  double system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+double resident_mb(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/statm", pid));
+  double total = 0;
+  double resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+// A client of the live feed that notes when it hears of what.
+class Listener {
+ public:
+  Listener(const std::string& url, const Clock& clock) : clock_(clock), socket_(loop_, {}) {
+    socket_.on_text = [this](std::string_view text) { hear(text); };
+    socket_.on_closed = [this](const WebSocketClosed&) { closed_ = true; };
+    thread_ = std::thread([this, url] {
+      loop_.post([this, url] { socket_.open(url); });
+      loop_.run();
+    });
+  }
+  ~Listener() {
+    loop_.post([this] {
+      socket_.close();
+      loop_.stop();
+    });
+    thread_.join();
+  }
+
+  // How many machines are connected and have a state of their own.
+  size_t ready_machines() {
+    std::lock_guard lock(mutex_);
+    size_t count = 0;
+    for (const auto& [id, machine] : machines_) count += machine.connected ? 1 : 0;
+    return count;
+  }
+
+  std::string state_version(const std::string& machine) {
+    std::lock_guard lock(mutex_);
+    return machines_[machine].state_version;
+  }
+
+  // The time at which another state version than `old` was heard of, or nothing within the timeout.
+  std::optional<WallTime> wait_for_change(const std::string& machine, const std::string& old) {
+    std::unique_lock lock(mutex_);
+    const auto changed = [&] { return machines_[machine].state_version != old; };
+    if (!heard_.wait_for(lock, kToggleTimeout, changed)) return std::nullopt;
+    return machines_[machine].state_heard;
+  }
+
+  void begin_measuring() {
+    std::lock_guard lock(mutex_);
+    telemetry_ms_.clear();
+    measuring_ = true;
+  }
+  std::vector<double> telemetry_ms() {
+    std::lock_guard lock(mutex_);
+    measuring_ = false;
+    return telemetry_ms_;
+  }
+  bool closed() const { return closed_; }
+
+ private:
+  struct Machine {
+    bool connected = false;
+    std::string state_version;
+    WallTime state_heard{};
+    WallTime sampled{};
+  };
+
+  void hear(std::string_view text) {
+    const WallTime now = clock_.wall();
+    const auto message = reader_.parse(text);
+    if (!message) return;
+    simdjson::dom::array machines;
+    if ((*message)["machines"].get_array().get(machines) != simdjson::SUCCESS) return;
+    std::lock_guard lock(mutex_);
+    for (const Json machine : machines) note(machine, now);
+    heard_.notify_all();
+  }
+
+  void note(const Json& json, WallTime now) {
+    const auto id = text_member(json, "id");
+    if (!id) return;
+    Machine& machine = machines_[std::string(*id)];
+    machine.connected = text_member(json, "connection") == "connected";
+    const std::string version(text_member(json, "state_version").value_or(""));
+    if (version != machine.state_version) {
+      machine.state_version = version;
+      machine.state_heard = now;
+    }
+    WallTime newest = machine.sampled;
+    simdjson::dom::object temperatures;
+    if (json["temperatures"].get_object().get(temperatures) == simdjson::SUCCESS) {
+      for (const auto& [name, value] : temperatures) {
+        const auto at = parse_rfc3339(text_member(value, "observed_at").value_or(""));
+        if (at && *at > newest) newest = *at;
+      }
+    }
+    if (newest > machine.sampled && machine.sampled != WallTime{} && measuring_) {
+      telemetry_ms_.push_back(std::chrono::duration<double, std::milli>(now - newest).count());
+    }
+    machine.sampled = newest;
+  }
+
+  const Clock& clock_;
+  IoLoop loop_;
+  WebSocketClient socket_;
+  JsonReader reader_;
+  std::thread thread_;
+  std::atomic<bool> closed_{false};
+  std::mutex mutex_;
+  std::condition_variable heard_;
+  std::map<std::string, Machine> machines_;
+  std::vector<double> telemetry_ms_;
+  bool measuring_ = false;
+};
+
+void pause_for(std::chrono::milliseconds time) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, time);
+}
+
+bool wait_until(const Clock& clock, const std::function<bool()>& condition) {
+  const auto end = clock.monotonic() + kStartTimeout;
+  while (!condition()) {
+    if (clock.monotonic() > end) return false;
+    pause_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+// Every process of the shop, ended with this object.
+struct Shop {
+  std::filesystem::path directory;
+  uint16_t http_port = free_loopback_port();
+  uint16_t mqtt_port = free_loopback_port();
+  std::optional<ChildProcess> broker;
+  std::optional<ChildProcess> sim;
+  std::optional<ChildProcess> hub;
+  std::optional<ChildProcess> adapters;
+  Config config;
+
+  Result<void> start(uint64_t machines, const Clock& clock) {
+    std::ofstream(directory / "mosquitto.conf")
+        << "listener " << mqtt_port << " 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
+        << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\nlog_type error\n";
+    if (auto begun = begin(broker, {"/usr/sbin/mosquitto", "-c", (directory / "mosquitto.conf").string()}); !begun) {
+      return begun;
+    }
+    const auto machine_list = directory / "machines.toml";
+    if (auto begun = begin(sim, {this_program(), "sim", "--machines", std::to_string(machines), "--behaviour", "steady",
+                                 "--config-out", machine_list.string()});
+        !begun) {
+      return begun;
+    }
+    if (!wait_until(clock, [&] { return std::filesystem::exists(machine_list) && loopback_port_answers(mqtt_port); })) {
+      return make_error(Errc::kTimeout, fmt::format("broker or simulator did not start, see {}", directory.string()));
+    }
+    const auto list = read_file(machine_list);
+    if (!list) return list.error();
+    const auto file = directory / "millrace.toml";
+    std::ofstream(file) << fmt::format("[hub]\ndata_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:{}\"\n[mqtt]\nurl = "
+                                       "\"mqtt://127.0.0.1:{}\"\n",
+                                       (directory / "data").string(), http_port, mqtt_port)
+                        << *list;
+    auto loaded = load_config(file, {});
+    if (!loaded) return loaded.error();
+    config = std::move(*loaded);
+    for (auto& [process, role] : {std::pair{&hub, "hub"}, std::pair{&adapters, "adapters"}}) {
+      if (auto begun = begin(*process, {this_program(), "run", "--config", file.string(), "--roles", role}); !begun) {
+        return begun;
+      }
+    }
+    if (!wait_until(clock, [&] { return loopback_port_answers(http_port); })) {
+      return make_error(Errc::kTimeout, fmt::format("the hub did not start, see {}", directory.string()));
+    }
+    return {};
+  }
+
+  Result<void> begin(std::optional<ChildProcess>& process, const std::vector<std::string>& command) {
+    auto started = ChildProcess::start(command, directory / "output.log");
+    if (!started) return started.error();
+    process.emplace(std::move(*started));
+    return {};
+  }
+
+  // Events that were emitted and are neither in the log nor still in an outbox.
+  Result<uint64_t> lost_events() {
+    adapters->terminate();
+    hub->terminate();
+    const auto log = OpenedLog::open(config.data_dir);
+    if (!log) return log.error();
+    std::map<std::string, uint64_t> logged;
+    Position after;
+    for (bool at_end = false; !at_end;) {
+      const auto read = (*log)->read(after, {.events = 4096}, {});
+      if (!read) return read.error();
+      for (const auto& event : read->events) logged[std::string(event.envelope.producer())] += 1;
+      after = read->through;
+      at_end = read->at_end;
+    }
+    uint64_t lost = 0;
+    for (const MachineConfig& machine : config.machines) {
+      const auto outbox = Outbox::open(outbox_directory(config.data_dir) / machine.id, {});
+      if (!outbox) return outbox.error();
+      const auto mark = (*log)->mark(machine.id).value_or(EventOrder{});
+      const uint64_t emitted = (*outbox)->last().sequence - (*outbox)->events_after(mark);
+      lost += emitted > logged[machine.id] ? emitted - logged[machine.id] : 0;
+    }
+    return lost;
+  }
+};
+
+// Changes the state of one machine after the other and notes how long the client takes to hear of it.
+std::vector<double> toggle_states(const Shop& shop, Listener& listener, uint64_t seconds, uint64_t& unheard,
+                                  const Clock& clock) {
+  std::vector<double> milliseconds;
+  SeededRandom random(1);
+  JsonReader reader;
+  const auto end = clock.monotonic() + std::chrono::seconds(seconds);
+  while (clock.monotonic() < end) {
+    const auto& machine = shop.config.machines[random.next() % shop.config.machines.size()];
+    const std::string before = listener.state_version(machine.id);
+    const auto answer = http_request({.method = "POST", .url = machine.moonraker_url + "/sim/toggle"});
+    const auto json = answer ? reader.parse(answer->body) : Result<Json>(answer.error());
+    const auto result = json ? member(*json, "result") : std::nullopt;
+    const auto sent = result ? integer_member(*result, "sent_at_us") : std::nullopt;
+    if (sent) {
+      const auto heard = listener.wait_for_change(machine.id, before);
+      if (heard) milliseconds.push_back(static_cast<double>(to_unix_us(*heard) - *sent) / 1000.0);
+      unheard += heard ? 0 : 1;
+    }
+    pause_for(kBetweenToggles);
+  }
+  return milliseconds;
+}
+
+void print_line(std::string_view what, const std::vector<double>& ms) {
+  constexpr double kP50Limit = 10;
+  constexpr double kP99Limit = 50;
+  const double p50 = percentile(ms, 0.50);
+  const double p99 = percentile(ms, 0.99);
+  fmt::print("{{\"bench\":\"latency\",\"what\":\"{}\",\"n\":{},\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"max_ms\":{:.2f},"
+             "\"p50_to_limit\":{:.3f},\"p99_to_limit\":{:.3f}}}\n",
+             what, ms.size(), p50, p99, percentile(ms, 1.0), p50 / kP50Limit, p99 / kP99Limit);
+}
+
+}  // namespace
+
+int run_bench_latency(const BenchOptions& options) {
+  const SystemClock clock;
+  const BenchDirectory directory(options.directory);
+  (void)start_logging({.level = LogLevel::kError});
+  Shop shop;
+  shop.directory = directory.fresh("shop");
+  if (auto started = shop.start(options.machines, clock); !started) return fail(started.error());
+  Listener listener(fmt::format("ws://127.0.0.1:{}/api/v1/live", shop.http_port), clock);
+  if (!wait_until(clock, [&] { return listener.ready_machines() == options.machines; })) {
+    return fail(make_error(Errc::kTimeout, fmt::format("{} of {} machines came up", listener.ready_machines(),
+                                                       options.machines)));
+  }
+  pause_for(std::chrono::seconds(3));
+  listener.begin_measuring();
+  const double hub_before = cpu_seconds(shop.hub->pid());
+  const double adapters_before = cpu_seconds(shop.adapters->pid());
+  const MonotonicTime begin = clock.monotonic();
+  uint64_t unheard = 0;
+  const auto states = toggle_states(shop, listener, options.seconds, unheard, clock);
+  const double seconds = std::chrono::duration<double>(clock.monotonic() - begin).count();
+  const double hub_cores = (cpu_seconds(shop.hub->pid()) - hub_before) / seconds;
+  const double adapter_cores = (cpu_seconds(shop.adapters->pid()) - adapters_before) / seconds;
+  const auto telemetry = listener.telemetry_ms();
+  const double hub_mb = resident_mb(shop.hub->pid());
+  const double adapters_mb = resident_mb(shop.adapters->pid());
+  const auto lost = shop.lost_events();
+  if (!lost) return fail(lost.error());
+  print_line("state_change", states);
+  print_line("telemetry", telemetry);
+  fmt::print("{{\"bench\":\"latency\",\"what\":\"load\",\"machines\":{},\"seconds\":{:.1f},\"hub_cores\":{:.3f},"
+             "\"hub_cores_to_limit\":{:.3f},\"adapters_cores\":{:.3f},\"hub_rss_mb\":{:.1f},\"adapters_rss_mb\":{:.1f},"
+             "\"unheard_state_changes\":{},\"lost_events\":{}}}\n",
+             options.machines, seconds, hub_cores, hub_cores / 0.5, adapter_cores, hub_mb, adapters_mb, unheard, *lost);
+  return *lost == 0 && unheard == 0 ? 0 : 1;
+}
+
+}  // namespace millrace
