@@ -42,6 +42,10 @@ ShownTime shown_time(int64_t machine_us, std::optional<int64_t> skew_ms) {
   return {corrected, true};
 }
 
+int64_t end_machine_us(const schema::JobFinished& finished, int64_t occurred_us) {
+  return finished.end_us() > 0 ? finished.end_us() : occurred_us;
+}
+
 int64_t end_fallback_us(const schema::JobFinished& finished, int64_t observed_us) {
   const bool seen_as_it_happened = finished.seen() == schema::JobSeen::live && !finished.late() &&
                                    finished.evidence() >= schema::JobEvidence::conclusive;

@@ -29,7 +29,9 @@ struct ShownTime {
 // Adds the skew when the machine's clock was wrong by more than 5 s: smaller differences are latency.
 ShownTime shown_time(int64_t machine_us, std::optional<int64_t> skew_ms);
 
-// When a live end without a row's end_time was seen by the adapter; 0 when the true time cannot be known.
+// When it ended by the machine's clock: the row's end, else when the end occurred; 0 when neither is known.
+int64_t end_machine_us(const schema::JobFinished& finished, int64_t occurred_us);
+// When the adapter saw it end, for a machine that gave no time; 0 when it was not seen as it happened.
 int64_t end_fallback_us(const schema::JobFinished& finished, int64_t observed_us);
 
 // The start_us in "<machine>.<start_us>"; nullopt for a local id, an id with a suffix, or another machine's.

@@ -105,7 +105,7 @@ class Fold {
     } else if (const auto* progressed = envelope.as<schema::JobProgressed>()) {
       add_progress(job, *progressed);
     } else if (const auto* finished = envelope.as<schema::JobFinished>()) {
-      add_end(job, *finished, observed_us_, event_.position.value);
+      add_end(job, *finished, {to_unix_us(envelope.occurred_at()), observed_us_}, event_.position.value);
       add_detail(job.id, text(finished->metadata_json()), text(finished->auxiliary_json()));
     } else if (const auto* excluded = envelope.as<schema::JobObjectExcluded>()) {
       job.objects_excluded = excluded->excluded();

@@ -73,7 +73,7 @@ void add_start(JobViewT& job, const schema::JobStarted& event, int64_t observed_
   if (event.skew_ms()) job.start_skew_ms = event.skew_ms();
 }
 
-void add_end(JobViewT& job, const schema::JobFinished& event, int64_t observed_us, uint64_t position) {
+void add_end(JobViewT& job, const schema::JobFinished& event, const EndTimes& times, uint64_t position) {
   fill(job.moonraker_job_id, text(event.moonraker_job_id()));
   offer_user(job, text(event.user()), position);
   if (job.start_us == 0 && event.start_us() > 0) job.start_us = event.start_us();
@@ -81,14 +81,14 @@ void add_end(JobViewT& job, const schema::JobFinished& event, int64_t observed_u
   offer_numbers(job, numbers_in(event), conclusive_row ? position : 0);
   const auto outcome = ending_of(event.outcome());
   if (!outcome || !wins({event.evidence(), position}, {job.evidence, job.end_position})) return;
-  if (!ended(job)) close_pause(job, event.last_observed_us() > 0 ? event.last_observed_us() : observed_us);
+  if (!ended(job)) close_pause(job, event.last_observed_us() > 0 ? event.last_observed_us() : times.observed_us);
   job.outcome = *outcome;
   job.cause = text(event.cause());
   job.text = text(event.text());
   job.evidence = event.evidence();
   job.end_position = position;
-  job.end_us = event.end_us();
-  job.end_fallback_us = end_fallback_us(event, observed_us);
+  job.end_us = end_machine_us(event, times.occurred_us);
+  job.end_fallback_us = end_fallback_us(event, times.observed_us);
   job.end_skew_ms = event.skew_ms();
   job.end_seen = event.seen();
   job.row_status = text(event.row_status());

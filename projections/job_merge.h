@@ -8,8 +8,14 @@
 
 namespace millrace {
 
+// The header's times of a JobFinished; occurred is 0 when the machine did not say.
+struct EndTimes {
+  int64_t occurred_us = 0;
+  int64_t observed_us = 0;
+};
+
 void add_start(schema::JobViewT& job, const schema::JobStarted& event, int64_t observed_us, uint64_t position);
-void add_end(schema::JobViewT& job, const schema::JobFinished& event, int64_t observed_us, uint64_t position);
+void add_end(schema::JobViewT& job, const schema::JobFinished& event, const EndTimes& times, uint64_t position);
 void add_progress(schema::JobViewT& job, const schema::JobProgressed& event);
 void add_pause(schema::JobViewT& job, std::string_view cause, int64_t observed_us);
 void add_resume(schema::JobViewT& job, int64_t observed_us);

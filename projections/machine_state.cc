@@ -85,7 +85,7 @@ void on_job_progressed(schema::CurrentJobT& job, const schema::JobProgressed& ev
   if (event.filament_used()) job.filament_used = plausible(event.filament_used());
 }
 
-void on_job_finished(schema::CurrentJobT& job, const schema::JobFinished& event, int64_t observed_us) {
+void on_job_finished(schema::CurrentJobT& job, const schema::JobFinished& event, const Envelope& envelope) {
   const auto outcome = ending_of(event.outcome());
   const bool ended = job.outcome != schema::JobOutcome::running;
   if (!outcome || (ended && event.evidence() <= job.evidence)) return;
@@ -94,15 +94,15 @@ void on_job_finished(schema::CurrentJobT& job, const schema::JobFinished& event,
   job.cause = text(event.cause());
   job.text = text(event.text());
   job.paused = false;
-  const ShownTime end = shown_time(event.end_us(), event.skew_ms());
-  job.ended_at_us = end.us != 0 ? end.us : end_fallback_us(event, observed_us);
+  const ShownTime end = shown_time(end_machine_us(event, to_unix_us(envelope.occurred_at())), event.skew_ms());
+  job.ended_at_us = end.us != 0 ? end.us : end_fallback_us(event, to_unix_us(envelope.observed_at()));
   if (*outcome == schema::JobOutcome::completed) job.progress = 1.0;
   if (plausible(event.total_duration())) job.total_duration = event.total_duration();
   if (plausible(event.print_duration())) job.print_duration = event.print_duration();
   if (plausible(event.filament_used())) job.filament_used = event.filament_used();
 }
 
-void on_job_event(MachineViewT& machine, const Envelope& envelope, int64_t observed_us) {
+void on_job_event(MachineViewT& machine, const Envelope& envelope) {
   const auto concerns = [&](const auto* event) {
     return event != nullptr && is_current(machine, text(event->job_id()));
   };
@@ -115,7 +115,7 @@ void on_job_event(MachineViewT& machine, const Envelope& envelope, int64_t obser
   } else if (const auto* progressed = envelope.as<schema::JobProgressed>(); concerns(progressed)) {
     on_job_progressed(*machine.job, *progressed);
   } else if (const auto* finished = envelope.as<schema::JobFinished>(); concerns(finished)) {
-    on_job_finished(*machine.job, *finished, observed_us);
+    on_job_finished(*machine.job, *finished, envelope);
   } else if (const auto* identified = envelope.as<schema::JobIdentified>(); concerns(identified)) {
     machine.job->start_us = identified->start_us();
   } else if (const auto* excluded = envelope.as<schema::JobObjectExcluded>(); concerns(excluded)) {
@@ -226,7 +226,7 @@ class MachineState final : public Projection {
       case EventType::TelemetrySampled:
         return on_telemetry(machine, *envelope.as<schema::TelemetrySampled>(), recorded);
       default:
-        return on_job_event(machine, envelope, observed_us);
+        return on_job_event(machine, envelope);
     }
   }
 };

@@ -22,7 +22,7 @@ constexpr std::string_view kPart = "edge";
 constexpr size_t kMaxPendingChanges = 4096;  // whole objects on their way from the projector to the loop
 
 HttpResponse overloaded(std::string_view what) {
-  return problem(503, "overloaded", fmt::format("{}: try again in a second", what));
+  return api_problem(503, "overloaded", fmt::format("{}: try again in a second", what));
 }
 
 bool belongs_to_api(std::string_view path) {
@@ -212,17 +212,18 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     if (match.route == nullptr) return answer(without_route(request, match));
     requests_total.add();
     if (match.route->runs_on == RunsOn::kSocket) {
-      return answer(problem(426, "upgrade_required", fmt::format("{} is a WebSocket", request.path)));
+      return answer(api_problem(426, "upgrade_required", fmt::format("{} is a WebSocket", request.path)));
     }
-    if (auto known = check_known(request, match.route->parameters); !known) return answer(problem_from(known.error()));
+    if (auto known = check_known(request, match.route->parameters); !known)
+      return answer(api_problem_from(known.error()));
     const auto position = min_position_in(request);
-    if (!position) return answer(problem_from(position.error()));
+    if (!position) return answer(api_problem_from(position.error()));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
     const auto go_on = [this, route = match.route, path = std::move(match.path), shared, answer,
                         wanted = *position](bool reached) {
       if (!reached) {
         behind_total.add();
-        return answer(problem(
+        return answer(api_problem(
             503, "view_behind",
             fmt::format("the views have position {}, asked for at least {}", live.position().value, wanted.value)));
       }
@@ -235,11 +236,11 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     const bool get = request.method == "GET";
     if (match.allow.empty() && !belongs_to_api(request.path) && get) return serve_file(request, embedded_files());
     if (match.allow.empty() && (belongs_to_api(request.path) || get)) {
-      return problem(404, "not_found",
-                     fmt::format("there is nothing at {}; GET /api/openapi.json lists what there is",
-                                 request.path.substr(0, 200)));
+      return api_problem(404, "not_found",
+                         fmt::format("there is nothing at {}; GET /api/openapi.json lists what there is",
+                                     request.path.substr(0, 200)));
     }
-    HttpResponse response = problem(
+    HttpResponse response = api_problem(
         405, "method_not_allowed",
         fmt::format("{} {}: expected {}", request.method, request.path, match.allow.empty() ? "GET" : match.allow));
     response.headers.emplace_back("Allow", match.allow.empty() ? "GET" : match.allow);
@@ -281,11 +282,13 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     if (auto refused = refuse_origin(request)) return refuse(std::move(*refused));
     const RouteMatch match = find_route("GET", request.path);
     if (match.route == nullptr || match.route->runs_on != RunsOn::kSocket) {
-      return refuse(problem(404, "not_found", fmt::format("there is no WebSocket at {}", request.path.substr(0, 200))));
+      return refuse(
+          api_problem(404, "not_found", fmt::format("there is no WebSocket at {}", request.path.substr(0, 200))));
     }
-    if (auto known = check_known(request, match.route->parameters); !known) return refuse(problem_from(known.error()));
+    if (auto known = check_known(request, match.route->parameters); !known)
+      return refuse(api_problem_from(known.error()));
     const auto position = number_in(request, "position");
-    if (!position) return refuse(problem_from(position.error()));
+    if (!position) return refuse(api_problem_from(position.error()));
     if (feed.full()) {
       refused_total.add();
       return refuse(overloaded("too many live clients"));

@@ -31,7 +31,7 @@ std::string_view title_of(int status) {
 
 }  // namespace
 
-HttpResponse problem(int status, std::string_view code, std::string_view detail) {
+HttpResponse api_problem(int status, std::string_view code, std::string_view detail) {
   JsonWriter json;
   json.object().field("type", "about:blank").field("title", title_of(status)).field("status", status);
   json.field("code", code).field("detail", detail).end();
@@ -43,20 +43,20 @@ HttpResponse problem(int status, std::string_view code, std::string_view detail)
   return response;
 }
 
-HttpResponse problem_from(const Error& error) {
+HttpResponse api_problem_from(const Error& error) {
   switch (error.code) {
     case Errc::kInvalidArgument:
-      return problem(400, "invalid_parameter", error.context);
+      return api_problem(400, "invalid_parameter", error.context);
     case Errc::kNotFound:
-      return problem(404, "not_found", error.context);
+      return api_problem(404, "not_found", error.context);
     case Errc::kCorrupt:
-      return problem(500, "corrupt", error.context);
+      return api_problem(500, "corrupt", error.context);
     case Errc::kUnavailable:
     case Errc::kFull:
     case Errc::kTimeout:
-      return problem(503, "unavailable", error.context);
+      return api_problem(503, "unavailable", error.context);
     default:
-      return problem(500, "internal", error.context);
+      return api_problem(500, "internal", error.context);
   }
 }
 

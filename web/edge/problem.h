@@ -11,8 +11,8 @@
 namespace millrace {
 
 // `detail` names the offending value and what would be right.
-HttpResponse problem(int status, std::string_view code, std::string_view detail);
+HttpResponse api_problem(int status, std::string_view code, std::string_view detail);
 // What went wrong in reading the log or a view.
-HttpResponse problem_from(const Error& error);
+HttpResponse api_problem_from(const Error& error);
 
 }  // namespace millrace

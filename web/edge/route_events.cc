@@ -76,10 +76,10 @@ Result<EventQuery> query_in(const RouteContext& context, const HttpRequest& requ
 
 HttpResponse answer_events(const RouteContext& context, const RouteRequest& request) {
   const auto query = query_in(context, request.http);
-  if (!query) return problem_from(query.error());
+  if (!query) return api_problem_from(query.error());
   const auto read =
       context.parts.log.read(query->after, {.events = query->limit, .scanned = kMaxScannedPerPage}, query->filter);
-  if (!read) return problem_from(read.error());
+  if (!read) return api_problem_from(read.error());
   JsonWriter json;
   json.object().key("items").array();
   for (const RecordedEvent& event : read->events) json.raw(event_to_json(event));
@@ -87,7 +87,7 @@ HttpResponse answer_events(const RouteContext& context, const RouteRequest& requ
   bool more = !read->at_end && read->through < context.parts.log.last();
   if (more && query->filter.to) {
     const auto first_after = context.parts.log.first_at(*query->filter.to);
-    if (!first_after) return problem_from(first_after.error());
+    if (!first_after) return api_problem_from(first_after.error());
     more = read->through + 1 < *first_after;
   }
   more ? json.value(make_cursor(context.parts.log.incarnation(), std::to_string(read->through.value))) : json.null();
@@ -101,7 +101,7 @@ HttpResponse answer_event(const RouteContext& context, const RouteRequest& reque
   const std::string& text = request.path.at("position");
   const auto position = parse_position(text);
   if (!position || *position == 0) {
-    return problem(400, "invalid_parameter", fmt::format("position '{}': expected an integer from 1", text));
+    return api_problem(400, "invalid_parameter", fmt::format("position '{}': expected an integer from 1", text));
   }
   const auto event = context.parts.log.at(Position{*position});
   if (event) {
@@ -109,12 +109,13 @@ HttpResponse answer_event(const RouteContext& context, const RouteRequest& reque
     response.body = event_to_json(*event);
     return response;
   }
-  if (event.error().code != Errc::kNotFound) return problem_from(event.error());
+  if (event.error().code != Errc::kNotFound) return api_problem_from(event.error());
   const Position last = context.parts.log.last();
   if (*position <= last.value) {
-    return problem(410, "event_expired", fmt::format("position {} was telemetry that is no longer kept", *position));
+    return api_problem(410, "event_expired",
+                       fmt::format("position {} was telemetry that is no longer kept", *position));
   }
-  return problem(404, "event_not_found", fmt::format("position {}: the log ends at {}", *position, last.value));
+  return api_problem(404, "event_not_found", fmt::format("position {}: the log ends at {}", *position, last.value));
 }
 
 }  // namespace millrace

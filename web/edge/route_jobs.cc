@@ -48,9 +48,9 @@ Result<JobQuery> query_in(const RouteContext& context, const HttpRequest& reques
 
 HttpResponse answer_jobs(const RouteContext& context, const RouteRequest& request) {
   const auto query = query_in(context, request.http);
-  if (!query) return problem_from(query.error());
+  if (!query) return api_problem_from(query.error());
   const auto page = list_jobs(*context.parts.store.reader(), *query);
-  if (!page) return problem_from(page.error());
+  if (!page) return api_problem_from(page.error());
   JsonWriter json;
   json.object().key("items").array();
   for (const schema::JobViewT& job : page->jobs) write_job(json, job);
@@ -64,8 +64,8 @@ HttpResponse answer_jobs(const RouteContext& context, const RouteRequest& reques
 
 HttpResponse answer_job(const RouteContext& context, const RouteRequest& request) {
   const auto found = find_job(*context.parts.store.reader(), request.path.at("id"));
-  if (!found && found.error().code == Errc::kNotFound) return problem(404, "job_not_found", found.error().context);
-  if (!found) return problem_from(found.error());
+  if (!found && found.error().code == Errc::kNotFound) return api_problem(404, "job_not_found", found.error().context);
+  if (!found) return api_problem_from(found.error());
   JsonWriter json;
   write_job(json, found->job, &found->detail);
   HttpResponse response;

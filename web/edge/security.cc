@@ -46,7 +46,7 @@ std::optional<HttpResponse> refuse_host(const HttpRequest& request, std::string_
   const std::string name = host_name(*host);
   if (name == "localhost" || name == "127.0.0.1" || name == "::1" || name == host_name(listen_host))
     return std::nullopt;
-  return problem(
+  return api_problem(
       421, "host_not_allowed",
       fmt::format("Host '{}' is not served here: expected localhost, 127.0.0.1 or [::1]", host->substr(0, 100)));
 }
@@ -57,8 +57,8 @@ std::optional<HttpResponse> refuse_origin(const HttpRequest& request) {
   const std::string host = lower(request.header("host").value_or(""));
   const std::string given = lower(*origin);
   if (!host.empty() && (given == "http://" + host || given == "https://" + host)) return std::nullopt;
-  return problem(403, "origin_not_allowed",
-                 fmt::format("Origin '{}' is not the host '{}' that it talks to", origin->substr(0, 100), host));
+  return api_problem(403, "origin_not_allowed",
+                     fmt::format("Origin '{}' is not the host '{}' that it talks to", origin->substr(0, 100), host));
 }
 
 }  // namespace millrace

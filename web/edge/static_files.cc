@@ -78,7 +78,7 @@ HttpResponse serve_file(const HttpRequest& request, const std::vector<EmbeddedFi
   const EmbeddedFile* file = find(files, path);
   if (file == nullptr && is_page(path)) file = find(files, path = "/index.html");
   if (file == nullptr)
-    return problem(404, "not_found", fmt::format("there is nothing at {}", request.path.substr(0, 200)));
+    return api_problem(404, "not_found", fmt::format("there is nothing at {}", request.path.substr(0, 200)));
   response.content_type = type_of(path);
   if (const EmbeddedFile* compressed = takes_gzip(request) ? find(files, path + ".gz") : nullptr) {
     file = compressed;

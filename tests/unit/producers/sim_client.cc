@@ -115,6 +115,7 @@ WebSocketClosed SimClient::closed() {
 
 void fold(Document& status, const Document& delta) {
   for (const auto& [object, fields] : delta.items()) {
+    if (!status.contains(object)) status[object] = Document::object();
     for (const auto& [field, value] : fields.items()) status[object][field] = value;
   }
 }

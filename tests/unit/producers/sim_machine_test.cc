@@ -43,8 +43,8 @@ std::string trace(SimulatedHost& host, double until_s, double stride_s) {
   return text + std::to_string(host.state().extruder.temperature) + " " + std::to_string(host.state().filament_used);
 }
 
-struct Run {
-  explicit Run(HostProfile profile) : host(std::move(profile)) {}
+struct Story {
+  explicit Story(HostProfile profile) : host(std::move(profile)) {}
 
   // Advances until `done`, at most `most_s`; false when it did not come.
   bool until(const std::function<bool()>& done, double most_s = 4'000) {
@@ -102,7 +102,7 @@ TEST(SimMachineTest, AnotherSeedGivesAnotherStory) {
 }
 
 TEST(SimMachineTest, PrintWarmsUpBeforeItExtrudesAndEndsCompleted) {
-  Run run(profile("steady"));
+  Story run(profile("steady"));
   ASSERT_TRUE(run.until([&] { return run.host.state().print == PrintState::kPrinting; }));
   EXPECT_EQ(run.host.state().print_duration, 0);
   EXPECT_LT(run.host.state().extruder.temperature, 60);
@@ -124,7 +124,7 @@ struct Ending {
 class SimIncidentTest : public ::testing::TestWithParam<Ending> {};
 
 TEST_P(SimIncidentTest, EndsThePrintAsMoonrakerRecordsIt) {
-  Run run(profile(GetParam().behaviour));
+  Story run(profile(GetParam().behaviour));
   ASSERT_TRUE(run.until([&] { return run.saw(Kind::kHistoryFinished); }));
   EXPECT_EQ(run.row_status(), GetParam().row);
   const std::string row = GetParam().row;
@@ -145,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.behaviour); });
 
 TEST(SimMachineTest, RunoutIsSeenByTheSensorBeforeThePause) {
-  Run run(profile("runout"));
+  Story run(profile("runout"));
   ASSERT_TRUE(run.until([&] { return !run.host.state().filament_detected; }));
   EXPECT_EQ(run.host.state().print, PrintState::kPrinting);
   ASSERT_TRUE(run.until([&] { return run.host.state().print == PrintState::kPaused; }, 1));
@@ -156,7 +156,7 @@ TEST(SimMachineTest, RunoutIsSeenByTheSensorBeforeThePause) {
 }
 
 TEST(SimMachineTest, PauseWaitsBehindTheWarmUp) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   run.host.start_print(run.host.files()[0].path, 1);
   ASSERT_TRUE(run.done(1));
   run.host.run_script("PAUSE", 2);
@@ -167,7 +167,7 @@ TEST(SimMachineTest, PauseWaitsBehindTheWarmUp) {
 }
 
 TEST(SimMachineTest, EmergencyStopDoesNotWaitAndAnswersThoseThatDo) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   run.host.run_script("M109 S200", 1);
   run.host.run_script("G28", 2);
   run.host.emergency_stop();
@@ -180,7 +180,7 @@ TEST(SimMachineTest, EmergencyStopDoesNotWaitAndAnswersThoseThatDo) {
 }
 
 TEST(SimMachineTest, PausedFollowsAShutdownHalfASecondLater) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   ASSERT_TRUE(run.print_hot());
   run.host.emergency_stop();
   EXPECT_EQ(run.host.state().print, PrintState::kPrinting);
@@ -189,7 +189,7 @@ TEST(SimMachineTest, PausedFollowsAShutdownHalfASecondLater) {
 }
 
 TEST(SimMachineTest, RestartAfterAShutdownIsAnErrorUntilTheFirmwareRestarts) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   run.host.emergency_stop();
   run.host.restart();
   ASSERT_TRUE(run.until([&] { return run.host.state().klippy == KlippyState::kError; }, 10));
@@ -200,7 +200,7 @@ TEST(SimMachineTest, RestartAfterAShutdownIsAnErrorUntilTheFirmwareRestarts) {
 }
 
 TEST(SimMachineTest, OnlyADeadProcessChangesItsId) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   const int process = run.host.state().process_id;
   run.host.restart();
   ASSERT_TRUE(run.until([&] { return run.host.state().klippy == KlippyState::kReady; }, 10));
@@ -211,7 +211,7 @@ TEST(SimMachineTest, OnlyADeadProcessChangesItsId) {
 }
 
 TEST(SimMachineTest, PrintOutlivesMoonraker) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   ASSERT_TRUE(run.print_hot());
   run.until([] { return false; }, 5);
   run.host.moonraker_stopped(true);
@@ -222,7 +222,7 @@ TEST(SimMachineTest, PrintOutlivesMoonraker) {
 }
 
 TEST(SimMachineTest, KilledMoonrakerLeavesAnInterruptedRowWithoutAnEnd) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   ASSERT_TRUE(run.print_hot());
   run.until([] { return false; }, 5);
   run.host.moonraker_stopped(false);
@@ -234,7 +234,7 @@ TEST(SimMachineTest, KilledMoonrakerLeavesAnInterruptedRowWithoutAnEnd) {
 }
 
 TEST(SimMachineTest, ScriptStopsAtItsFirstError) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   run.host.run_script("M117 one\nG1 X9999\nM117 two", 1);
   const auto done = run.done(1);
   ASSERT_TRUE(done);
@@ -244,7 +244,7 @@ TEST(SimMachineTest, ScriptStopsAtItsFirstError) {
 }
 
 TEST(SimMachineTest, HostileScriptsAreAnsweredAndChangeNothing) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   uint64_t token = 1;
   for (const std::string& script :
        {std::string(), std::string("\n\n;"), std::string("M109 S"), std::string("M104 S1e999"), std::string("G1 Xnan"),
@@ -260,14 +260,14 @@ TEST(SimMachineTest, HostileScriptsAreAnsweredAndChangeNothing) {
 }
 
 TEST(SimMachineTest, TooManyWaitingCommandsAreRefused) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   run.host.run_script("M109 S200", 1);
   for (uint64_t i = 0; i < SimulatedHost::kMaxPendingCommands; ++i) run.host.run_script("M105", 2 + i);
   EXPECT_EQ(run.done(1 + SimulatedHost::kMaxPendingCommands)->code, 503);
 }
 
 TEST(SimMachineTest, StartOfAMissingFileWipesTheOldResult) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   ASSERT_TRUE(run.print_hot());
   ASSERT_TRUE(run.until([&] { return run.host.state().print == PrintState::kComplete; }));
   run.host.start_print("missing.gcode", 1);
@@ -277,7 +277,7 @@ TEST(SimMachineTest, StartOfAMissingFileWipesTheOldResult) {
 }
 
 TEST(SimMachineTest, SecondStartIsBusyAndAStartOverAPauseReplacesTheJob) {
-  Run run(profile("idle"));
+  Story run(profile("idle"));
   ASSERT_TRUE(run.print_hot());
   run.host.start_print(run.host.files()[1].path, 1);
   EXPECT_EQ(run.done(1)->text, "SD busy");
@@ -294,12 +294,12 @@ TEST(SimMachineTest, ScenesShowSomethingAtOnce) {
     made.scene = scene;
     return made;
   };
-  Run done(scene(Scene::kNearlyDone));
+  Story done(scene(Scene::kNearlyDone));
   EXPECT_EQ(done.host.state().print, PrintState::kPrinting);
   EXPECT_TRUE(done.until([&] { return done.host.state().print == PrintState::kComplete; }, 60));
-  Run paused(scene(Scene::kPausingSoon));
+  Story paused(scene(Scene::kPausingSoon));
   EXPECT_TRUE(paused.until([&] { return paused.host.state().print == PrintState::kPaused; }, 30));
-  Run fault(scene(Scene::kFaultSoon));
+  Story fault(scene(Scene::kFaultSoon));
   EXPECT_TRUE(fault.until([&] { return fault.host.state().klippy == KlippyState::kShutdown; }, 15));
   EXPECT_NE(fault.host.state().state_message.find("not heating at expected rate"), std::string::npos);
 }

@@ -153,6 +153,21 @@ TEST_F(JobHistoryTest, OnlyALargeSkewCorrectsTheTimes) {
   EXPECT_TRUE(started_at(only_job()).corrected);
 }
 
+TEST_F(JobHistoryTest, AnEndIsTimedByTheRowElseByTheMachineElseByTheAdapterThatSawIt) {
+  auto end = finished(row_id(), JobOutcome::completed, JobEvidence::observed);
+  const auto ended = [&](int64_t end_us, int64_t occurred_us, bool late) {
+    end.end_us = end_us;
+    end.late = late;
+    shop = Shop();
+    shop.append({draft_of(end, "voron-2", from_unix_us(kStart + 9), from_unix_us(occurred_us))});
+    return ended_at(only_job()).us;
+  };
+  EXPECT_EQ(ended(kStart + 1, kStart + 2, false), kStart + 1);
+  EXPECT_EQ(ended(0, kStart + 2, true), kStart + 2);
+  EXPECT_EQ(ended(0, 0, false), kStart + 9);
+  EXPECT_EQ(ended(0, 0, true), 0) << "not seen as it happened: not known";
+}
+
 TEST_F(JobHistoryTest, ImplausibleNumbersAreLeftOut) {
   shop.say(started(row_id(), kStart));
   auto end = finished(row_id(), JobOutcome::completed, JobEvidence::conclusive, -3);

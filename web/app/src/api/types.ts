@@ -57,7 +57,10 @@ export interface Machine {
   progress?: Maybe<number>
   temperatures?: Maybe<Record<string, Maybe<Temperature>>>
   fans?: Maybe<Record<string, Maybe<Fan>>>
+  // When the adapter saw the last change, by its own clock.
   updated_at?: Maybe<string>
+  // The same by the hub's clock, which the heartbeats carry too.
+  recorded_at?: Maybe<string>
   stale?: Maybe<boolean>
 }
 

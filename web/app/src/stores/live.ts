@@ -8,9 +8,9 @@ import type { Job, LiveMessage, Machine } from '@/api/types'
 import { isOffline } from '@/domain/state'
 import { useSamples } from './samples'
 
-// Frames arrive at least every few seconds; after this long without one, nothing on the page counts as live.
-export const linkStaleMs = 6_000
-// A connected machine that has reported nothing for this long is shown as stale.
+// A heartbeat comes every 5 s; after this long without one, nothing on the page counts as live.
+export const linkStaleMs = 8_000
+// The hub says which machines are stale. Where it does not, one that has reported nothing for this long is.
 export const machineStaleMs = 15_000
 export const jobsMax = 500
 const clockSamplesMax = 8
@@ -52,14 +52,14 @@ export const useLive = defineStore('live', () => {
   )
 
   function ageMs(machine: Machine): number | null {
-    const updated = Date.parse(machine.updated_at ?? '')
+    const updated = Date.parse(machine.recorded_at ?? machine.updated_at ?? '')
     return Number.isNaN(updated) ? null : Math.max(0, hubNow.value - updated)
   }
 
   function isStale(machine: Machine): boolean {
     const linkTooOld = frameAgeMs.value !== null && frameAgeMs.value > linkStaleMs
-    if (machine.stale === true || linkTooOld) return true
-    return isOffline(machine) || (ageMs(machine) ?? 0) > machineStaleMs
+    if (linkTooOld || isOffline(machine)) return true
+    return machine.stale ?? (ageMs(machine) ?? 0) > machineStaleMs
   }
 
   function receive(message: LiveMessage): void {
