@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the events of one commit and one family lie together in one stored value.
 //
-//   u32 magic "MRG1", u32 count, i64 recorded_at_us, u64 first position,
-//   count x { u32 position - first position, u32 length }, padding to 8,
-//   the envelopes, each padded to 8, u32 CRC-32 of everything before it.
-// Little-endian.  Envelopes begin at multiples of 8, so that a value copied to aligned memory can be read in place.
+//   u32 magic "MRG1", u32 count, i64 recorded_at_us, u64 first position, u32 size of the body, u32 form of the body,
+//   the body, the first 8 bytes of the SHA-256 of everything before.
+//   Body (form 1: in pieces of 64 KiB less 64 bytes, each as u32 stored size and an LZ4 block; form 0: as it is):
+//   count x { u32 position - first position, u32 length }, padding to 8, the envelopes, each padded to 8.
+// Little-endian.  Envelopes begin at multiples of 8, so that a body in aligned memory can be read in place.
+// Compressing here and not in the store makes its write-ahead log and its memory smaller too.
 #pragma once
 
 #include <span>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "bus/envelope.h"
+#include "bus/sha256.h"
 
 namespace millrace {
 
@@ -26,13 +29,23 @@ struct GroupMember {
   std::string_view bytes;
 };
 
-// Precondition: members ascend, at least one, spanning less than 2^32 positions.
-std::string encode_group(WallTime recorded_at, std::span<const GroupMember> members);
+// Keeps its buffers from one group to the next.  One thread.
+class GroupEncoder {
+ public:
+  // Precondition: members ascend, at least one, spanning less than 2^32 positions.  The result is valid until the next
+  // call; `digest` is the SHA-256 of all but its last 8 bytes.
+  std::string_view encode(WallTime recorded_at, std::span<const GroupMember> members, Sha256& digest);
 
-// kCorrupt when the bytes are not what encode_group() wrote.
+ private:
+  void lay_out(std::span<const GroupMember> members);
+  size_t compress();  // body_ into out_; gives the stored size, 0 when that would not be smaller
+
+  Sha256Digester digester_;
+  std::string body_;
+  std::string out_;
+};
+
+// kCorrupt when the bytes are not what encode() wrote.
 Result<EventGroup> decode_group(std::string_view value);
-
-// CRC-32 (IEEE 802.3), also of the outbox's records.
-uint32_t crc32_of(std::string_view bytes, uint32_t seed = 0);
 
 }  // namespace millrace

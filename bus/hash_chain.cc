@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bus/hash_chain.h"
 
-#include <openssl/evp.h>
-
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 namespace millrace {
@@ -28,44 +24,16 @@ uint64_t number_at(std::string_view bytes, size_t offset) {
 
 }  // namespace
 
-// The algorithm is fetched once: a fetch per digest doubles its cost for short inputs.
-struct HashChain::Impl {
-  EVP_MD* algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~Impl() {
-    EVP_MD_CTX_free(context);
-    EVP_MD_free(algorithm);
-  }
-};
-
-HashChain::HashChain() : impl_(std::make_unique<Impl>()) {}
-HashChain::~HashChain() = default;
-
-Sha256 HashChain::digest(std::string_view bytes) {
-  Sha256 hash{};
-  if (EVP_DigestInit_ex(impl_->context, impl_->algorithm, nullptr) != 1 ||
-      EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size()) != 1 ||
-      EVP_DigestFinal_ex(impl_->context, hash.data(), nullptr) != 1) {
-    std::fputs("SHA-256 is not available in this OpenSSL\n", stderr);
-    std::abort();
-  }
-  return hash;
-}
-
-ChainLink HashChain::next(const Sha256& previous, uint64_t first, uint64_t count, std::string_view facts,
-                          std::string_view telemetry) {
-  ChainLink link;
-  link.first = first;
-  link.count = count;
-  if (!facts.empty()) link.facts = digest(facts);
-  if (!telemetry.empty()) link.telemetry = digest(telemetry);
+ChainLink next_link(const Sha256& previous, uint64_t first, uint64_t count, const Sha256& facts,
+                    const Sha256& telemetry, Sha256Digester& digester) {
+  ChainLink link{first, count, facts, telemetry, {}};
   std::string input;
   append_hash(input, previous);
   append_number(input, first);
   append_number(input, count);
-  append_hash(input, link.facts);
-  append_hash(input, link.telemetry);
-  link.link = digest(input);
+  append_hash(input, facts);
+  append_hash(input, telemetry);
+  link.link = digester.digest(input);
   return link;
 }
 

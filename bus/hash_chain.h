@@ -5,15 +5,13 @@
 // when the telemetry goes.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
-namespace millrace {
+#include "bus/sha256.h"
 
-using Sha256 = std::array<unsigned char, 32>;
+namespace millrace {
 
 struct ChainLink {
   uint64_t first = 0;
@@ -23,20 +21,9 @@ struct ChainLink {
   Sha256 link{};
 };
 
-// One thread.
-class HashChain {
- public:
-  HashChain();
-  ~HashChain();
-  Sha256 digest(std::string_view bytes);
-  // Zero bytes for an empty group.
-  ChainLink next(const Sha256& previous, uint64_t first, uint64_t count, std::string_view facts,
-                 std::string_view telemetry);
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
+// The link after `previous`; `facts` and `telemetry` are the digests of the groups, zero for none.
+ChainLink next_link(const Sha256& previous, uint64_t first, uint64_t count, const Sha256& facts,
+                    const Sha256& telemetry, Sha256Digester& digester);
 
 std::string encode_link(const ChainLink& link);
 // False when `bytes` is not an encoded link.

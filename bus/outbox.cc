@@ -10,7 +10,7 @@
 #include <deque>
 #include <map>
 
-#include "bus/event_group.h"
+#include "bus/crc32.h"
 #include "bus/file_io.h"
 #include "bus/logging.h"
 

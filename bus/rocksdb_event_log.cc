@@ -14,6 +14,7 @@
 #include <mutex>
 #include <set>
 
+#include "bus/crc32.h"
 #include "bus/event_group.h"
 #include "bus/event_log.h"
 #include "bus/hash_chain.h"
@@ -58,7 +59,8 @@ rocksdb::ColumnFamilyOptions family_options(LogFamily family, const LogStoreOpti
   const bool holds_groups = family == LogFamily::kFacts || family == LogFamily::kTelemetry;
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = holds_groups ? store.write_buffer_bytes : store.write_buffer_bytes / 8;
-  options.compression = rocksdb::kLZ4Compression;
+  options.compression = holds_groups ? rocksdb::kNoCompression : rocksdb::kLZ4Compression;  // groups bring their own
+  options.max_write_buffer_number = 3;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.block_size = holds_groups ? 64u << 10 : 16u << 10;
@@ -114,12 +116,12 @@ class RocksdbEventLog final : public EventLog {
     commit.first = last() + 1;
     commit.last = last() + batch.envelopes.size();
     commit.recorded_at = std::max(batch.recorded_at, last_recorded_at_);
-    rocksdb::WriteBatch writes;
-    const ChainLink link = put_events(writes, commit, batch.envelopes);
-    put_indexes(writes, commit, batch);
+    writes_.Clear();
+    const ChainLink link = put_events(writes_, commit, batch.envelopes);
+    put_indexes(writes_, commit, batch);
     rocksdb::WriteOptions options;
     options.sync = true;
-    if (const auto status = db_->Write(options, &writes); !status.ok()) {
+    if (const auto status = db_->Write(options, &writes_); !status.ok()) {
       broken_ = true;
       const Error cause = error_from(status, "append");
       return make_error(cause.code == Errc::kFull ? Errc::kFull : Errc::kSyncFailed, cause.context);
@@ -303,20 +305,21 @@ class RocksdbEventLog final : public EventLog {
       (envelope.family() == Family::kFact ? facts : telemetry).push_back({position, envelope.bytes()});
       position = position + 1;
     }
-    std::string facts_group = put_group(writes, LogFamily::kFacts, commit, facts);
-    std::string telemetry_group = put_group(writes, LogFamily::kTelemetry, commit, telemetry);
-    const ChainLink link =
-        chain_.next(chain_tip_, commit.first.value, envelopes.size(), facts_group, telemetry_group);
+    const Sha256 facts_digest = put_group(writes, LogFamily::kFacts, commit, facts);
+    const Sha256 telemetry_digest = put_group(writes, LogFamily::kTelemetry, commit, telemetry);
+    const ChainLink link = next_link(chain_tip_, commit.first.value, envelopes.size(), facts_digest, telemetry_digest,
+                                     digester_);
     writes.Put(family(LogFamily::kChain), big_endian(commit.first.value), encode_link(link));
     return link;
   }
 
-  std::string put_group(rocksdb::WriteBatch& writes, LogFamily where, const Commit& commit,
-                        std::span<const GroupMember> members) {
-    if (members.empty()) return {};
-    std::string group = encode_group(commit.recorded_at, members);
-    writes.Put(family(where), big_endian(members.front().position.value), group);
-    return group;
+  Sha256 put_group(rocksdb::WriteBatch& writes, LogFamily where, const Commit& commit,
+                   std::span<const GroupMember> members) {
+    Sha256 digest{};
+    if (members.empty()) return digest;
+    const std::string_view group = encoder_.encode(commit.recorded_at, members, digest);
+    writes.Put(family(where), big_endian(members.front().position.value), slice(group));
+    return digest;
   }
 
   bool indexes_time(const Commit& commit) const {
@@ -359,7 +362,9 @@ class RocksdbEventLog final : public EventLog {
   WallTime last_recorded_at_{};
   WallTime last_time_index_{};
   Sha256 chain_tip_{};
-  HashChain chain_;
+  Sha256Digester digester_;
+  GroupEncoder encoder_;
+  rocksdb::WriteBatch writes_;  // keeps its buffer from one append to the next
 };
 
 }  // namespace

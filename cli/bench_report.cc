@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
-#include "bus/event_group.h"
+#include "bus/crc32.h"
 #include "bus/file_io.h"
+#include "bus/random.h"
 
 namespace millrace {
 
@@ -44,16 +46,22 @@ double percentile(std::vector<double> values, double share) {
 }
 
 EventDraft event_of_size(size_t size, uint64_t number, const std::string& machine, WallTime now) {
-  constexpr size_t kEnvelopeBytes = 172;  // an envelope around one signal without the object's name
+  // What adapters send all day: a sample with as many signals as fit, their values noisy as sensors are.
+  constexpr size_t kEnvelopeBytes = 168;
+  constexpr size_t kSignalBytes = 59;
+  constexpr std::array<std::pair<const char*, const char*>, 6> kSignals = {
+      {{"extruder", "temperature"}, {"heater_bed", "temperature"}, {"extruder", "power"},
+       {"fan", "speed"}, {"motion_report", "live_velocity"}, {"temperature_sensor chamber", "temperature"}}};
   schema::TelemetrySampledT sample;
-  auto signal = std::make_unique<schema::SignalT>();
-  // Digits and letters that differ from event to event: neither all alike nor incompressible.
-  signal->object = std::to_string(number * 0x9E3779B97F4A7C15u);
-  while (signal->object.size() + kEnvelopeBytes < size) signal->object += signal->object + "extruder";
-  signal->object.resize(size > kEnvelopeBytes ? size - kEnvelopeBytes : 1);
-  signal->field = "temperature";
-  signal->value = static_cast<double>(number % 3000) / 10.0;
-  sample.signals.push_back(std::move(signal));
+  SeededRandom random(number);
+  for (size_t bytes = kEnvelopeBytes; bytes < size || sample.signals.empty(); bytes += kSignalBytes) {
+    const auto& [object, field] = kSignals[sample.signals.size() % kSignals.size()];
+    auto signal = std::make_unique<schema::SignalT>();
+    signal->object = object;
+    signal->field = field;
+    signal->value = random.between(0, 260);
+    sample.signals.push_back(std::move(signal));
+  }
   return draft_of(std::move(sample), machine, now, now);
 }
 

@@ -260,7 +260,11 @@ MoonrakerAnswer ReplayTimeline::answer(std::string_view method, std::string_view
     if (!answers_.contains(method)) return MoonrakerError{404, "Method not found"};
     return MoonrakerError{400, fmt::format("The recording holds no {} with these parameters", method)};
   }
-  return found->t <= t ? corrected(method, found->answer, t) : found->answer;
+  // What is to be answered later counts as it is, unless Klipper has said more since the last change.
+  const double from = last_until(changes_, t);
+  const bool known = std::any_of(klippy_.begin(), klippy_.end(),
+                                 [&](const auto& seen) { return seen.first >= from && seen.first <= t; });
+  return found->t <= t || known ? corrected(method, found->answer, t) : found->answer;
 }
 
 MoonrakerAnswer ReplayTimeline::corrected(std::string_view method, const MoonrakerAnswer& answer, double t) const {

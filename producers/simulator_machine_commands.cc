@@ -112,7 +112,7 @@ void SimulatedHost::enqueue(PendingCommand command) {
 
 void SimulatedHost::run_queue() {
   while (!commands_.empty() && !blocked()) {
-    // A line may restart Klipper or shut it down, which answers everything that waits: work on a copy of the line.
+    // A line may restart Klipper or shut it down, which empties the queue: work on a copy of the line.
     PendingCommand& command = commands_.front();
     if (command.next >= command.lines.size()) {
       const PendingCommand done = std::move(command);
@@ -122,11 +122,16 @@ void SimulatedHost::run_queue() {
     }
     const std::string line = command.lines[command.next++];
     auto error = command.starts_print ? run_print_file(line) : run_line(line);
-    if (!error || commands_.empty()) continue;
-    const PendingCommand failed = std::move(commands_.front());
+    // A shutdown or a restart has answered everything; a print that has begun is answered before it warms up.
+    if (commands_.empty() || (!error && !commands_.front().starts_print)) continue;
+    const PendingCommand command_done = std::move(commands_.front());
     commands_.pop_front();
+    if (!error) {
+      finish_command(command_done, 0, "");
+      continue;
+    }
     respond(fmt::format("!! {}", error->substr(0, error->find('\n'))));
-    finish_command(failed, 400, std::move(*error));
+    finish_command(command_done, 400, std::move(*error));
   }
 }
 
@@ -179,8 +184,8 @@ std::optional<std::string> SimulatedHost::run_line(std::string_view line) {
             set_heater(bed ? bed_ : extruder_, letter(line, 'S').value_or(0), bed ? kHighestBedC : kHighestExtruderC)) {
       return error;
     }
-    if (word == "M109") wait_ = Wait::kExtruder;
-    if (word == "M190") wait_ = Wait::kBed;
+    if (word == "M109" && !extruder_.reached()) wait_ = Wait::kExtruder;
+    if (word == "M190" && !bed_.reached()) wait_ = Wait::kBed;
   } else if (word == "SET_HEATER_TEMPERATURE") {
     const auto heater = parameter(line, "HEATER").value_or("");
     const double target = parse_number(parameter(line, "TARGET").value_or("0")).value_or(0);

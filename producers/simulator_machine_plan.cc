@@ -89,7 +89,7 @@ void SimulatedHost::step_plan() {
 }
 
 void SimulatedHost::plan_recovery(double least_s, double most_s) {
-  const double wait = plan_.between(least_s, most_s) * std::max(profile_.duration_scale, 0.3);
+  const double wait = plan_.between(least_s, most_s);  // people take their time, however short the prints are
   if (profile_.behaviour != "idle") recover_at_ = now_ + wait;
 }
 

@@ -18,6 +18,7 @@ constexpr std::string_view kApiUser = "_TRUSTED_USER_";
 constexpr std::string_view kGcodesFolder = "/home/pi/printer_data/gcodes/";
 
 double micrometres(double value) { return std::round(value * 1000) / 1000; }
+double microseconds(double value) { return std::round(value * 1e6) / 1e6; }
 
 // When each layer ends, in seconds of extruding.
 std::vector<double> layer_times(const SimulatedFile& file) {
@@ -233,8 +234,8 @@ void SimulatedHost::close_row(std::string_view status) {
   row_open_ = false;
   HistoryRow& row = history_.back();
   row.end_time = wall_now();
-  row.total_duration = state_.total_duration;
-  row.print_duration = state_.print_duration;
+  row.total_duration = microseconds(state_.total_duration);
+  row.print_duration = microseconds(state_.print_duration);
   row.filament_used = state_.filament_used;
   write_row(row, status, open_user_, *file_);
   emit(HostEvent::Kind::kHistoryFinished, row.json);

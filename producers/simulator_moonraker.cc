@@ -123,6 +123,7 @@ struct MoonrakerFront::Core final : HttpService, std::enable_shared_from_this<Co
     if (request.path != "/websocket") {
       return moonraker_http_response(MoonrakerAnswer(MoonrakerError{404, "Not Found"}));
     }
+    if (is_closing) return moonraker_http_response(MoonrakerAnswer(MoonrakerError{503, "Server Shutdown"}));
     const uint64_t connection = next_connection;
     next_connection += 16;
     peers.emplace(connection, std::move(peer));
@@ -216,6 +217,7 @@ struct MoonrakerFront::Core final : HttpService, std::enable_shared_from_this<Co
   std::map<uint64_t, std::shared_ptr<WebSocketPeer>> peers;
   uint64_t next_connection = 139'970'383'815'248;  // as large as Moonraker's, which are addresses
   uint16_t port = 0;
+  bool is_closing = false;  // no new connections until it listens again
 };
 
 MoonrakerFront::MoonrakerFront(IoLoop& loop, MoonrakerService& service)
@@ -229,7 +231,9 @@ MoonrakerFront::~MoonrakerFront() {
 
 Result<void> MoonrakerFront::listen(const std::string& host, uint16_t port) {
   auto listening = core_->server.listen(host, port);
-  if (listening) core_->port = core_->server.port();
+  if (!listening) return listening;
+  core_->port = core_->server.port();
+  core_->is_closing = false;
   return listening;
 }
 
@@ -247,6 +251,7 @@ void MoonrakerFront::broadcast(std::shared_ptr<const std::string> frame) {
 size_t MoonrakerFront::connections() const { return core_->peers.size(); }
 
 void MoonrakerFront::close_all(uint16_t code, const std::string& reason) {
+  core_->is_closing = true;
   const auto peers = core_->peers;
   for (const auto& [_, peer] : peers) peer->close(code, reason);
 }

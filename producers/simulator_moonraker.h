@@ -64,7 +64,7 @@ class MoonrakerFront {
   void broadcast(std::shared_ptr<const std::string> frame);
   size_t connections() const;
 
-  // Closes every WebSocket with a closing handshake; the port stays open.
+  // Closes every WebSocket with a closing handshake and refuses new ones; go_away() then closes the port.
   void close_all(uint16_t code, const std::string& reason);
   // Drops every connection without a word and closes the port.
   void go_away();

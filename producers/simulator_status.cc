@@ -111,7 +111,8 @@ void add_motion(StatusTable& table, const HostState& state) {
                     {"absolute_extrude", "true"},
                     {"homing_origin", "[0.0,0.0,0.0,0.0]"},
                     {"position", numbers(state.position)},
-                    {"gcode_position", numbers(state.position)}}});
+                    {"gcode_position", numbers(state.position)},
+                    {"axis_map", R"({"X":0,"Y":1,"Z":2,"E":3})"}}});
   table.push_back({"motion_report",
                    {{"live_position", numbers(state.live_position)},
                     {"live_velocity", number(state.live_velocity)},
@@ -130,7 +131,8 @@ void add_motion(StatusTable& table, const HostState& state) {
                     {"max_velocity", "300.0"},
                     {"max_accel", "6000.0"},
                     {"minimum_cruise_ratio", "0.5"},
-                    {"square_corner_velocity", "5.0"}}});
+                    {"square_corner_velocity", "5.0"},
+                    {"extra_axes", R"({"extruder":3})"}}});
 }
 
 void add_host(StatusTable& table, const HostState& state) {

@@ -31,8 +31,7 @@ std::string trace(SimulatedHost& host, double until_s, double stride_s) {
     while (stopped) {
       stopped = host.advance(t);
       for (const HostEvent& event : host.take_events()) {
-        text +=
-            std::to_string(host.now()) + " " + std::to_string(static_cast<int>(event.kind)) + " " + event.text + "\n";
+        text += std::to_string(static_cast<int>(event.kind)) + " " + event.text + "\n";
       }
       if (stopped) {
         text += std::to_string(host.now()) + " " + std::string(name_of(host.state().klippy)) + " " +

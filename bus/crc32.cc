@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/crc32.h"
+
+#include <zlib.h>
+
+namespace millrace {
+
+uint32_t crc32_of(std::string_view bytes) {
+  return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace millrace
