@@ -63,6 +63,7 @@ void JobTracker::start(const HistoryRow* row, schema::JobSeen seen_how) {
     wants_recent_ = true;
   }
   open_ = std::move(job);
+  if (is_active(now_.print_state)) follow_numbers();  // otherwise the status still shows an older print
   if (phase_ == Phase::kLive && seen_how == schema::JobSeen::live && now_.print_state == "paused") pause(false);
 }
 

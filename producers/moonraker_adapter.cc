@@ -102,6 +102,7 @@ void MoonrakerAdapter::Impl::stop() {
   if (link_state_ == Link::kStopped) return;
   if (link_state_ != Link::kWaiting) link_.close();
   link_is_down("stopped", 0, "the adapter was stopped");
+  update_machine_state();
   reconnect_at_.reset();
   link_state_ = Link::kStopped;
 }
@@ -278,8 +279,9 @@ void MoonrakerAdapter::Impl::update_machine_state() {
   const bool up = link_state_ == Link::kUp;
   const bool waiting = link_state_ == Link::kConnecting || link_state_ == Link::kIdentifying;
   const std::string& klipper = subscribed_ ? view_.now().klipper_state : klipper_state_;
-  // On the way to a first status nothing new is known yet.
-  if (waiting || (up && !subscribed_ && (klipper.empty() || klipper == "ready"))) return;
+  // On the way to a first status only Klipper's absence is certain.
+  const bool absent = klipper == "disconnected" || klipper == "startup";
+  if (waiting || (up && !subscribed_ && !absent)) return;
   const auto state = machine_state({up, klipper, view_.now().print_state});
   const std::string& text = !up ? offline_text_ : subscribed_ ? view_.now().klipper_text : klipper_text_;
   const bool calm = state == schema::MachineState::ready || state == schema::MachineState::printing ||

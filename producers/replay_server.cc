@@ -172,7 +172,7 @@ class RunningReplay final : public ReplayServer, private MoonrakerService {
   MoonrakerAnswer history(const MoonrakerCall& call) {
     auto rows = timeline_.history(position());
     if (shift_s_ != 0) {
-      for (HistoryRow& row : rows) {
+      for (ShownHistoryRow& row : rows) {
         row.start_time += shift_s_;
         if (row.end_time) *row.end_time += shift_s_;
         row.json = shifted_text(row.json);

@@ -181,7 +181,7 @@ void ReplayTimeline::take_row(double t, bool from_list, std::string_view text) {
   const auto number = parse_moonraker_job_id(text_member(*parsed, "job_id").value_or(""));
   const auto start = number_member(*parsed, "start_time");
   if (!number || !start) return;
-  HistoryRow row;
+  ShownHistoryRow row;
   row.number = *number;
   row.start_time = *start;
   row.end_time = number_member(*parsed, "end_time");
@@ -194,7 +194,7 @@ void ReplayTimeline::take_row(double t, bool from_list, std::string_view text) {
   rows_.push_back({t, from_list, status, std::move(row)});
 }
 
-std::vector<HistoryRow> ReplayTimeline::history(double t) const {
+std::vector<ShownHistoryRow> ReplayTimeline::history(double t) const {
   // A list that was asked for later still tells of rows that had ended before: only its own past counts.
   const auto existed = [&](const RowVersion& version) {
     if (!version.from_list) return false;
@@ -211,7 +211,7 @@ std::vector<HistoryRow> ReplayTimeline::history(double t) const {
       chosen.emplace(key, &version);
     }
   }
-  std::vector<HistoryRow> rows;
+  std::vector<ShownHistoryRow> rows;
   for (const auto& [_, version] : chosen) rows.push_back(version->row);
   return rows;
 }

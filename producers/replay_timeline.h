@@ -47,7 +47,7 @@ class ReplayTimeline {
   boost::system::result<ReplayFold, MoonrakerError> objects(double t) const;
 
   // The rows seen up to `t`, as they were then.
-  std::vector<HistoryRow> history(double t) const;
+  std::vector<ShownHistoryRow> history(double t) const;
 
   // "ready", "startup", "shutdown", "error", "disconnected", or "" when nothing is known yet.
   std::string klippy_state(double t) const;
@@ -62,7 +62,7 @@ class ReplayTimeline {
     double t;
     bool from_list;
     std::string status;
-    HistoryRow row;
+    ShownHistoryRow row;
   };
   struct FoldInput {
     double t;

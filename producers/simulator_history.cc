@@ -20,7 +20,7 @@ std::optional<int64_t> loose_count(const Json& params, std::string_view name) {
   return static_cast<int64_t>(*number);
 }
 
-bool wanted(const HistoryRow& row, const HistoryQuery& query) {
+bool wanted(const ShownHistoryRow& row, const HistoryQuery& query) {
   if (query.since && !(row.start_time > *query.since)) return false;
   if (query.before && !(row.end_time && *row.end_time < *query.before)) return false;
   return true;
@@ -59,9 +59,9 @@ HistoryQuery read_history_query(const Json& params) {
   return query;
 }
 
-std::string history_list_answer(const std::vector<HistoryRow>& rows, const HistoryQuery& query) {
-  std::vector<const HistoryRow*> chosen;
-  for (const HistoryRow& row : rows) {
+std::string history_list_answer(const std::vector<ShownHistoryRow>& rows, const HistoryQuery& query) {
+  std::vector<const ShownHistoryRow*> chosen;
+  for (const ShownHistoryRow& row : rows) {
     if (wanted(row, query)) chosen.push_back(&row);
   }
   if (!query.ascending) std::reverse(chosen.begin(), chosen.end());
@@ -75,9 +75,9 @@ std::string history_list_answer(const std::vector<HistoryRow>& rows, const Histo
   return json.take();
 }
 
-std::string history_totals_answer(const std::vector<HistoryRow>& rows) {
+std::string history_totals_answer(const std::vector<ShownHistoryRow>& rows) {
   double jobs = 0, time = 0, print_time = 0, filament = 0, longest_job = 0, longest_print = 0;
-  for (const HistoryRow& row : rows) {
+  for (const ShownHistoryRow& row : rows) {
     if (!row.ended) continue;
     jobs += 1;
     time += row.total_duration;
@@ -94,10 +94,10 @@ std::string history_totals_answer(const std::vector<HistoryRow>& rows) {
   return json.take();
 }
 
-std::optional<std::string> history_job_answer(const std::vector<HistoryRow>& rows, std::string_view uid) {
+std::optional<std::string> history_job_answer(const std::vector<ShownHistoryRow>& rows, std::string_view uid) {
   const auto number = parse_moonraker_job_id(uid);
   if (!number) return std::nullopt;
-  for (const HistoryRow& row : rows) {
+  for (const ShownHistoryRow& row : rows) {
     if (row.number == *number) return fmt::format(R"({{"job":{}}})", row.json);
   }
   return std::nullopt;

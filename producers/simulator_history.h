@@ -13,7 +13,7 @@
 
 namespace millrace {
 
-struct HistoryRow {
+struct ShownHistoryRow {
   uint64_t number = 0;  // job_id is its hexadecimal form
   double start_time = 0;
   std::optional<double> end_time;
@@ -40,11 +40,11 @@ std::optional<uint64_t> parse_moonraker_job_id(std::string_view text);
 HistoryQuery read_history_query(const Json& params);
 
 // {"count":..,"jobs":[..]}
-std::string history_list_answer(const std::vector<HistoryRow>& rows, const HistoryQuery& query);
+std::string history_list_answer(const std::vector<ShownHistoryRow>& rows, const HistoryQuery& query);
 // {"job_totals":{..},"auxiliary_totals":[]}
-std::string history_totals_answer(const std::vector<HistoryRow>& rows);
+std::string history_totals_answer(const std::vector<ShownHistoryRow>& rows);
 // {"job":..}; nullopt when there is no such row.
-std::optional<std::string> history_job_answer(const std::vector<HistoryRow>& rows, std::string_view uid);
+std::optional<std::string> history_job_answer(const std::vector<ShownHistoryRow>& rows, std::string_view uid);
 
 // A member as a number or as text that holds one.
 std::optional<double> loose_number(const Json& params, std::string_view name);

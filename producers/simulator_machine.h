@@ -70,7 +70,7 @@ class SimulatedHost {
   std::vector<HostEvent> take_events();
   const std::vector<SimulatedFile>& files() const { return files_; }
   const SimulatedFile* find_file(std::string_view path) const;
-  const std::vector<HistoryRow>& history() const { return history_; }
+  const std::vector<ShownHistoryRow>& history() const { return history_; }
 
   // Scripts and print commands wait for one another, as behind Klipper's one G-code mutex; the outcome comes as
   // kCommandDone with the token, maybe at once.  With kMaxPendingCommands waiting, it is an error 503.
@@ -131,7 +131,7 @@ class SimulatedHost {
   void skip_ahead(double printed_s);
   void open_row(std::string_view user);
   void close_row(std::string_view status);
-  void write_row(HistoryRow& row, std::string_view status, std::string_view user, const SimulatedFile& file);
+  void write_row(ShownHistoryRow& row, std::string_view status, std::string_view user, const SimulatedFile& file);
   void seed_history();
 
   // simulator_machine_commands.cc
@@ -195,7 +195,7 @@ class SimulatedHost {
   // Moonraker's history.
   bool moonraker_up_ = true;
   bool cancel_resets_file_ = false;
-  std::vector<HistoryRow> history_;
+  std::vector<ShownHistoryRow> history_;
   uint64_t next_job_number_ = 1;
   bool row_open_ = false;    // the newest row is that of the running print
   bool row_killed_ = false;  // Moonraker died while it was open

@@ -50,7 +50,7 @@ void SimulatedHost::begin_scene() {
     fault_shutdown_at_ = kFaultSoonS;
   }
   // The print began before the simulation: so did its row.
-  HistoryRow& row = history_.back();
+  ShownHistoryRow& row = history_.back();
   row.start_time -= state_.total_duration;
   row.total_duration = 0.1;
   write_row(row, "in_progress", open_user_, file);

@@ -203,7 +203,7 @@ void SimulatedHost::leave_print(PrintState state) {
     next_job_at_ = now_ + plan_.between(20, 60) * std::max(profile_.duration_scale, 0.3);
 }
 
-void SimulatedHost::write_row(HistoryRow& row, std::string_view status, std::string_view user,
+void SimulatedHost::write_row(ShownHistoryRow& row, std::string_view status, std::string_view user,
                               const SimulatedFile& file) {
   JsonWriter json;
   json.object().field("job_id", moonraker_job_id(row.number)).field("user", user).field("filename", file.path);
@@ -218,7 +218,7 @@ void SimulatedHost::write_row(HistoryRow& row, std::string_view status, std::str
 
 void SimulatedHost::open_row(std::string_view user) {
   if (history_.size() >= kMaxHistoryRows) history_.erase(history_.begin());
-  HistoryRow row;
+  ShownHistoryRow row;
   row.number = next_job_number_++;
   row.start_time = wall_now();
   write_row(row, "in_progress", user, *file_);
@@ -232,7 +232,7 @@ void SimulatedHost::open_row(std::string_view user) {
 void SimulatedHost::close_row(std::string_view status) {
   if (!row_open_ || file_ == nullptr || history_.empty()) return;
   row_open_ = false;
-  HistoryRow& row = history_.back();
+  ShownHistoryRow& row = history_.back();
   row.end_time = wall_now();
   row.total_duration = microseconds(state_.total_duration);
   row.print_duration = microseconds(state_.print_duration);
@@ -253,7 +253,7 @@ void SimulatedHost::moonraker_started() {
   if (!row_killed_ || history_.empty()) return;
   row_killed_ = false;
   // Nobody wrote the row's end: the numbers are those of the moment when it was made.
-  HistoryRow& row = history_.back();
+  ShownHistoryRow& row = history_.back();
   const size_t at = row.json.find(R"("status":"in_progress")");
   if (at != std::string::npos) row.json.replace(at, 22, R"("status":"interrupted")");
   row.ended = true;
@@ -262,12 +262,12 @@ void SimulatedHost::moonraker_started() {
 void SimulatedHost::seed_history() {
   const size_t count = 5 + physics_.next() % 10;
   double end = profile_.wall_start_s - 7'000 * profile_.duration_scale - physics_.between(900, 7'200);
-  std::vector<HistoryRow> newest_first;
+  std::vector<ShownHistoryRow> newest_first;
   for (size_t i = 0; i < count; ++i) {
     const SimulatedFile& file = files_[physics_.next() % files_.size()];
     const bool cancelled = physics_.unit() < 0.15;
     const double share = cancelled ? physics_.between(0.05, 0.9) : 1.0;
-    HistoryRow row;
+    ShownHistoryRow row;
     row.number = count - i;
     row.end_time = std::round(end * 1e6) / 1e6;
     row.print_duration = std::round(file.print_s * share * 1000) / 1000;

@@ -15,16 +15,16 @@ BEGIN {
   allow("tests", "schemas bus net safety producers consumers projections web cli")
 
   # name, headers of a library, the only files of the product that may include them, and how many may at most (0 = any)
-  wrap("Paho", "^mqtt/|^MQTT", "^bus/[a-z_]+\\.cc$", 1)
-  wrap("RocksDB", "^rocksdb/", "^(bus|projections)/[a-z_]*rocksdb[a-z_]*\\.(cc|h)$", 0)
-  wrap("Beast and Asio", "^boost/(beast|asio)", "^net/[a-z_]+\\.(cc|h)$", 0)
+  wrap("Paho", "^mqtt/|^MQTT", "^bus/[a-z0-9_]+\\.cc$", 1)
+  wrap("RocksDB", "^rocksdb/", "^(bus|projections)/[a-z0-9_]*rocksdb[a-z0-9_]*\\.(cc|h)$", 0)
+  wrap("Beast and Asio", "^boost/(beast|asio)", "^net/[a-z0-9_]+\\.(cc|h)$", 0)
   wrap("libcurl", "^curl/", "^net/http_client\\.cc$", 1)
   wrap("spdlog", "^spdlog/", "^bus/logging\\.cc$", 1)
   wrap("prometheus-cpp", "^prometheus/", "^bus/metrics\\.cc$", 1)
-  wrap("toml++", "^toml", "^cli/[a-z_]+\\.cc$", 1)
-  wrap("CLI11", "^CLI/", "^cli/[a-z_]+\\.cc$", 1)
+  wrap("toml++", "^toml", "^cli/[a-z0-9_]+\\.cc$", 1)
+  wrap("CLI11", "^CLI/", "^cli/[a-z0-9_]+\\.cc$", 1)
   wrap("simdjson", "^simdjson", "^bus/json_reader\\.(cc|h)$", 0)
-  wrap("OpenSSL", "^openssl/", "^(bus|net|projections|consumers|web/edge)/[a-z_]+\\.cc$", 0)
+  wrap("OpenSSL", "^openssl/", "^(bus|net|projections|consumers|web/edge)/[a-z0-9_]+\\.cc$", 0)
   wrap("nlohmann/json", "^nlohmann/", "^$", 0)   # tests only
 }
 

@@ -9,7 +9,7 @@ BEGIN {
   # A word boundary before a call that is not a member, a part of a longer name or another namespace's.
   free = "(^|[^A-Za-z0-9_.>:])(std::|::)?"
   clock = "(system|steady|high_resolution)_clock::now|" free "(time ?\\( ?(nullptr|NULL|0|&)|gettimeofday ?\\(|clock_gettime ?\\()"
-  chance = "random_device|" free "(s?rand|rand_r|random|getrandom) ?\\(|RAND_bytes"
+  chance = "random_device|" free "((s?rand|rand_r|getrandom) ?\\(|random ?\\(\\))|RAND_bytes"
   sleep = "this_thread::sleep|" free "(sleep|usleep|nanosleep) ?\\("
 }
 

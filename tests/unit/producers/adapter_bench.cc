@@ -176,6 +176,11 @@ void AdapterBench::update(const std::string& delta, double seconds) {
     for (const auto [field, value] : fields.get_object())
       status[std::string(object)][std::string(field)] = to_text(value);
   }
+  for (; seconds > 1; seconds -= 1) {  // the link is never silent for long
+    eventtime += 1;
+    pass(std::chrono::seconds(1));
+    process_statistics();
+  }
   eventtime += seconds;
   pass(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
   notify("notify_status_update", fmt::format("{},{}", delta, eventtime));

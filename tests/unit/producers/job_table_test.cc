@@ -762,7 +762,7 @@ TEST_F(JobTable, AbsurdNumbersAreNullAndTheRowIsKept) {
                  R"("print_duration":1e300,"filament_used":"x"})");
   const auto& finished = end();
   EXPECT_FALSE(finished.total_duration || finished.print_duration || finished.filament_used);
-  EXPECT_NE(finished.auxiliary_json.find("1e300"), std::string::npos) << finished.auxiliary_json;
+  EXPECT_NE(finished.auxiliary_json.find("1e+300"), std::string::npos) << finished.auxiliary_json;
   EXPECT_EQ(bench.protocol_errors(), 1);
 }
 

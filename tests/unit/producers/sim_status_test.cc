@@ -78,7 +78,7 @@ class SimHistoryTest : public ::testing::Test {
  protected:
   SimHistoryTest() {
     for (uint64_t number = 1; number <= 5; ++number) {
-      HistoryRow row;
+      ShownHistoryRow row;
       row.number = number;
       row.start_time = 1000.0 * static_cast<double>(number);
       if (number < 5) row.end_time = row.start_time + 500;
@@ -97,7 +97,7 @@ class SimHistoryTest : public ::testing::Test {
     return ids;
   }
   using Ids = std::vector<std::string>;
-  std::vector<HistoryRow> rows_;
+  std::vector<ShownHistoryRow> rows_;
 };
 
 TEST_F(SimHistoryTest, NewestFirstInPages) {
