@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "producers/history_row.h"
 
-#include <array>
-#include <charconv>
 #include <cmath>
 
 namespace millrace {
@@ -37,28 +35,9 @@ std::optional<double> amount(const Json& row, std::string_view name, bool& absur
 
 bool is_plausible_amount(double amount) { return std::isfinite(amount) && amount >= 0 && amount <= kTenYears; }
 
-std::optional<int64_t> exact_micros(double seconds) {
+std::optional<int64_t> unix_micros(double seconds) {
   if (!std::isfinite(seconds) || std::abs(seconds) > kMaxUnixSeconds) return std::nullopt;
-  std::array<char, 512> digits;  // the shortest text that reads back as this double, which is what Python wrote
-  const auto [end, error] =
-      std::to_chars(digits.data(), digits.data() + digits.size(), std::abs(seconds), std::chars_format::fixed);
-  if (error != std::errc()) return std::nullopt;
-  int64_t micros = 0;
-  int decimals = -1;  // digits behind the point; -1 before it
-  for (const char* at = digits.data(); at != end; ++at) {
-    if (*at == '.') {
-      decimals = 0;
-      continue;
-    }
-    if (decimals == 6) {
-      micros += *at >= '5' ? 1 : 0;
-      break;
-    }
-    micros = micros * 10 + (*at - '0');
-    if (decimals >= 0) ++decimals;
-  }
-  for (int missing = std::max(decimals, 0); missing < 6; ++missing) micros *= 10;
-  return seconds < 0 ? -micros : micros;
+  return static_cast<int64_t>(std::nearbyint(seconds * 1e6));
 }
 
 bool is_conclusive(std::string_view status) {
@@ -77,7 +56,7 @@ schema::JobOutcome outcome_of(std::string_view status) {
 
 std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& errors) {
   const auto start = number_member(json, "start_time");
-  const auto start_us = start ? exact_micros(*start) : std::nullopt;
+  const auto start_us = start ? unix_micros(*start) : std::nullopt;
   HistoryRow row;
   row.status = bounded_text(json, "status");
   if (!start_us || *start_us <= 0 || row.status.empty()) {
@@ -85,7 +64,7 @@ std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& err
     return std::nullopt;
   }
   row.start_us = *start_us;
-  if (const auto end = number_member(json, "end_time")) row.end_us = exact_micros(*end).value_or(0);
+  if (const auto end = number_member(json, "end_time")) row.end_us = unix_micros(*end).value_or(0);
   row.moonraker_job_id = bounded_text(json, "job_id");
   row.filename = bounded_text(json, "filename");
   row.user = bounded_text(json, "user");

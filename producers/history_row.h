@@ -34,10 +34,10 @@ std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& err
 bool is_conclusive(std::string_view status);
 schema::JobOutcome outcome_of(std::string_view status);
 
-// Seconds as they stood in JSON to microseconds, rounded half away from zero on the decimal digits, because a product
-// of doubles may fall on the other side of a half: 1795209786.0419543 -> 1795209786041954.  nullopt outside year 1 to
-// 9999.
-std::optional<int64_t> exact_micros(double seconds);
+// Unix seconds as a double to microseconds: the product of doubles, rounded to the nearest, halves to even, so that
+// anybody gets the same id from the same row with ordinary arithmetic (docs/decisions/0010-job-id-rounding.md):
+// 1795210825.2763646 -> 1795210825276364.  nullopt outside year 1 to 9999.
+std::optional<int64_t> unix_micros(double seconds);
 
 // A duration or length that can be true: finite, not negative, at most ten years of seconds.
 bool is_plausible_amount(double amount);

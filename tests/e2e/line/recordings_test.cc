@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{"a10_cancel_standard_macro", "m.1795210471367653", "cancelled", 63.85, 1.50, 1.276, 0, 0, 1},
         Expected{"a11_complete_simplify3d", "m.1795210677310079", "completed", 66.16},
         Expected{"a12_complete_kisslicer", "m.1795210762324949", "completed", 45.39},
-        Expected{"a13_complete_ideamaker", "m.1795210825276365", "completed", 109.64},
+        Expected{"a13_complete_ideamaker", "m.1795210825276364", "completed", 109.64},
         Expected{"a14_exclude_object", "m.1795211014467017", "completed", 22.92, 2.21, 2.589, 0, 1}),
     [](const auto& info) { return info.param.recording.substr(0, 3); });
 
