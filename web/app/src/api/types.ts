@@ -51,6 +51,7 @@ export interface Machine {
   connection?: Maybe<Connection>
   state?: Maybe<MachineState>
   state_text?: Maybe<string>
+  klipper_state?: Maybe<string>
   state_version?: Maybe<string>
   state_since?: Maybe<string>
   job?: Maybe<MachineJob>
