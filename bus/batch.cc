@@ -15,8 +15,7 @@ std::string encode_batch(const BatchHeader& header, std::span<const std::string_
   packed.reserve(envelopes.size());
   for (const auto envelope : envelopes) {
     builder.ForceVectorAlignment(envelope.size(), sizeof(uint8_t), 8);
-    const auto vector =
-        builder.CreateVector(reinterpret_cast<const uint8_t*>(envelope.data()), envelope.size());
+    const auto vector = builder.CreateVector(reinterpret_cast<const uint8_t*>(envelope.data()), envelope.size());
     packed.push_back(schema::CreatePackedEnvelope(builder, vector));
   }
   const auto producer = builder.CreateString(header.producer);
@@ -49,10 +48,11 @@ Result<ReceivedBatch> decode_batch(std::string_view payload) {
   if (batch.header.producer.empty() || count == 0 || count > kMaxBatchEvents || batch.header.first.epoch == 0 ||
       batch.header.first.sequence == 0 ||
       batch.header.first.sequence > std::numeric_limits<uint64_t>::max() - kMaxBatchEvents) {
-    return make_error(Errc::kMalformed, fmt::format("batch of '{}' with {} events from {}/{}: expected a producer, 1 to "
-                                                    "{} events, epoch and sequence from 1",
-                                                    batch.header.producer, count, batch.header.first.epoch,
-                                                    batch.header.first.sequence, kMaxBatchEvents));
+    return make_error(Errc::kMalformed,
+                      fmt::format("batch of '{}' with {} events from {}/{}: expected a producer, 1 to "
+                                  "{} events, epoch and sequence from 1",
+                                  batch.header.producer, count, batch.header.first.epoch, batch.header.first.sequence,
+                                  kMaxBatchEvents));
   }
   batch.entries.reserve(count);
   for (size_t i = 0; i < count; ++i) {

@@ -16,8 +16,8 @@ inline constexpr size_t kMaxBatchEvents = 1024;
 
 struct BatchHeader {
   std::string producer;
-  EventOrder first;   // of envelope 0; envelope i carries first.sequence + i
-  EventOrder oldest;  // the oldest event that the sender can still send
+  EventOrder first;           // of envelope 0; envelope i carries first.sequence + i
+  EventOrder oldest;          // the oldest event that the sender can still send
   uint64_t sender_epoch = 0;  // the one that the sender has open; envelopes may belong to an older one
 };
 

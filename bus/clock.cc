@@ -4,13 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace millrace {
 
-WallTime SystemClock::wall() const {
-  return std::chrono::time_point_cast<Micros>(std::chrono::system_clock::now());
-}
+WallTime SystemClock::wall() const { return std::chrono::time_point_cast<Micros>(std::chrono::system_clock::now()); }
 
 MonotonicTime SystemClock::monotonic() const {
   auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -18,6 +17,9 @@ MonotonicTime SystemClock::monotonic() const {
 }
 
 std::string to_rfc3339(WallTime time) {
+  constexpr WallTime kEarliest = std::chrono::sys_days{std::chrono::year{0} / 1 / 1};
+  constexpr WallTime kLatest = std::chrono::sys_days{std::chrono::year{10'000} / 1 / 1} - Micros{1};
+  time = std::clamp(time, kEarliest, kLatest);
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const int64_t us = (time - day).count();
@@ -38,8 +40,10 @@ std::optional<int> take_digits(std::string_view& text, size_t width) {
   return number;
 }
 
+// RFC 3339 lets 'T' and 'Z' be small letters.
 bool take(std::string_view& text, char expected) {
-  if (text.empty() || (text.front() != expected && text.front() != expected + ('a' - 'A'))) return false;
+  const char small = expected >= 'A' && expected <= 'Z' ? static_cast<char>(expected + ('a' - 'A')) : expected;
+  if (text.empty() || (text.front() != expected && text.front() != small)) return false;
   text.remove_prefix(1);
   return true;
 }

@@ -39,7 +39,8 @@ class SystemClock final : public Clock {
 inline WallTime from_unix_us(int64_t us) { return WallTime{Micros{us}}; }
 inline int64_t to_unix_us(WallTime time) { return time.time_since_epoch().count(); }
 
-// "2026-11-21T03:14:00.000000Z"; microseconds are always written.
+// "2026-11-21T03:14:00.000000Z"; microseconds are always written.  What the four digits of the year
+// cannot say becomes the nearest time that they can.
 std::string to_rfc3339(WallTime time);
 // Accepts RFC 3339 with any offset, with or without a fraction; nothing else.
 std::optional<WallTime> parse_rfc3339(std::string_view text);

@@ -13,9 +13,12 @@ namespace {
 
 std::string_view name_of(Confirmation::Status status) {
   switch (status) {
-    case Confirmation::Status::kOk: return "ok";
-    case Confirmation::Status::kResend: return "resend";
-    case Confirmation::Status::kFenced: return "fenced";
+    case Confirmation::Status::kOk:
+      return "ok";
+    case Confirmation::Status::kResend:
+      return "resend";
+    case Confirmation::Status::kFenced:
+      return "fenced";
   }
   return "ok";
 }

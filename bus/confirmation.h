@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the recorder says on recorded/<producer>: everything up to `recorded` is durable.  JSON, so that a person can read
-// it off the broker: {"incarnation":"..","epoch":"1763700000000","sequence":42,"status":"ok"}.
+// What the recorder says on recorded/<producer>: everything up to `recorded` is durable.  JSON, so that a person can
+// read it off the broker: {"incarnation":"..","epoch":"1763700000000","sequence":42,"status":"ok"}.
 #pragma once
 
 #include <string>

@@ -28,7 +28,8 @@ Result<void> check_header(const schema::Envelope& table) {
     return make_error(Errc::kIncompatible, fmt::format("event type {} is not known to this program",
                                                        static_cast<unsigned>(table.payload_type())));
   }
-  if (table.payload_type() == EventType::NONE || table.payload() == nullptr) return malformed("event without a payload");
+  if (table.payload_type() == EventType::NONE || table.payload() == nullptr)
+    return malformed("event without a payload");
   return {};
 }
 
@@ -53,7 +54,8 @@ Envelope::Envelope(SharedBytes owner, std::string_view bytes)
 Result<Envelope> Envelope::build(const EventId& id, const EventDraft& draft) {
   flatbuffers::FlatBufferBuilder builder(512);
   const auto optional_string = [&](std::string_view value) {
-    return value.empty() ? flatbuffers::Offset<flatbuffers::String>{} : builder.CreateString(value.data(), value.size());
+    return value.empty() ? flatbuffers::Offset<flatbuffers::String>{}
+                         : builder.CreateString(value.data(), value.size());
   };
   const auto producer = builder.CreateString(id.producer);
   const auto machine = optional_string(draft.machine);
@@ -65,10 +67,10 @@ Result<Envelope> Envelope::build(const EventId& id, const EventDraft& draft) {
                                              draft.causation->sequence);
   }
   const auto payload = draft.payload.Pack(builder);
-  builder.Finish(schema::CreateEnvelope(builder, producer, id.epoch, id.sequence, machine,
-                                        to_unix_us(draft.occurred_at), to_unix_us(draft.observed_at), actor,
-                                        correlation, causation, draft.payload.type, payload),
-                 schema::EnvelopeIdentifier());
+  builder.Finish(
+      schema::CreateEnvelope(builder, producer, id.epoch, id.sequence, machine, to_unix_us(draft.occurred_at),
+                             to_unix_us(draft.observed_at), actor, correlation, causation, draft.payload.type, payload),
+      schema::EnvelopeIdentifier());
   const std::string_view bytes(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
   if (bytes.size() > kMaxBytes) {
     return make_error(Errc::kTooLarge,

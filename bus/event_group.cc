@@ -16,6 +16,7 @@ static_assert(std::endian::native == std::endian::little, "the log is written in
 constexpr uint32_t kMagic = 0x3147524D;  // "MRG1"
 constexpr size_t kHeaderBytes = 32;
 constexpr size_t kEntryBytes = 8;
+constexpr size_t kMinEnvelopeBytes = 8;  // the offset of its root and the file identifier
 constexpr size_t kDigestBytes = 8;
 constexpr size_t kMaxBodyBytes = 64u << 20;
 // Below 64 KiB LZ4 works with a table that fits the processor's first cache: 1.6 times the speed of one block of 1 MiB
@@ -143,6 +144,7 @@ Result<EventGroup> decode_group(std::string_view value) {
     const size_t entry = i * kEntryBytes;
     const size_t length = get<uint32_t>(bytes, entry + 4);
     if (offset > bytes.size() || length > bytes.size() - offset) return corrupt(fmt::format("event {} leaves it", i));
+    if (length < kMinEnvelopeBytes) return corrupt(fmt::format("event {} of {} bytes", i, length));
     group.events.push_back({group.first + get<uint32_t>(bytes, entry), group.recorded_at,
                             Envelope::trusted(*body, bytes.substr(offset, length))});
     offset += padded(length);

@@ -48,8 +48,11 @@ void write_integer(JsonWriter& json, const reflection::Field& field, int64_t num
     symbol == nullptr ? json.value(number) : json.value(text(symbol->name()));
   } else if (field.type()->base_type() == BaseType::Bool) {
     json.value(number != 0);
-  } else if (field.type()->base_type() == BaseType::ULong && field.name()->string_view().find("epoch") != std::string_view::npos) {
+  } else if (field.type()->base_type() == BaseType::ULong &&
+             field.name()->string_view().find("epoch") != std::string_view::npos) {
     json.value(std::to_string(static_cast<uint64_t>(number)));  // a hub's epoch may exceed 2^53
+  } else if (field.type()->base_type() == BaseType::ULong) {
+    json.value(static_cast<uint64_t>(number));
   } else {
     json.value(number);
   }
@@ -84,7 +87,8 @@ void write_field(JsonWriter& json, const flatbuffers::Table& table, const reflec
     write_vector(json, table, field);
   } else if (type == BaseType::Obj) {
     const auto* child = table.GetPointer<const flatbuffers::Table*>(field.offset());
-    child == nullptr ? (void)json.null() : write_table(json, *child, *event_schema().objects()->Get(field.type()->index()));
+    child == nullptr ? (void)json.null()
+                     : write_table(json, *child, *event_schema().objects()->Get(field.type()->index()));
   } else if (field.optional() && !table.CheckField(field.offset())) {
     json.null();
   } else if (flatbuffers::IsFloat(type)) {

@@ -20,9 +20,9 @@
 namespace millrace {
 
 struct AppendBatch {
-  std::span<const Envelope> envelopes;      // 1 to kMaxGroupEvents
-  std::span<const ProducerMark> marks;      // written in the same atomic batch
-  WallTime recorded_at{};                   // moved forward by the log where it would go back
+  std::span<const Envelope> envelopes;  // 1 to kMaxGroupEvents
+  std::span<const ProducerMark> marks;  // written in the same atomic batch
+  WallTime recorded_at{};               // moved forward by the log where it would go back
 };
 
 // What one append() committed.
@@ -42,8 +42,8 @@ struct EventFilter {
 };
 
 struct ReadLimit {
-  size_t events = 1000;       // at most so many are returned
-  size_t scanned = 100'000;   // at most so many are looked at
+  size_t events = 1000;      // at most so many are returned
+  size_t scanned = 100'000;  // at most so many are looked at
 };
 
 struct ReadResult {
@@ -53,7 +53,7 @@ struct ReadResult {
 };
 
 struct LogInfo {
-  std::string engine;       // "rocksdb" or "memory"
+  std::string engine;  // "rocksdb" or "memory"
   std::string incarnation;
   uint64_t incarnation_number = 0;  // the epoch of events born in the hub
   Position last;
@@ -71,7 +71,8 @@ class EventLog {
   virtual ~EventLog() = default;
 
   // Appends the batch atomically and durably.  On any error nothing of it is readable, except kSyncFailed: the tail is
-  // then unknown and every later append fails until the log is reopened.  kInvalidArgument for an empty or too large one.
+  // then unknown and every later append fails until the log is reopened.  kInvalidArgument for an empty or too large
+  // one.
   virtual Result<Commit> append(const AppendBatch& batch) = 0;
 
   // Events after `after` in ascending order that pass the filter.  Sees everything committed before the call.

@@ -28,9 +28,9 @@ Family family_of(EventType type);
 // An event before it has an identity.  The producer's runner numbers it and turns it into an Envelope.
 struct EventDraft {
   schema::PayloadUnion payload;
-  std::string machine;          // empty: concerns no machine
-  WallTime occurred_at{};       // the machine's clock; zero when it did not say
-  WallTime observed_at{};       // the adapter's clock
+  std::string machine;     // empty: concerns no machine
+  WallTime occurred_at{};  // the machine's clock; zero when it did not say
+  WallTime observed_at{};  // the adapter's clock
   std::string actor;
   std::string correlation;
   std::optional<EventId> causation;

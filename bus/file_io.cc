@@ -18,8 +18,7 @@ Error system_error(std::string_view what, const std::filesystem::path& path) {
   return make_error(code, fmt::format("{} '{}': {}", what, path.string(), std::strerror(number)));
 }
 
-File::File(File&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
@@ -94,7 +93,7 @@ Result<void> write_file_durably(const std::filesystem::path& path, std::string_v
   if (auto written = file->write_all(content); !written) return written;
   if (auto synced = file->sync(); !synced) return synced;
   if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error("rename", temporary);
-  return sync_directory(path.parent_path());
+  return sync_directory(path.has_parent_path() ? path.parent_path() : ".");
 }
 
 }  // namespace millrace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tamper-evident chain over commits (decision 4).  Each link is
 //   SHA-256(previous link, first position, count, SHA-256 of the facts' group, SHA-256 of the telemetry's group),
-// numbers as 8 bytes big-endian, and 32 zero bytes for a family that the commit does not have.  The telemetry's hash stays
-// when the telemetry goes.
+// numbers as 8 bytes big-endian, and 32 zero bytes for a family that the commit does not have.  The telemetry's hash
+// stays when the telemetry goes.
 #pragma once
 
 #include <cstdint>

@@ -14,9 +14,9 @@ bool is_valid_machine_id(std::string_view id) {
 }
 
 bool is_reserved_name(std::string_view id) {
-  constexpr std::array<std::string_view, 12> kReserved = {"hub",      "adapters",       "home-assistant", "notifier",
-                                                          "gateway",  "recorder",       "projector",      "edge",
-                                                          "mqtt",     "gcode-gateway",  "forwarder",      "sim"};
+  constexpr std::array<std::string_view, 12> kReserved = {"hub",     "adapters",      "home-assistant", "notifier",
+                                                          "gateway", "recorder",      "projector",      "edge",
+                                                          "mqtt",    "gcode-gateway", "forwarder",      "sim"};
   return std::find(kReserved.begin(), kReserved.end(), id) != kReserved.end();
 }
 

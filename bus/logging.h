@@ -32,19 +32,23 @@ void log_line(LogLevel level, std::string_view component, std::string_view messa
 
 template <class... Args>
 void log_info(std::string_view component, fmt::format_string<Args...> format, Args&&... args) {
-  if (log_enabled(LogLevel::kInfo)) log_line(LogLevel::kInfo, component, fmt::format(format, std::forward<Args>(args)...));
+  if (log_enabled(LogLevel::kInfo))
+    log_line(LogLevel::kInfo, component, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
 void log_warn(std::string_view component, fmt::format_string<Args...> format, Args&&... args) {
-  if (log_enabled(LogLevel::kWarn)) log_line(LogLevel::kWarn, component, fmt::format(format, std::forward<Args>(args)...));
+  if (log_enabled(LogLevel::kWarn))
+    log_line(LogLevel::kWarn, component, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
 void log_error(std::string_view component, fmt::format_string<Args...> format, Args&&... args) {
-  if (log_enabled(LogLevel::kError)) log_line(LogLevel::kError, component, fmt::format(format, std::forward<Args>(args)...));
+  if (log_enabled(LogLevel::kError))
+    log_line(LogLevel::kError, component, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
 void log_debug(std::string_view component, fmt::format_string<Args...> format, Args&&... args) {
-  if (log_enabled(LogLevel::kDebug)) log_line(LogLevel::kDebug, component, fmt::format(format, std::forward<Args>(args)...));
+  if (log_enabled(LogLevel::kDebug))
+    log_line(LogLevel::kDebug, component, fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace millrace

@@ -16,8 +16,8 @@ class MemoryEventLog final : public EventLog {
 
   Result<Commit> append(const AppendBatch& batch) override {
     if (batch.envelopes.empty() || batch.envelopes.size() > kMaxGroupEvents) {
-      return make_error(Errc::kInvalidArgument, fmt::format("append of {} events: expected 1 to {}",
-                                                            batch.envelopes.size(), kMaxGroupEvents));
+      return make_error(Errc::kInvalidArgument,
+                        fmt::format("append of {} events: expected 1 to {}", batch.envelopes.size(), kMaxGroupEvents));
     }
     std::unique_lock lock(mutex_);
     Commit commit;
@@ -49,7 +49,8 @@ class MemoryEventLog final : public EventLog {
   Result<RecordedEvent> at(Position position) const override {
     std::shared_lock lock(mutex_);
     if (position.value == 0 || position.value > events_.size()) {
-      return make_error(Errc::kNotFound, fmt::format("position {}: the log holds 1 to {}", position.value, events_.size()));
+      return make_error(Errc::kNotFound,
+                        fmt::format("position {}: the log holds 1 to {}", position.value, events_.size()));
     }
     return events_[position.value - 1];
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file that includes Paho.  Reconnection is our own: a thread per client connects, makes the subscriptions again
-// and only then tells its owner.  Paho's consumer queue is not used: it acknowledges messages nobody has taken yet.
+// The only file that includes Paho.  Reconnection is our own: a thread per client connects, makes the subscriptions
+// again and only then tells its owner.  Paho's consumer queue is not used: it acknowledges messages nobody has taken
+// yet.
 #include "bus/mqtt_client.h"
 
 #include <fmt/format.h>
@@ -91,7 +92,8 @@ class PahoClient final : public MqttClient {
     if (thread_.joinable()) thread_.join();
     connected_ = false;
     try {
-      if (client_.is_connected()) client_.disconnect(static_cast<int>(kDisconnectTimeout.count() * 1000))->wait_for(kDisconnectTimeout);
+      if (client_.is_connected())
+        client_.disconnect(static_cast<int>(kDisconnectTimeout.count() * 1000))->wait_for(kDisconnectTimeout);
     } catch (const mqtt::exception& error) {
       log_debug("mqtt", "goodbye to {} failed: {}", options_.url, error.what());
     }
@@ -160,7 +162,8 @@ class PahoClient final : public MqttClient {
     }
     try {
       const auto token = client_.connect(connect_options_);
-      if (!token->wait_for(kConnectTimeout + std::chrono::seconds(1))) throw mqtt::exception(MQTTASYNC_FAILURE, "timeout");
+      if (!token->wait_for(kConnectTimeout + std::chrono::seconds(1)))
+        throw mqtt::exception(MQTTASYNC_FAILURE, "timeout");
       while (!subscribed_and_connected()) {
       }
     } catch (const mqtt::exception& error) {

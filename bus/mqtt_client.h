@@ -40,8 +40,8 @@ class MqttClient {
   };
   virtual ~MqttClient() = default;
 
-  // Both before start().  `on_connected` runs after every connection once the subscriptions are in force: publish births
-  // from the thread that it wakes.
+  // Both before start().  `on_connected` runs after every connection once the subscriptions are in force: publish
+  // births from the thread that it wakes.
   virtual void on_message(std::function<void(const Message&)> callback) = 0;
   virtual void on_connected(std::function<void()> callback) = 0;
   virtual void on_disconnected(std::function<void(std::string reason)> callback) = 0;

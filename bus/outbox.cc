@@ -17,8 +17,9 @@
 namespace millrace {
 namespace {
 
-// A record: u32 length of the body, u32 CRC-32 of the body, the body.  The body: u8 has_state, u64 epoch and u64 sequence
-// of the last event before it, u32 count, count x {u64 epoch, u64 sequence, u32 length, bytes}, then the state if any.
+// A record: u32 length of the body, u32 CRC-32 of the body, the body.  The body: u8 has_state, u64 epoch and u64
+// sequence of the last event before it, u32 count, count x {u64 epoch, u64 sequence, u32 length, bytes}, then the state
+// if any.
 constexpr size_t kRecordHeader = 8;
 constexpr size_t kBodyHeader = 1 + 8 + 8 + 4;
 constexpr size_t kEventHeader = 8 + 8 + 4;
@@ -112,8 +113,8 @@ class SegmentOutbox final : public Outbox {
   Result<void> append(const std::vector<Envelope>& events, std::optional<std::string_view> state) override {
     const std::string record = encode_record(last_, events, state);
     if (size_ + record.size() > options_.max_bytes && !events.empty()) {
-      return make_error(Errc::kFull, fmt::format("outbox '{}' holds {} of {} bytes", directory_.string(), size_,
-                                                 options_.max_bytes));
+      return make_error(
+          Errc::kFull, fmt::format("outbox '{}' holds {} of {} bytes", directory_.string(), size_, options_.max_bytes));
     }
     if (active().size + record.size() > options_.segment_bytes && active().last != EventOrder{}) {
       if (auto started = start_segment(segments_.rbegin()->first + 1); !started) return started;
@@ -183,20 +184,22 @@ class SegmentOutbox final : public Outbox {
     }
     const uint64_t now_ms = static_cast<uint64_t>(std::max<int64_t>(to_unix_us(now) / 1000, 1));
     const uint64_t epoch = std::max(stored + 1, now_ms);
-    if (auto written = write_file_durably(directory_ / "epoch", std::to_string(epoch)); !written) return written.error();
+    if (auto written = write_file_durably(directory_ / "epoch", std::to_string(epoch)); !written)
+      return written.error();
     return epoch;
   }
 
  private:
+  using Place = std::deque<Slot>::const_iterator;
+
   Segment& active() { return segments_.rbegin()->second; }
 
-  std::deque<Slot>::const_iterator first_after(EventOrder after) const {
+  Place first_after(EventOrder after) const {
     return std::upper_bound(slots_.begin(), slots_.end(), after,
                             [](EventOrder order, const Slot& slot) { return order < slot.order; });
   }
 
-  static bool entries_fit(std::deque<Slot>::const_iterator begin, std::deque<Slot>::const_iterator slot, size_t bytes,
-                          size_t max_events, size_t max_bytes) {
+  static bool entries_fit(const Place& begin, const Place& slot, size_t bytes, size_t max_events, size_t max_bytes) {
     if (slot == begin) return true;  // one always goes, however large
     return static_cast<size_t>(slot - begin) < max_events && bytes + slot->length <= max_bytes &&
            slot->segment == begin->segment && slot->order.epoch == begin->order.epoch;

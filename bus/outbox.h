@@ -3,10 +3,10 @@
 // Survives the death of its process, and with `sync` the loss of power.  One thread.
 //
 // Layout: <directory>/<number>.seg, records with a CRC each; a torn tail is cut off at open.  A record is one append():
-// its events and, where given, the producer's own small state, so that both change together or not at all.  Every segment
-// begins with the state and the last order at that time, so that earlier segments can go.  <directory>/epoch holds the
-// last opened epoch.  What was confirmed is not written down: after a restart the events of the oldest segment are
-// offered again, and the log drops what it knows.
+// its events and, where given, the producer's own small state, so that both change together or not at all.  Every
+// segment begins with the state and the last order at that time, so that earlier segments can go.  <directory>/epoch
+// holds the last opened epoch.  What was confirmed is not written down: after a restart the events of the oldest
+// segment are offered again, and the log drops what it knows.
 #pragma once
 
 #include <filesystem>
@@ -53,7 +53,7 @@ class Outbox {
   virtual std::optional<EventOrder> oldest() const = 0;  // unconfirmed; nullopt when empty
   virtual EventOrder last() const = 0;                   // ever appended, {0, 0} when never
   virtual EventOrder confirmed() const = 0;
-  virtual const std::string& state() const = 0;          // the latest, "" when never set
+  virtual const std::string& state() const = 0;  // the latest, "" when never set
   virtual uint64_t size_bytes() const = 0;
   virtual uint64_t size_events() const = 0;
   virtual uint64_t events_after(EventOrder order) const = 0;

@@ -8,18 +8,30 @@ namespace millrace {
 
 std::string_view name_of(Errc code) {
   switch (code) {
-    case Errc::kInvalidArgument: return "invalid_argument";
-    case Errc::kNotFound: return "not_found";
-    case Errc::kMalformed: return "malformed";
-    case Errc::kTooLarge: return "too_large";
-    case Errc::kFull: return "full";
-    case Errc::kIo: return "io";
-    case Errc::kSyncFailed: return "sync_failed";
-    case Errc::kCorrupt: return "corrupt";
-    case Errc::kIncompatible: return "incompatible";
-    case Errc::kUnavailable: return "unavailable";
-    case Errc::kTimeout: return "timeout";
-    case Errc::kConflict: return "conflict";
+    case Errc::kInvalidArgument:
+      return "invalid_argument";
+    case Errc::kNotFound:
+      return "not_found";
+    case Errc::kMalformed:
+      return "malformed";
+    case Errc::kTooLarge:
+      return "too_large";
+    case Errc::kFull:
+      return "full";
+    case Errc::kIo:
+      return "io";
+    case Errc::kSyncFailed:
+      return "sync_failed";
+    case Errc::kCorrupt:
+      return "corrupt";
+    case Errc::kIncompatible:
+      return "incompatible";
+    case Errc::kUnavailable:
+      return "unavailable";
+    case Errc::kTimeout:
+      return "timeout";
+    case Errc::kConflict:
+      return "conflict";
   }
   return "unknown";
 }

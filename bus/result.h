@@ -12,16 +12,16 @@ namespace millrace {
 enum class Errc {
   kInvalidArgument = 1,
   kNotFound,
-  kMalformed,         // bytes or text that are not what they should be
+  kMalformed,  // bytes or text that are not what they should be
   kTooLarge,
-  kFull,              // a bound was reached; try again later
-  kIo,                // the system said no; context holds its message
-  kSyncFailed,        // durability is unknown; the log must be reopened
-  kCorrupt,           // stored bytes do not verify
-  kIncompatible,      // written by a newer program
-  kUnavailable,       // not connected, not ready, closed
+  kFull,          // a bound was reached; try again later
+  kIo,            // the system said no; context holds its message
+  kSyncFailed,    // durability is unknown; the log must be reopened
+  kCorrupt,       // stored bytes do not verify
+  kIncompatible,  // written by a newer program
+  kUnavailable,   // not connected, not ready, closed
   kTimeout,
-  kConflict,          // in use by another process, or fenced by a newer epoch
+  kConflict,  // in use by another process, or fenced by a newer epoch
 };
 
 std::string_view name_of(Errc code);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log on RocksDB.  One append is one synced WriteBatch: at most one group per family, an index entry per machine, the
-// producers' marks, the chain's link and the last position.
+// The log on RocksDB.  One append is one synced WriteBatch: at most one group per family, an index entry per machine,
+// the producers' marks, the chain's link and the last position.
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -73,8 +73,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const LogStoreOp
   const auto cache = rocksdb::NewLRUCache(store.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (size_t i = 0; i < kLogFamilyNames.size(); ++i) {
-    descriptors.emplace_back(std::string(kLogFamilyNames[i]),
-                             family_options(static_cast<LogFamily>(i), store, cache));
+    descriptors.emplace_back(std::string(kLogFamilyNames[i]), family_options(static_cast<LogFamily>(i), store, cache));
   }
   return descriptors;
 }
@@ -105,8 +104,8 @@ class RocksdbEventLog final : public EventLog {
 
   Result<Commit> append(const AppendBatch& batch) override {
     if (batch.envelopes.empty() || batch.envelopes.size() > kMaxGroupEvents) {
-      return make_error(Errc::kInvalidArgument, fmt::format("append of {} events: expected 1 to {}",
-                                                            batch.envelopes.size(), kMaxGroupEvents));
+      return make_error(Errc::kInvalidArgument,
+                        fmt::format("append of {} events: expected 1 to {}", batch.envelopes.size(), kMaxGroupEvents));
     }
     if (read_only_) return make_error(Errc::kInvalidArgument, "append to a log that was opened to read");
     if (broken_) return make_error(Errc::kSyncFailed, "an earlier write failed: the log must be reopened");
@@ -170,8 +169,8 @@ class RocksdbEventLog final : public EventLog {
     info.incarnation = incarnation();
     info.incarnation_number = incarnation_;
     info.last = last();
-    for (const auto& [position, time] : {std::pair{Position{1}, &info.first_recorded_at},
-                                        std::pair{info.last, &info.last_recorded_at}}) {
+    for (const auto& [position, time] :
+         {std::pair{Position{1}, &info.first_recorded_at}, std::pair{info.last, &info.last_recorded_at}}) {
       if (const auto event = at(position)) *time = event->recorded_at;
     }
     for (auto* family : families_) {
@@ -307,8 +306,8 @@ class RocksdbEventLog final : public EventLog {
     }
     const Sha256 facts_digest = put_group(writes, LogFamily::kFacts, commit, facts);
     const Sha256 telemetry_digest = put_group(writes, LogFamily::kTelemetry, commit, telemetry);
-    const ChainLink link = next_link(chain_tip_, commit.first.value, envelopes.size(), facts_digest, telemetry_digest,
-                                     digester_);
+    const ChainLink link =
+        next_link(chain_tip_, commit.first.value, envelopes.size(), facts_digest, telemetry_digest, digester_);
     writes.Put(family(LogFamily::kChain), big_endian(commit.first.value), encode_link(link));
     return link;
   }
@@ -322,9 +321,7 @@ class RocksdbEventLog final : public EventLog {
     return digest;
   }
 
-  bool indexes_time(const Commit& commit) const {
-    return commit.recorded_at - last_time_index_ >= kTimeIndexInterval;
-  }
+  bool indexes_time(const Commit& commit) const { return commit.recorded_at - last_time_index_ >= kTimeIndexInterval; }
 
   void put_indexes(rocksdb::WriteBatch& writes, const Commit& commit, const AppendBatch& batch) {
     std::set<std::string_view> machines;

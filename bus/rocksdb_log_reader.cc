@@ -189,7 +189,8 @@ Result<RecordedEvent> RocksdbLogReader::at(Position position, Position last) con
   if (position.value == 0 || position > last) {
     return make_error(Errc::kNotFound, fmt::format("position {}: the log holds 1 to {}", position.value, last.value));
   }
-  for (const auto& [id, name] : {std::pair{LogFamily::kFacts, "facts"}, std::pair{LogFamily::kTelemetry, "telemetry"}}) {
+  for (const auto& [id, name] :
+       {std::pair{LogFamily::kFacts, "facts"}, std::pair{LogFamily::kTelemetry, "telemetry"}}) {
     FamilyCursor cursor(db_, family(id), name);
     if (auto moved = cursor.seek(Position{position.value - 1}, false); !moved) return moved.error();
     if (cursor.valid() && cursor.current().position == position) return cursor.current();

@@ -21,7 +21,8 @@ std::vector<Envelope> make_events(const BenchOptions& options, const Clock& cloc
   return events;
 }
 
-Result<double> log_rate(const std::filesystem::path& directory, const std::vector<Envelope>& events, const Clock& clock) {
+Result<double> log_rate(const std::filesystem::path& directory, const std::vector<Envelope>& events,
+                        const Clock& clock) {
   auto log = open_rocksdb_event_log(directory, clock);
   if (!log) return log.error();
   Result<void> outcome;
@@ -54,9 +55,10 @@ int run_bench_append(const BenchOptions& options) {
     if (!file) return fail(file.error());
     if (!log) return fail(log.error());
     ratios.push_back(*log / *file);
-    fmt::print("{{\"bench\":\"append\",\"round\":{},\"events\":{},\"size\":{},\"events_per_s\":{:.0f},"
-               "\"file_events_per_s\":{:.0f},\"ratio_to_file\":{:.3f}}}\n",
-               round, options.events, size, *log, *file, *log / *file);
+    fmt::print(
+        "{{\"bench\":\"append\",\"round\":{},\"events\":{},\"size\":{},\"events_per_s\":{:.0f},"
+        "\"file_events_per_s\":{:.0f},\"ratio_to_file\":{:.3f}}}\n",
+        round, options.events, size, *log, *file, *log / *file);
     std::fflush(stdout);
   }
   fmt::print("{{\"bench\":\"append\",\"median\":true,\"size\":{},\"rounds\":{},\"ratio_to_file\":{:.3f}}}\n", size,

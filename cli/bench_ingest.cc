@@ -35,7 +35,8 @@ class BenchProducer {
     options.producer = name;
     options.batch_events = batch_events;
     auto outbox = Outbox::open(directory / name, {});
-    runner_ = std::move(OutboxRunner::open(options, std::move(outbox.value()), publisher, topics, clock, metrics).value());
+    runner_ =
+        std::move(OutboxRunner::open(options, std::move(outbox.value()), publisher, topics, clock, metrics).value());
   }
 
   // From the broker's thread.
@@ -154,8 +155,9 @@ Result<double> ingest_rate(const BenchOptions& options, const Case& measured, co
 
 Result<ChildProcess> start_broker(const std::filesystem::path& directory, uint16_t port) {
   const auto file = directory / "mosquitto.conf";
-  std::ofstream(file) << "listener " << port << " 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
-                      << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\nlog_type error\n";
+  std::ofstream(file)
+      << "listener " << port << " 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
+      << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\nlog_type error\n";
   auto broker = ChildProcess::start({"/usr/sbin/mosquitto", "-c", file.string()}, directory / "mosquitto.log");
   if (broker) wait_until([&] { return loopback_port_answers(port); });
   if (broker && !loopback_port_answers(port)) {
@@ -188,17 +190,19 @@ int run_bench_ingest(const BenchOptions& options) {
       const auto rate = ingest_rate(options, measured, directory.fresh("data"), config, clock);
       if (!rate) return fail(rate.error());
       rates.push_back(*rate);
-      fmt::print("{{\"bench\":\"ingest\",\"round\":{},\"events_per_publish\":{},\"producers\":{},\"size\":{},"
-                 "\"events_per_s\":{:.0f},\"file_events_per_s\":{:.0f},\"ratio_to_file\":{:.3f}}}\n",
-                 round, measured.batch_events, options.producers, options.size, *rate, *file, *rate / *file);
+      fmt::print(
+          "{{\"bench\":\"ingest\",\"round\":{},\"events_per_publish\":{},\"producers\":{},\"size\":{},"
+          "\"events_per_s\":{:.0f},\"file_events_per_s\":{:.0f},\"ratio_to_file\":{:.3f}}}\n",
+          round, measured.batch_events, options.producers, options.size, *rate, *file, *rate / *file);
       std::fflush(stdout);
     }
     to_file.push_back(rates[0] / *file);
     to_single.push_back(rates[0] / rates[1]);
   }
-  fmt::print("{{\"bench\":\"ingest\",\"median\":true,\"rounds\":{},\"ratio_to_file\":{:.3f},"
-             "\"ratio_to_one_event_per_publish\":{:.1f}}}\n",
-             options.rounds, median(to_file), median(to_single));
+  fmt::print(
+      "{{\"bench\":\"ingest\",\"median\":true,\"rounds\":{},\"ratio_to_file\":{:.3f},"
+      "\"ratio_to_one_event_per_publish\":{:.1f}}}\n",
+      options.rounds, median(to_file), median(to_single));
   return 0;
 }
 

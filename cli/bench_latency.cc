@@ -208,9 +208,10 @@ struct Shop {
     const auto list = read_file(machine_list);
     if (!list) return list.error();
     const auto file = directory / "millrace.toml";
-    std::ofstream(file) << fmt::format("[hub]\ndata_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:{}\"\n[mqtt]\nurl = "
-                                       "\"mqtt://127.0.0.1:{}\"\n",
-                                       (directory / "data").string(), http_port, mqtt_port)
+    std::ofstream(file) << fmt::format(
+                               "[hub]\ndata_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:{}\"\n[mqtt]\nurl = "
+                               "\"mqtt://127.0.0.1:{}\"\n",
+                               (directory / "data").string(), http_port, mqtt_port)
                         << *list;
     auto loaded = load_config(file, {});
     if (!loaded) return loaded.error();
@@ -289,9 +290,10 @@ void print_line(std::string_view what, const std::vector<double>& ms) {
   constexpr double kP99Limit = 50;
   const double p50 = percentile(ms, 0.50);
   const double p99 = percentile(ms, 0.99);
-  fmt::print("{{\"bench\":\"latency\",\"what\":\"{}\",\"n\":{},\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"max_ms\":{:.2f},"
-             "\"p50_to_limit\":{:.3f},\"p99_to_limit\":{:.3f}}}\n",
-             what, ms.size(), p50, p99, percentile(ms, 1.0), p50 / kP50Limit, p99 / kP99Limit);
+  fmt::print(
+      "{{\"bench\":\"latency\",\"what\":\"{}\",\"n\":{},\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"max_ms\":{:.2f},"
+      "\"p50_to_limit\":{:.3f},\"p99_to_limit\":{:.3f}}}\n",
+      what, ms.size(), p50, p99, percentile(ms, 1.0), p50 / kP50Limit, p99 / kP99Limit);
 }
 
 }  // namespace
@@ -305,8 +307,8 @@ int run_bench_latency(const BenchOptions& options) {
   if (auto started = shop.start(options.machines, clock); !started) return fail(started.error());
   Listener listener(fmt::format("ws://127.0.0.1:{}/api/v1/live", shop.http_port), clock);
   if (!wait_until(clock, [&] { return listener.ready_machines() == options.machines; })) {
-    return fail(make_error(Errc::kTimeout, fmt::format("{} of {} machines came up", listener.ready_machines(),
-                                                       options.machines)));
+    return fail(make_error(Errc::kTimeout,
+                           fmt::format("{} of {} machines came up", listener.ready_machines(), options.machines)));
   }
   pause_for(std::chrono::seconds(3));
   listener.begin_measuring();
@@ -325,10 +327,11 @@ int run_bench_latency(const BenchOptions& options) {
   if (!lost) return fail(lost.error());
   print_line("state_change", states);
   print_line("telemetry", telemetry);
-  fmt::print("{{\"bench\":\"latency\",\"what\":\"load\",\"machines\":{},\"seconds\":{:.1f},\"hub_cores\":{:.3f},"
-             "\"hub_cores_to_limit\":{:.3f},\"adapters_cores\":{:.3f},\"hub_rss_mb\":{:.1f},\"adapters_rss_mb\":{:.1f},"
-             "\"unheard_state_changes\":{},\"lost_events\":{}}}\n",
-             options.machines, seconds, hub_cores, hub_cores / 0.5, adapter_cores, hub_mb, adapters_mb, unheard, *lost);
+  fmt::print(
+      "{{\"bench\":\"latency\",\"what\":\"load\",\"machines\":{},\"seconds\":{:.1f},\"hub_cores\":{:.3f},"
+      "\"hub_cores_to_limit\":{:.3f},\"adapters_cores\":{:.3f},\"hub_rss_mb\":{:.1f},\"adapters_rss_mb\":{:.1f},"
+      "\"unheard_state_changes\":{},\"lost_events\":{}}}\n",
+      options.machines, seconds, hub_cores, hub_cores / 0.5, adapter_cores, hub_mb, adapters_mb, unheard, *lost);
   return *lost == 0 && unheard == 0 ? 0 : 1;
 }
 

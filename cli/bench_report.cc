@@ -50,8 +50,12 @@ EventDraft event_of_size(size_t size, uint64_t number, const std::string& machin
   constexpr size_t kEnvelopeBytes = 168;
   constexpr size_t kSignalBytes = 59;
   constexpr std::array<std::pair<const char*, const char*>, 6> kSignals = {
-      {{"extruder", "temperature"}, {"heater_bed", "temperature"}, {"extruder", "power"},
-       {"fan", "speed"}, {"motion_report", "live_velocity"}, {"temperature_sensor chamber", "temperature"}}};
+      {{"extruder", "temperature"},
+       {"heater_bed", "temperature"},
+       {"extruder", "power"},
+       {"fan", "speed"},
+       {"motion_report", "live_velocity"},
+       {"temperature_sensor chamber", "temperature"}}};
   schema::TelemetrySampledT sample;
   SeededRandom random(number);
   for (size_t bytes = kEnvelopeBytes; bytes < size || sample.signals.empty(); bytes += kSignalBytes) {

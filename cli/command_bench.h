@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `millrace bench`: measures, and prints one JSON object per result line with the ratio to a reference of the same round.
+// `millrace bench`: measures, and prints one JSON object per result line with the ratio to a reference of the same
+// round.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +11,11 @@ namespace millrace {
 
 struct BenchOptions {
   uint64_t events = 200'000;
-  uint64_t size = 256;     // bytes of one envelope
+  uint64_t size = 256;  // bytes of one envelope
   uint64_t rounds = 5;
-  uint64_t producers = 4;  // of ingest
-  uint64_t machines = 50;  // of latency
-  uint64_t seconds = 20;   // of latency
+  uint64_t producers = 4;           // of ingest
+  uint64_t machines = 50;           // of latency
+  uint64_t seconds = 20;            // of latency
   std::filesystem::path directory;  // empty: a temporary one, removed again
 };
 

@@ -23,20 +23,20 @@ constexpr std::chrono::milliseconds kTailPoll{200};
 Result<EventFilter> filter_from(const LogCommandOptions& options) {
   EventFilter filter;
   if (!options.machine.empty() && !is_valid_machine_id(options.machine)) {
-    return make_error(Errc::kInvalidArgument, fmt::format("--machine '{}': expected 1 to 64 of a-z, 0-9 and '-'",
-                                                          options.machine));
+    return make_error(Errc::kInvalidArgument,
+                      fmt::format("--machine '{}': expected 1 to 64 of a-z, 0-9 and '-'", options.machine));
   }
   filter.machine = options.machine;
   if (!options.type.empty()) {
     const auto type = event_type_from(options.type);
     if (!type) {
-      return make_error(Errc::kInvalidArgument, fmt::format("--type '{}': expected an event type such as JobStarted",
-                                                            options.type));
+      return make_error(Errc::kInvalidArgument,
+                        fmt::format("--type '{}': expected an event type such as JobStarted", options.type));
     }
     filter.types = {*type};
   }
-  for (const auto& [name, text, target] : {std::tuple{"--from", &options.from, &filter.from},
-                                           std::tuple{"--to", &options.to, &filter.to}}) {
+  for (const auto& [name, text, target] :
+       {std::tuple{"--from", &options.from, &filter.from}, std::tuple{"--to", &options.to, &filter.to}}) {
     if (text->empty()) continue;
     *target = parse_rfc3339(*text);
     if (!*target) {
@@ -77,8 +77,10 @@ void print_info_json(const LogInfo& info) {
       .field("engine", info.engine)
       .field("incarnation", info.incarnation)
       .field("last_position", info.last.value)
-      .field("first_recorded_at", info.first_recorded_at ? std::optional(to_rfc3339(*info.first_recorded_at)) : std::nullopt)
-      .field("last_recorded_at", info.last_recorded_at ? std::optional(to_rfc3339(*info.last_recorded_at)) : std::nullopt)
+      .field("first_recorded_at",
+             info.first_recorded_at ? std::optional(to_rfc3339(*info.first_recorded_at)) : std::nullopt)
+      .field("last_recorded_at",
+             info.last_recorded_at ? std::optional(to_rfc3339(*info.last_recorded_at)) : std::nullopt)
       .field("bytes_on_disk", info.bytes_on_disk)
       .key("producers")
       .array();
@@ -94,9 +96,9 @@ void print_info_json(const LogInfo& info) {
 
 void print_info_text(const LogInfo& info) {
   const auto time = [](const std::optional<WallTime>& t) { return t ? to_rfc3339(*t) : std::string("-"); };
-  fmt::print("incarnation     {}\nlast position   {}\nfirst recorded  {}\nlast recorded   {}\nsorted files    {} bytes\n",
-             info.incarnation, info.last.value, time(info.first_recorded_at), time(info.last_recorded_at),
-             info.bytes_on_disk);
+  fmt::print(
+      "incarnation     {}\nlast position   {}\nfirst recorded  {}\nlast recorded   {}\nsorted files    {} bytes\n",
+      info.incarnation, info.last.value, time(info.first_recorded_at), time(info.last_recorded_at), info.bytes_on_disk);
   for (const ProducerMark& mark : info.marks) {
     fmt::print("producer        {:<24} epoch {}  sequence {}\n", mark.producer, mark.order.epoch, mark.order.sequence);
   }

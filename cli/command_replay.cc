@@ -34,8 +34,8 @@ Result<Position> until_from(const EventLog& log, const std::string& text) {
 int run_replay_command(const ReplayCommandOptions& options) {
   const auto names = projection_names();
   if (std::find(names.begin(), names.end(), options.projection) == names.end()) {
-    return fail(make_error(Errc::kInvalidArgument, fmt::format("--projection '{}': there are {}", options.projection,
-                                                               fmt::join(names, ", "))));
+    return fail(make_error(Errc::kInvalidArgument,
+                           fmt::format("--projection '{}': there are {}", options.projection, fmt::join(names, ", "))));
   }
   const auto log = OpenedLog::open(options.data_dir);
   if (!log) return fail(log.error());

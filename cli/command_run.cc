@@ -50,7 +50,8 @@ int run_run_command(const Config& config, const std::set<std::string>& roles) {
   logging.json = config.log_format == "json";
   logging.file = config.log_file;
   if (auto started = start_logging(logging); !started) return fail(started.error());
-  if (!config.gateway_listen.empty()) log_warn("run", "gcode_gateway.listen is set, but this version has no gateway yet");
+  if (!config.gateway_listen.empty())
+    log_warn("run", "gcode_gateway.listen is set, but this version has no gateway yet");
 
   const SystemClock clock;
   const auto metrics = make_metrics();

@@ -110,11 +110,13 @@ std::vector<Key> keys_of(Config& config) {
       {"mqtt", "root", kText, checked(config.mqtt_root, is_topic_root, "topic levels without '+' and '#'")},
       {"outbox", "max_bytes", kInteger, into(config.outbox_max_bytes, kMinOutbox, kMaxOutbox)},
       {"outbox", "sync", kFlag, into(config.outbox_sync)},
-      {"gcode_gateway", "listen", kText, checked(config.gateway_listen, is_optional_host_port, "\"HOST:PORT\" or \"\"")},
+      {"gcode_gateway", "listen", kText,
+       checked(config.gateway_listen, is_optional_host_port, "\"HOST:PORT\" or \"\"")},
       {"gcode_gateway", "machine", kText, into(config.gateway_machine)},
       {"log", "level", kText,
-       checked(config.log_level, [](const std::string& text) { return parse_log_level(text).has_value(); },
-               "one of trace, debug, info, warn, error, off")},
+       checked(
+           config.log_level, [](const std::string& text) { return parse_log_level(text).has_value(); },
+           "one of trace, debug, info, warn, error, off")},
       {"log", "format", kText, one_of(config.log_format, {"text", "json"})},
       {"log", "file", kText, into(config.log_file)},
   };
@@ -136,7 +138,9 @@ std::string_view kind_name(size_t kind) {
 }
 
 Error config_error(std::string_view source, std::string_view key, std::string_view problem) {
-  return make_error(Errc::kInvalidArgument, fmt::format("{}: {}: {}", source, key, problem));
+  std::string line = fmt::format("{}: {}: {}", source, key, problem);
+  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }, ' ');  // a key may hold a new line
+  return make_error(Errc::kInvalidArgument, std::move(line));
 }
 
 std::optional<Value> value_of(const toml::node& node) {
@@ -159,7 +163,8 @@ std::optional<Value> value_of(const std::string& text, size_t kind) {
   return Value(number);
 }
 
-Result<void> set_key(const Key& key, std::string_view source, std::string_view label, const std::optional<Value>& value) {
+Result<void> set_key(const Key& key, std::string_view source, std::string_view label,
+                     const std::optional<Value>& value) {
   if (!value || value->index() != key.kind) {
     return config_error(source, label, fmt::format("expected {}", kind_name(key.kind)));
   }
@@ -172,10 +177,11 @@ Result<void> set_key(const Key& key, std::string_view source, std::string_view l
 // Sets the keys of one table; `label` is what people call it ("mqtt", "machine 2").
 Result<void> read_table(const toml::table& table, std::string_view section, std::string_view label,
                         const std::vector<Key>& keys, std::string_view source) {
-  for (const auto& [name, node] : table) {
-    const std::string full = fmt::format("{}.{}", label, name.str());
+  for (const auto& [toml_key, node] : table) {
+    const std::string_view name = toml_key.str();
+    const std::string full = fmt::format("{}.{}", label, name);
     const auto key = std::find_if(keys.begin(), keys.end(),
-                                  [&](const Key& k) { return k.section == section && k.name == name.str(); });
+                                  [&](const Key& k) { return k.section == section && k.name == name; });
     if (key == keys.end()) {
       std::vector<std::string> known;
       for (const Key& k : keys) {
@@ -199,7 +205,8 @@ Result<void> read_machines(const toml::node& node, Config& config, std::string_v
     if (table == nullptr) return config_error(source, label, "expected a [[machine]] table");
     MachineConfig machine;
     if (auto read = read_table(*table, "machine", label, keys_of(machine), source); !read) return read;
-    if (machine.id.empty()) return config_error(source, label + ".id", "is missing; expected 1 to 64 of a-z, 0-9 and '-'");
+    if (machine.id.empty())
+      return config_error(source, label + ".id", "is missing; expected 1 to 64 of a-z, 0-9 and '-'");
     config.machines.push_back(std::move(machine));
   }
   return {};
@@ -305,7 +312,8 @@ Result<Config> load_config(const std::filesystem::path& file, const Environment&
 
 Result<HostPort> parse_host_port(std::string_view text) {
   const auto bad = [&] {
-    return make_error(Errc::kInvalidArgument, fmt::format("'{}': expected HOST:PORT with a port from 0 to 65535", text));
+    return make_error(Errc::kInvalidArgument,
+                      fmt::format("'{}': expected HOST:PORT with a port from 0 to 65535", text));
   };
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return bad();
@@ -314,7 +322,8 @@ Result<HostPort> parse_host_port(std::string_view text) {
   const auto port_text = text.substr(colon + 1);
   uint16_t port = 0;
   const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-  if (host.empty() || port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size()) return bad();
+  if (host.empty() || port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size())
+    return bad();
   return HostPort{host, port};
 }
 

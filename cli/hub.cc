@@ -41,7 +41,9 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->broker_ = BrokerConnections::make(config, topics, std::string(kHubProducer));
   hub->recorder_ = std::make_unique<Recorder>(
       RecorderOptions{}, *hub->log_, *hub->broker_.subscriber, *hub->broker_.publisher, topics, clock, metrics, health,
-      [projector = hub->projector_.get()](std::shared_ptr<const Commit> commit) { projector->offer(std::move(commit)); });
+      [projector = hub->projector_.get()](std::shared_ptr<const Commit> commit) {
+        projector->offer(std::move(commit));
+      });
 
   if (auto started = hub->edge_->start(); !started) return started.error();
   if (auto started = hub->projector_->start(); !started) return started.error();

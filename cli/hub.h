@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hub: recorder, projector and edge in one process, because the log has one writer and its tail is handed on without
-// a second read.
+// The hub: recorder, projector and edge in one process, because the log has one writer and its tail is handed on
+// without a second read.
 #pragma once
 
 #include <memory>

@@ -60,7 +60,8 @@ Result<std::vector<SimulatedMachine>> machines_of(const Config& config) {
     address = address.substr(0, address.find('/'));
     const auto host_port = parse_host_port(address);
     if (!host_port) {
-      return make_error(Errc::kInvalidArgument, "machine '" + machine.id + "'.moonraker_url: " + host_port.error().context);
+      return make_error(Errc::kInvalidArgument,
+                        "machine '" + machine.id + "'.moonraker_url: " + host_port.error().context);
     }
     SimulatedMachine simulated;
     simulated.name = machine.name;
@@ -85,7 +86,9 @@ void add_sim(CLI::App& app, Command& chosen) {
   sim->add_option("--base-port", options->base_port, "port of the first of --machines; 0: free ones")->needs(count);
   sim->add_option("--behaviour", options->behaviour, "of --machines, see docs/simulator.md")->capture_default_str();
   sim->add_option("--seed", options->seed, "the same seed gives the same machines")->capture_default_str();
-  sim->add_option("--speed", options->speed, "simulated or recorded seconds per second")->capture_default_str()->check(CLI::PositiveNumber);
+  sim->add_option("--speed", options->speed, "simulated or recorded seconds per second")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   sim->add_option("--host", options->host, "address to listen on")->capture_default_str();
   sim->add_option("--port", options->port, "port of --replay; 0: a free one")->needs(replay);
   sim->add_flag("--rebase", options->rebase, "shift the recording's wall times to now")->needs(replay);
@@ -155,12 +158,24 @@ void add_bench(CLI::App& app, Command& chosen) {
                           Verb{"latency", "machine to WebSocket client", run_bench_latency}}) {
     auto options = std::make_shared<BenchOptions>();
     auto* command = bench->add_subcommand(verb.name, verb.what);
-    command->add_option("--events", options->events, "events per round")->capture_default_str()->check(CLI::PositiveNumber);
-    command->add_option("--size", options->size, "bytes of one event")->capture_default_str()->check(CLI::Range(192, 40'000));
-    command->add_option("--rounds", options->rounds, "interleaved rounds")->capture_default_str()->check(CLI::Range(1, 1000));
-    command->add_option("--producers", options->producers, "producers (ingest)")->capture_default_str()->check(CLI::Range(1, 64));
-    command->add_option("--machines", options->machines, "machines (latency)")->capture_default_str()->check(CLI::Range(1, 500));
-    command->add_option("--seconds", options->seconds, "measured time (latency)")->capture_default_str()->check(CLI::Range(1, 3600));
+    command->add_option("--events", options->events, "events per round")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->add_option("--size", options->size, "bytes of one event")
+        ->capture_default_str()
+        ->check(CLI::Range(192, 40'000));
+    command->add_option("--rounds", options->rounds, "interleaved rounds")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1000));
+    command->add_option("--producers", options->producers, "producers (ingest)")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 64));
+    command->add_option("--machines", options->machines, "machines (latency)")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 500));
+    command->add_option("--seconds", options->seconds, "measured time (latency)")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 3600));
     command->add_option("--directory", options->directory, "where to write; a temporary folder if not given");
     command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
   }

@@ -38,8 +38,8 @@ OpenedLog::~OpenedLog() {
 
 int fail(const Error& error) {
   std::fprintf(stderr, "millrace: %s\n", error.context.c_str());
-  const bool asked_wrongly = error.code == Errc::kInvalidArgument || error.code == Errc::kConflict ||
-                             error.code == Errc::kIncompatible;
+  const bool asked_wrongly =
+      error.code == Errc::kInvalidArgument || error.code == Errc::kConflict || error.code == Errc::kIncompatible;
   return asked_wrongly ? 2 : 1;
 }
 

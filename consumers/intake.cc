@@ -109,8 +109,8 @@ Intake::Verdict Intake::judge(Source& source, const BatchHeader& header, const B
 Intake::Verdict Intake::judge_new_epoch(Source& source, const BatchHeader& header, const BatchEntry& entry) {
   const auto* opened = entry.envelope ? entry.envelope->as<schema::EpochOpened>() : nullptr;
   const bool begins = entry.order.sequence == 1 && opened != nullptr;
-  const EventOrder previous = begins ? EventOrder{opened->previous_epoch(), opened->previous_last_sequence()}
-                                     : EventOrder{};
+  const EventOrder previous =
+      begins ? EventOrder{opened->previous_epoch(), opened->previous_last_sequence()} : EventOrder{};
   // Nothing lies between what is taken and this epoch's beginning.
   if (begins && previous <= source.taken) return Verdict::kAppend;
   if (header.oldest < entry.order) return Verdict::kGap;
@@ -131,7 +131,9 @@ void Intake::append(Source& source, const BatchHeader& header, const BatchEntry&
   if (!entry.envelope) {
     const bool unknown = entry.envelope.error().code == Errc::kIncompatible;
     const bool large = entry.envelope.error().code == Errc::kTooLarge;
-    rejection = rejection_of(unknown ? "unknown_type" : large ? "too_large" : "malformed_event",
+    rejection = rejection_of(unknown ? "unknown_type"
+                             : large ? "too_large"
+                                     : "malformed_event",
                              entry.envelope.error().context);
   } else if (auto reason = misplaced(header, entry); !reason.empty()) {
     rejection = rejection_of("misplaced_event", std::move(reason));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decides what becomes of each received event: appended, dropped as known, held back by a gap, refused, or rejected with
-// an event that says so.  Pure: no thread, no broker, no log.
+// Decides what becomes of each received event: appended, dropped as known, held back by a gap, refused, or rejected
+// with an event that says so.  Pure: no thread, no broker, no log.
 //
 //   take() any number of batches -> group() is what to append -> committed() or failed() -> confirmations().
 #pragma once
@@ -84,7 +84,7 @@ class Intake {
   std::map<std::string, Rejections> rejections_;  // by topic
   std::vector<Envelope> group_;
   size_t group_bytes_ = 0;
-  std::set<std::string> touched_;     // producers with events in the group
+  std::set<std::string> touched_;  // producers with events in the group
   std::set<std::string> to_confirm_;
   uint64_t hub_durable_ = 0;
   uint64_t hub_taken_ = 0;

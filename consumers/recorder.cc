@@ -46,7 +46,8 @@ void Recorder::start() {
     health_.set("recorder", true);
     announce_everything();
   });
-  subscriber_.on_disconnected([this](const std::string&) { health_.set("recorder", false, "no connection to the broker"); });
+  subscriber_.on_disconnected(
+      [this](const std::string&) { health_.set("recorder", false, "no connection to the broker"); });
   subscriber_.subscribe(topics_.ingest_all(), 1);
   publisher_.on_connected([this] { announce_everything(); });
   thread_ = std::thread([this] { run(); });
@@ -70,8 +71,8 @@ void Recorder::announce_everything() {
   wake_.notify_all();
 }
 
-// On the broker library's thread: copies and returns.  A full queue drops the batch, because waiting here would stop every
-// publish of the process; the producer sends it again.
+// On the broker library's thread: copies and returns.  A full queue drops the batch, because waiting here would stop
+// every publish of the process; the producer sends it again.
 void Recorder::receive(const MqttClient::Message& message) {
   auto producer = topics_.producer_of_ingest(message.topic);
   if (!producer) return;
@@ -159,7 +160,8 @@ void Recorder::confirm() {
     const Retain retain = confirmation.status == Confirmation::Status::kFenced ? Retain::kNo : Retain::kYes;
     const auto published = publisher_.publish(topics_.recorded(producer), encode(confirmation), 1, retain);
     if (!published) {
-      // On a new connection everything is announced; when the window is full the next group brings a later confirmation.
+      // On a new connection everything is announced; when the window is full the next group brings a later
+      // confirmation.
       intake_.repeat(producer);
       log_debug("recorder", "confirmation for '{}' waits: {}", producer, published.error().message());
     }

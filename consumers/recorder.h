@@ -2,8 +2,8 @@
 // Takes what producers publish, appends it to the log in groups, and confirms it once it is durable.
 //
 // The broker's acknowledgement is not durability, so confirmation is end to end: a producer keeps an event until
-// recorded/<producer> says that it is in the log.  What was seen before is dropped and confirmed again; on a gap the last
-// confirmation is repeated and the producer sends from there.
+// recorded/<producer> says that it is in the log.  What was seen before is dropped and confirmed again; on a gap the
+// last confirmation is repeated and the producer sends from there.
 //
 // Threads: a broker thread only copies bytes into the bounded queue; one recorder thread does everything else.
 #pragma once
@@ -28,7 +28,8 @@
 namespace millrace {
 
 struct RecorderOptions {
-  size_t max_queue_bytes = 64u << 20;  // above what all producers' windows hold; beyond it batches are dropped and resent
+  size_t max_queue_bytes =
+      64u << 20;  // above what all producers' windows hold; beyond it batches are dropped and resent
   size_t max_queue_batches = 65'536;
   std::chrono::milliseconds retry_after_failure{1'000};
   std::chrono::milliseconds repeat_resend{250};  // of a request that changed nothing
@@ -36,9 +37,9 @@ struct RecorderOptions {
 
 class Recorder {
  public:
-  // `subscriber` receives, `publisher` sends confirmations: two connections, because a lone confirmation on the receiving
-  // one would wait 40 ms for a delayed acknowledgement.  Both are started by the owner after start().  All outlive this.
-  // `on_commit` runs on the recorder thread after each append, before its confirmation.
+  // `subscriber` receives, `publisher` sends confirmations: two connections, because a lone confirmation on the
+  // receiving one would wait 40 ms for a delayed acknowledgement.  Both are started by the owner after start().  All
+  // outlive this. `on_commit` runs on the recorder thread after each append, before its confirmation.
   Recorder(RecorderOptions options, EventLog& log, MqttClient& subscriber, MqttClient& publisher, Topics topics,
            const Clock& clock, Metrics& metrics, Health& health,
            std::function<void(std::shared_ptr<const Commit>)> on_commit);

@@ -64,9 +64,9 @@ std::vector<Envelope> OutboxRunner::number(const std::vector<EventDraft>& events
       rejection.reason = "too_large";
       rejection.detail = envelope.error().context;
       rejection.producer = options_.producer;
+      log_warn("outbox", "event of '{}': {}", options_.producer, rejection.detail);
       envelope = Envelope::build({options_.producer, order.epoch, order.sequence},
                                  draft_of(std::move(rejection), draft.machine, draft.observed_at));
-      log_warn("outbox", "event of '{}': {}", options_.producer, rejection.detail);
     }
     numbered.push_back(std::move(*envelope));
     order.sequence += 1;

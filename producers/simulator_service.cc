@@ -32,7 +32,7 @@ std::string json_text(std::string_view text) {
 
 }  // namespace
 
-SimulatedService::SimulatedService(IoLoop& loop, const Clock& clock, HostProfile profile,
+SimulatedService::SimulatedService(IoLoop& loop, const Clock& clock, const HostProfile& profile,
                                    SimulatedServiceOptions options)
     : clock_(clock),
       options_(std::move(options)),

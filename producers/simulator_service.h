@@ -32,7 +32,7 @@ class SimulatedService final : public MoonrakerService {
   // A machine that could not run for longer than this (real seconds) leaves the time out.
   static constexpr double kMaxCatchUpS = 5.0;
 
-  SimulatedService(IoLoop& loop, const Clock& clock, HostProfile profile, SimulatedServiceOptions options);
+  SimulatedService(IoLoop& loop, const Clock& clock, const HostProfile& profile, SimulatedServiceOptions options);
   ~SimulatedService() override;
 
   Result<void> start();

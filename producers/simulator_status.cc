@@ -223,9 +223,10 @@ bool StatusFilter::wants(std::string_view object, std::string_view field) const 
 std::string status_answer(const StatusTable& table, const StatusFilter& filter, double eventtime) {
   JsonWriter json;
   json.object().key("eventtime").raw(number(eventtime)).key("status").object();
-  for (const auto& [name, fields] : filter.objects()) {
+  for (const auto& wanted : filter.objects()) {
+    const std::string& name = wanted.first;
     const auto found =
-        std::find_if(table.begin(), table.end(), [&](const auto& object) { return object.name == name; });
+        std::find_if(table.begin(), table.end(), [&name](const auto& object) { return object.name == name; });
     if (found == table.end()) {
       json.key(name).object().end();
     } else {

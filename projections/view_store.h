@@ -68,7 +68,7 @@ struct ViewStoreOptions {
 // Opens or creates the store in `directory`.  A view that is not named is dropped.  A store whose files do not verify
 // is made anew, empty: views can be rebuilt from the log.  kConflict when another process has it open, kFull, kIo.
 Result<std::unique_ptr<ViewStore>> open_rocksdb_view_store(const std::filesystem::path& directory,
-                                                           std::vector<std::string> views,
+                                                           const std::vector<std::string>& views,
                                                            const ViewStoreOptions& options = {});
 
 }  // namespace millrace

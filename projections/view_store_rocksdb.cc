@@ -191,7 +191,7 @@ Result<void> drop_unnamed(Database& database, const std::vector<std::string>& vi
 }  // namespace
 
 Result<std::unique_ptr<ViewStore>> open_rocksdb_view_store(const std::filesystem::path& directory,
-                                                           std::vector<std::string> views,
+                                                           const std::vector<std::string>& views,
                                                            const ViewStoreOptions& wanted) {
   std::error_code made;
   std::filesystem::create_directories(directory, made);

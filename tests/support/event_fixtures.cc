@@ -11,8 +11,8 @@ Envelope fact(const std::string& producer, uint64_t epoch, uint64_t sequence, co
   schema::MachineStateChangedT payload;
   payload.state = schema::MachineState::ready;
   payload.text = "event " + std::to_string(sequence);
-  return event({producer, epoch, sequence},
-               draft_of(std::move(payload), machine.empty() ? producer : machine, noon(static_cast<int64_t>(sequence))));
+  return event({producer, epoch, sequence}, draft_of(std::move(payload), machine.empty() ? producer : machine,
+                                                     noon(static_cast<int64_t>(sequence))));
 }
 
 Envelope fact_of_size(const std::string& producer, uint64_t epoch, uint64_t sequence, size_t bytes) {
@@ -29,8 +29,8 @@ Envelope telemetry(const std::string& producer, uint64_t epoch, uint64_t sequenc
   signal->field = "temperature";
   signal->value = 200.0 + static_cast<double>(sequence);
   payload.signals.push_back(std::move(signal));
-  return event({producer, epoch, sequence},
-               draft_of(std::move(payload), machine.empty() ? producer : machine, noon(static_cast<int64_t>(sequence))));
+  return event({producer, epoch, sequence}, draft_of(std::move(payload), machine.empty() ? producer : machine,
+                                                     noon(static_cast<int64_t>(sequence))));
 }
 
 Envelope epoch_opened(const std::string& producer, uint64_t epoch, EventOrder previous) {

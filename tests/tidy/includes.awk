@@ -25,6 +25,8 @@ BEGIN {
   wrap("CLI11", "^CLI/", "^cli/[a-z0-9_]+\\.cc$", 1)
   wrap("simdjson", "^simdjson", "^bus/json_reader\\.(cc|h)$", 0)
   wrap("OpenSSL", "^openssl/", "^(bus|net|projections|consumers|web/edge)/[a-z0-9_]+\\.cc$", 0)
+  wrap("lz4", "^lz4", "^bus/event_group\\.cc$", 1)
+  wrap("zlib", "^zlib", "^bus/crc32\\.cc$", 1)
   wrap("nlohmann/json", "^nlohmann/", "^$", 0)   # tests only
 }
 

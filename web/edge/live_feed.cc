@@ -32,7 +32,7 @@ void LiveFeed::restart(Position position) {
   }
 }
 
-void LiveFeed::advance(Position position, SharedText delta) {
+void LiveFeed::advance(Position position, const SharedText& delta) {
   position_ = position;
   snapshot_.reset();
   if (!delta) return;

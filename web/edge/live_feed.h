@@ -38,7 +38,7 @@ class LiveFeed {
   // Forgets the ring: nothing before `position` can be resumed from.  Every client gets a snapshot.
   void restart(Position position);
   // The state is now at `position`; `delta` is null when nothing in it changed.
-  void advance(Position position, SharedText delta);
+  void advance(Position position, const SharedText& delta);
   void heartbeat(const std::string& time);
 
   bool full() const { return clients_.size() >= options_.max_clients; }

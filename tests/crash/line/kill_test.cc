@@ -53,8 +53,8 @@ class ConfirmationWitness {
   std::unique_ptr<MqttClient> client_;
 };
 
-// Each producer's epochs rise, each epoch's sequences are 1, 2, 3, ... without a gap or a repetition, and everything that
-// was confirmed is there.
+// Each producer's epochs rise, each epoch's sequences are 1, 2, 3, ... without a gap or a repetition, and everything
+// that was confirmed is there.
 void check_log(const EventLog& log, const std::map<std::string, EventOrder>& confirmed) {
   std::map<std::string, EventOrder> last;
   for (Position after; after < log.last();) {
@@ -116,7 +116,8 @@ void kill_and_check(uint64_t kills, uint64_t seed) {
   }
   ASSERT_TRUE(shop.wait_ready()) << shop.output();
   const int before = shop.last_position();
-  ASSERT_TRUE(eventually([&] { return shop.last_position() > before + 10; }, std::chrono::seconds(60))) << "the line works again";
+  ASSERT_TRUE(eventually([&] { return shop.last_position() > before + 10; }, std::chrono::seconds(60)))
+      << "the line works again";
   shop.machines.reset();
   shop.adapters->terminate();
   ASSERT_EQ(shop.hub->terminate(), 0);
@@ -132,11 +133,13 @@ void kill_and_check(uint64_t kills, uint64_t seed) {
 }
 
 TEST(KillTest, ConfirmedEventsSurviveInOrderAndOnce) {
-  kill_and_check(number_from("MILLRACE_CRASH_KILLS", 12), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
+  kill_and_check(number_from("MILLRACE_CRASH_KILLS", 12),
+                 number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
 }
 
 TEST(LongKillTest, ConfirmedEventsSurviveInOrderAndOnce) {
-  kill_and_check(number_from("MILLRACE_CRASH_KILLS", 150), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
+  kill_and_check(number_from("MILLRACE_CRASH_KILLS", 150),
+                 number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
 }
 
 }  // namespace

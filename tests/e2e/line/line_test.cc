@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "bus/mqtt_client.h"
-
 #include "net/http_client.h"
 #include "tests/support/shop/shop.h"
 
@@ -70,7 +69,8 @@ TEST(LineTest, BrokerMayBeAwayAtTheStartAndLater) {
   ASSERT_TRUE(eventually([&] { return shop.status_of("/health/live") == 200; }));
   EXPECT_EQ(shop.status_of("/health/ready"), 503);
   shop.broker.start();
-  ASSERT_TRUE(eventually([&] { return shop.last_position() > 20; }, std::chrono::seconds(60))) << "what waited was caught up";
+  ASSERT_TRUE(eventually([&] { return shop.last_position() > 20; }, std::chrono::seconds(60)))
+      << "what waited was caught up";
   shop.broker.kill();
   ASSERT_TRUE(eventually([&] { return shop.status_of("/health/ready") == 503; }));
   const int before = shop.last_position();
@@ -103,9 +103,7 @@ TEST(LineTest, GarbageOnTheBrokerIsRecordedAndTheRestGoesOn) {
     ASSERT_TRUE(client->publish("millrace/v1/recorded/" + std::string("voron-2"), payload, 1, Retain::kNo));
     ASSERT_TRUE(client->publish("millrace/v1/ingest", payload, 1, Retain::kNo));
   }
-  ASSERT_TRUE(eventually([&] {
-    return shop.get("/api/v1/events?type=EventRejected&limit=100")["items"].size() >= 9;
-  }));
+  ASSERT_TRUE(eventually([&] { return shop.get("/api/v1/events?type=EventRejected&limit=100")["items"].size() >= 9; }));
   const json rejected = shop.get("/api/v1/events?type=EventRejected&limit=100")["items"][0];
   EXPECT_TRUE(rejected["payload"]["reason"].is_string());
   EXPECT_TRUE(shop.wait_ready());
@@ -142,8 +140,9 @@ TEST(LineTest, TakenPortAndTakenLogAreOneLineAndExitCode2) {
   ASSERT_TRUE(shop.wait_ready());
   const auto locked = shop.run({"run", "--config", shop.config().string()});
   EXPECT_EQ(locked.code, 2) << locked.output;
-  const auto taken = shop.run({"run", "--config", shop.config().string(), "--data", (shop.directory() / "other").string()},
-                              {{"LOG_LEVEL", "off"}});
+  const auto taken =
+      shop.run({"run", "--config", shop.config().string(), "--data", (shop.directory() / "other").string()},
+               {{"LOG_LEVEL", "off"}});
   EXPECT_EQ(taken.code, 2) << taken.output;
   EXPECT_NE(taken.output.find(std::to_string(shop.http_port)), std::string::npos) << taken.output;
   EXPECT_EQ(std::count(taken.output.begin(), taken.output.end(), '\n'), 1) << taken.output;

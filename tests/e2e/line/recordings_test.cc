@@ -18,7 +18,7 @@ struct Expected {
   std::string outcome;
   double total_duration = NAN;  // seconds; NAN: not looked at
   double print_duration = NAN;
-  double filament_used = NAN;   // mm
+  double filament_used = NAN;  // mm
   int pauses = 0;
   int objects_excluded = 0;
   size_t earlier_jobs = 0;  // at least so many from history.list
@@ -90,20 +90,20 @@ TEST_P(RecordingTest, GivesWhatReallyHappened) {
 
 INSTANTIATE_TEST_SUITE_P(
     Real, RecordingTest,
-    ::testing::Values(
-        Expected{"a01_complete_orca", "m.1795209786041954", "completed", 71.99, 27.20, 26.188, 0, 0, 1},
-        Expected{"a02_pause_resume_prusa", "m.1795209961964364", "completed", 143.83, 45.24, 18.813, 1},
-        Expected{"a03_cancel_superslicer", "m.1795210110673221", "cancelled", 33.28, 0, 0},
-        Expected{"a04_gpio_objects", ""}, 
-        Expected{"a05_unicode_filename_runout", "m.1795210181459043", "completed", 66.64, NAN, NAN, 1},
-        Expected{"a06_gcode_script_semantics", ""},
-        Expected{"a07_exclude_object_job_queue", "m.1795210555891030", "completed"},
-        Expected{"a08_metadata_all_slicers", ""},
-        Expected{"a10_cancel_standard_macro", "m.1795210471367653", "cancelled", 63.85, 1.50, 1.276, 0, 0, 1},
-        Expected{"a11_complete_simplify3d", "m.1795210677310079", "completed", 66.16},
-        Expected{"a12_complete_kisslicer", "m.1795210762324949", "completed", 45.39},
-        Expected{"a13_complete_ideamaker", "m.1795210825276364", "completed", 109.64},
-        Expected{"a14_exclude_object", "m.1795211014467017", "completed", 22.92, 2.21, 2.589, 0, 1}),
+    ::testing::Values(Expected{"a01_complete_orca", "m.1795209786041954", "completed", 71.99, 27.20, 26.188, 0, 0, 1},
+                      Expected{"a02_pause_resume_prusa", "m.1795209961964364", "completed", 143.83, 45.24, 18.813, 1},
+                      Expected{"a03_cancel_superslicer", "m.1795210110673221", "cancelled", 33.28, 0, 0},
+                      Expected{"a04_gpio_objects", ""},
+                      Expected{"a05_unicode_filename_runout", "m.1795210181459043", "completed", 66.64, NAN, NAN, 1},
+                      Expected{"a06_gcode_script_semantics", ""},
+                      Expected{"a07_exclude_object_job_queue", "m.1795210555891030", "completed"},
+                      Expected{"a08_metadata_all_slicers", ""},
+                      Expected{"a10_cancel_standard_macro", "m.1795210471367653", "cancelled", 63.85, 1.50, 1.276, 0, 0,
+                               1},
+                      Expected{"a11_complete_simplify3d", "m.1795210677310079", "completed", 66.16},
+                      Expected{"a12_complete_kisslicer", "m.1795210762324949", "completed", 45.39},
+                      Expected{"a13_complete_ideamaker", "m.1795210825276364", "completed", 109.64},
+                      Expected{"a14_exclude_object", "m.1795211014467017", "completed", 22.92, 2.21, 2.589, 0, 1}),
     [](const auto& info) { return info.param.recording.substr(0, 3); });
 
 }  // namespace

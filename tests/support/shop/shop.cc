@@ -54,8 +54,8 @@ void Shop::start_simulator(const std::vector<std::string>& options) {
 }
 
 void Shop::add_machine(const std::string& id, uint16_t port) {
-  std::ofstream(config(), std::ios::app) << "[[machine]]\nid = \"" << id << "\"\nmoonraker_url = \"http://127.0.0.1:" << port
-                                         << "\"\n";
+  std::ofstream(config(), std::ios::app) << "[[machine]]\nid = \"" << id
+                                         << "\"\nmoonraker_url = \"http://127.0.0.1:" << port << "\"\n";
 }
 
 void Shop::start_replay(const std::filesystem::path& recording, const std::string& speed) {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole shop for tests: a real Mosquitto, simulated or recorded machines, adapters and hub, each a process that can be
-// killed and started again; and what its users see of it.
+// A whole shop for tests: a real Mosquitto, simulated or recorded machines, adapters and hub, each a process that can
+// be killed and started again; and what its users see of it.
 #pragma once
-
-#include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <thread>
@@ -50,7 +49,7 @@ class Shop {
   };
   Ran run(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment = {});
 
-  json get(const std::string& path);        // of a 200 answer; a null value for anything else
+  json get(const std::string& path);  // of a 200 answer; a null value for anything else
   int status_of(const std::string& path);
   json jobs() { return get("/api/v1/jobs?limit=500").value("items", json::array()); }
   json machine(const std::string& id);  // an empty object while there is none
@@ -71,7 +70,6 @@ class Shop {
  private:
   void write_config(const std::string& machine_list);
   std::optional<ChildProcess> start(std::vector<std::string> arguments);
-
 };
 
 // A client of the live feed that keeps what it heard.

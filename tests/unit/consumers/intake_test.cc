@@ -298,7 +298,8 @@ TEST_F(IntakeTest, AnyDeliveryGivesEachEventOnceAndInOrder) {
     for (uint64_t s = 2; s <= 60; ++s) events.push_back(s % 2 == 0 ? telemetry("a", 1, s) : fact("a", 1, s));
     size_t confirmed = 0;
     for (int turn = 0; turn < 5000 && confirmed < events.size(); ++turn) {
-      const size_t from = static_cast<size_t>(random.between(0, 1.2) * static_cast<double>(confirmed + 3)) % events.size();
+      const size_t from =
+          static_cast<size_t>(random.between(0, 1.2) * static_cast<double>(confirmed + 3)) % events.size();
       const size_t count = 1 + static_cast<size_t>(random.between(0, 9));
       send({events.begin() + static_cast<long>(from),
             events.begin() + static_cast<long>(std::min(events.size(), from + count))});

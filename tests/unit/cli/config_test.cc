@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/config.h"
+
+#include <gtest/gtest.h>
+
+#include "bus/file_io.h"
+#include "tests/support/event_fixtures.h"
+
+namespace millrace {
+namespace {
+
+Config good(std::string_view toml, const Environment& environment = {}) {
+  return parse_config(toml, "shop.toml", environment).value();
+}
+
+// The error's only line.
+std::string refusal(std::string_view toml, const Environment& environment = {}) {
+  const auto config = parse_config(toml, "shop.toml", environment);
+  if (config) return "accepted";
+  EXPECT_EQ(config.error().code, Errc::kInvalidArgument);
+  EXPECT_EQ(config.error().context.find('\n'), std::string::npos) << config.error().context;
+  return config.error().context;
+}
+
+void expect_all(const std::string& text, std::initializer_list<std::string_view> parts) {
+  for (const auto part : parts) EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' in: " << text;
+}
+
+constexpr std::string_view kMachine = R"(
+[[machine]]
+id = "voron-2"
+moonraker_url = "http://192.168.1.20:7125"
+)";
+
+TEST(Config, EveryKeyIsRead) {
+  const Config config = good(R"(
+[site]
+name = "North"
+timezone = "Europe/Berlin"
+demo = true
+[hub]
+data_dir = "/var/lib/millrace"
+telemetry_days = 7
+[http]
+listen = "0.0.0.0:80"
+[mqtt]
+url = "mqtts://broker:8883"
+username = "u"
+password = "p"
+root = "shop/millrace"
+[outbox]
+max_bytes = 1048576
+sync = true
+[gcode_gateway]
+listen = "127.0.0.1:7130"
+machine = "pnp"
+[log]
+level = "debug"
+format = "json"
+file = "/var/log/millrace"
+[[machine]]
+id = "pnp"
+name = "Pick and place"
+kind = "pick_and_place"
+moonraker_url = "ws://10.0.0.1:7125/websocket"
+moonraker_api_key = "k"
+)");
+  EXPECT_EQ(config.source, "shop.toml");
+  EXPECT_EQ(config.site_name, "North");
+  EXPECT_EQ(config.site_timezone, "Europe/Berlin");
+  EXPECT_TRUE(config.site_demo);
+  EXPECT_EQ(config.data_dir, "/var/lib/millrace");
+  EXPECT_EQ(config.telemetry_days, 7);
+  EXPECT_EQ(config.http_listen, "0.0.0.0:80");
+  EXPECT_EQ(config.mqtt_url, "mqtts://broker:8883");
+  EXPECT_EQ(config.mqtt_username, "u");
+  EXPECT_EQ(config.mqtt_password, "p");
+  EXPECT_EQ(config.mqtt_root, "shop/millrace");
+  EXPECT_EQ(config.outbox_max_bytes, 1048576);
+  EXPECT_TRUE(config.outbox_sync);
+  EXPECT_EQ(config.gateway_listen, "127.0.0.1:7130");
+  EXPECT_EQ(config.gateway_machine, "pnp");
+  EXPECT_EQ(config.log_level, "debug");
+  EXPECT_EQ(config.log_format, "json");
+  EXPECT_EQ(config.log_file, "/var/log/millrace");
+  ASSERT_EQ(config.machines.size(), 1u);
+  EXPECT_EQ(config.machines[0].id, "pnp");
+  EXPECT_EQ(config.machines[0].name, "Pick and place");
+  EXPECT_EQ(config.machines[0].kind, "pick_and_place");
+  EXPECT_EQ(config.machines[0].moonraker_url, "ws://10.0.0.1:7125/websocket");
+  EXPECT_EQ(config.machines[0].moonraker_api_key, "k");
+}
+
+TEST(Config, EmptyFileGivesTheDefaults) {
+  const Config config = good("");
+  EXPECT_EQ(config.http_listen, "127.0.0.1:8080");
+  EXPECT_EQ(config.mqtt_url, "mqtt://127.0.0.1:1883");
+  EXPECT_EQ(config.mqtt_root, "millrace");
+  EXPECT_EQ(config.telemetry_days, 30);
+  EXPECT_EQ(config.outbox_max_bytes, 268'435'456);
+  EXPECT_FALSE(config.outbox_sync);
+  EXPECT_TRUE(config.machines.empty());
+}
+
+TEST(Config, MachineWithoutANameIsCalledByItsId) {
+  const Config config = good(kMachine);
+  EXPECT_EQ(config.machines.at(0).name, "voron-2");
+  EXPECT_EQ(config.machines.at(0).kind, "printer");
+}
+
+TEST(Config, UnknownKeyIsNamedWithItsLine) {
+  expect_all(refusal("[site]\nname = \"x\"\n[mqtt]\n\nurll = \"x\"\n"), {"shop.toml:5", "mqtt.urll", "url, username"});
+  expect_all(refusal("[[machine]]\nid = \"a\"\nurl = \"x\"\n"), {"shop.toml:3", "machine 1.url", "moonraker_url"});
+}
+
+TEST(Config, UnknownSectionIsNamedWithItsLine) {
+  expect_all(refusal("[site]\nname = \"x\"\n\n[mqqt]\nurl = \"x\"\n"),
+             {"shop.toml:4", "mqqt", "no such section", "mqtt"});
+  expect_all(refusal("listen = \"x\"\n"), {"shop.toml:1", "listen"});
+}
+
+TEST(Config, WrongTypeSaysWhatIsExpected) {
+  expect_all(refusal("[site]\nname = 5\n"), {"shop.toml:2", "site.name", "a text in quotes"});
+  expect_all(refusal("[hub]\ntelemetry_days = \"7\"\n"), {"hub.telemetry_days", "a whole number"});
+  expect_all(refusal("[hub]\ntelemetry_days = 7.5\n"), {"hub.telemetry_days", "a whole number"});
+  expect_all(refusal("[outbox]\nsync = 1\n"), {"outbox.sync", "true or false"});
+  expect_all(refusal("[site]\nname = [\"a\"]\n"), {"site.name", "a text in quotes"});
+  expect_all(refusal("site = 5\n"), {"site", "[site]"});
+  expect_all(refusal("[machine]\nid = \"a\"\n"), {"machine", "[[machine]]"});
+  expect_all(refusal("machine = [5]\n"), {"machine 1", "[[machine]]"});
+}
+
+TEST(Config, ValuesOutOfRangeSayWhatIsExpected) {
+  expect_all(refusal("[hub]\ntelemetry_days = 0\n"), {"hub.telemetry_days", "from 1 to"});
+  expect_all(refusal("[hub]\ndata_dir = \"\"\n"), {"hub.data_dir", "a folder"});
+  expect_all(refusal("[http]\nlisten = \"8080\"\n"), {"http.listen", "HOST:PORT"});
+  expect_all(refusal("[mqtt]\nurl = \"tcp://a:1883\"\n"), {"mqtt.url", "mqtt://HOST:PORT"});
+  expect_all(refusal("[mqtt]\nurl = \"mqtt://user:secret@a:1883\"\n"), {"mqtt.url"});
+  expect_all(refusal("[mqtt]\nroot = \"a/+\"\n"), {"mqtt.root", "without '+' and '#'"});
+  expect_all(refusal("[outbox]\nmax_bytes = 1\n"), {"outbox.max_bytes", "from 1048576"});
+  expect_all(refusal("[log]\nlevel = \"loud\"\n"), {"log.level", "trace, debug"});
+  expect_all(refusal("[log]\nformat = \"xml\"\n"), {"log.format", "text, json"});
+  expect_all(refusal("[site]\ntimezone = \"\"\n"), {"site.timezone"});
+}
+
+TEST(Config, MachinesAreChecked) {
+  expect_all(refusal("[[machine]]\nmoonraker_url = \"http://a\"\n"), {"machine 1.id", "is missing"});
+  expect_all(refusal("[[machine]]\nid = \"Voron\"\n"), {"machine 1.id", "a-z, 0-9"});
+  expect_all(refusal("[[machine]]\nid = \"a\"\n"), {"machine 'a'.moonraker_url", "is missing"});
+  expect_all(refusal("[[machine]]\nid = \"a\"\nmoonraker_url = \"ftp://a\"\n"), {"shop.toml:3", "http://HOST:PORT"});
+  expect_all(refusal("[[machine]]\nid = \"a\"\nkind = \"laser\"\n"), {"machine 1.kind", "printer, pick_and_place"});
+}
+
+TEST(Config, IdsDifferAndAreNotReserved) {
+  expect_all(refusal(std::string(kMachine) + std::string(kMachine)), {"voron-2", "twice"});
+  expect_all(refusal("[[machine]]\nid = \"hub\"\nmoonraker_url = \"http://a\"\n"), {"hub", "reserved"});
+}
+
+TEST(Config, TextThatIsNoTomlIsNamedWithItsLine) {
+  expect_all(refusal("[site]\nname = \n"), {"shop.toml:2", "not TOML"});
+  expect_all(refusal("[site\n"), {"shop.toml:1"});
+  expect_all(refusal("[site]\nname = \"\xff\"\n"), {"shop.toml:2"});
+  expect_all(refusal("[site]\nname = \"a\"\nname = \"b\"\n"), {"shop.toml:3"});
+  expect_all(refusal("a = " + std::string(5000, '[')), {"shop.toml:1"});
+}
+
+TEST(Config, ErrorIsOneLineWhateverTheKeys) {
+  expect_all(refusal("[mqtt]\n\"a\\nb\" = 1\n"), {"no such key"});
+  expect_all(refusal("[\"a\\nb\"]\n"), {"no such section"});
+}
+
+TEST(Config, EnvironmentWinsOverTheFile) {
+  const Config config =
+      good("[mqtt]\nroot = \"file\"\n[outbox]\nsync = true\n", {{"MILLRACE_MQTT_ROOT", "env"},
+                                                                {"MILLRACE_HUB_TELEMETRY_DAYS", "9"},
+                                                                {"MILLRACE_OUTBOX_SYNC", "0"},
+                                                                {"MILLRACE_GCODE_GATEWAY_LISTEN", "127.0.0.1:1"},
+                                                                {"MILLRACE_HUB_DATA_DIR", "/d"}});
+  EXPECT_EQ(config.mqtt_root, "env");
+  EXPECT_EQ(config.telemetry_days, 9);
+  EXPECT_FALSE(config.outbox_sync);
+  EXPECT_EQ(config.gateway_listen, "127.0.0.1:1");
+  EXPECT_EQ(config.data_dir, "/d");
+}
+
+TEST(Config, EnvironmentReachesMachinesByTheirId) {
+  const Config config = good(kMachine, {{"MILLRACE_MACHINE_VORON_2_MOONRAKER_API_KEY", "k"},
+                                        {"MILLRACE_MACHINE_VORON_2_NAME", "Big one"},
+                                        {"MILLRACE_MACHINE_VORON_2_ID", "other"}});
+  EXPECT_EQ(config.machines.at(0).moonraker_api_key, "k");
+  EXPECT_EQ(config.machines.at(0).name, "Big one");
+  EXPECT_EQ(config.machines.at(0).id, "voron-2");
+}
+
+TEST(Config, MachineMayGetItsUrlFromTheEnvironment) {
+  const Environment environment = {{"MILLRACE_MACHINE_A_MOONRAKER_URL", "http://a:1"}};
+  EXPECT_EQ(good("[[machine]]\nid = \"a\"\n", environment).machines.at(0).moonraker_url, "http://a:1");
+}
+
+TEST(Config, LoggingHasItsOlderNamesToo) {
+  const Config older = good("", {{"LOG_LEVEL", "WARNING"}, {"LOG_FORMAT", "json"}, {"LOG_FILE", "/ignored"}});
+  EXPECT_EQ(older.log_level, "WARNING");
+  EXPECT_EQ(older.log_format, "json");
+  EXPECT_EQ(older.log_file, "");
+  expect_all(refusal("", {{"LOG_LEVEL", "loud"}}), {"environment", "LOG_LEVEL"});
+}
+
+TEST(Config, BadVariableIsNamed) {
+  expect_all(refusal("", {{"MILLRACE_HUB_TELEMETRY_DAYS", "many"}}), {"MILLRACE_HUB_TELEMETRY_DAYS", "a whole number"});
+  expect_all(refusal("", {{"MILLRACE_HUB_TELEMETRY_DAYS", ""}}), {"a whole number"});
+  expect_all(refusal("", {{"MILLRACE_OUTBOX_SYNC", "yes"}}), {"MILLRACE_OUTBOX_SYNC", "true or false"});
+  expect_all(refusal("", {{"MILLRACE_HTTP_LISTEN", "x"}}), {"MILLRACE_HTTP_LISTEN", "HOST:PORT"});
+}
+
+TEST(Config, SecretsAreNotInErrors) {
+  const std::string text = refusal("[mqtt]\npassword = \"s3cret\"\nurl = 5\n", {{"MILLRACE_MQTT_USERNAME", "s3cret"}});
+  EXPECT_EQ(text.find("s3cret"), std::string::npos);
+  EXPECT_EQ(refusal("[mqtt]\nurl = \"mqtt://u:s3cret@a\"\n").find("s3cret"), std::string::npos);
+}
+
+TEST(Config, FileIsReadOrNamed) {
+  const testing::TemporaryDirectory directory;
+  ASSERT_TRUE(write_file_durably(directory / "a.toml", kMachine));
+  EXPECT_EQ(load_config(directory / "a.toml", {})->machines.size(), 1u);
+  const auto missing = load_config(directory / "none.toml", {});
+  EXPECT_EQ(missing.error().code, Errc::kInvalidArgument);
+  expect_all(missing.error().context, {"none.toml"});
+}
+
+TEST(Config, SystemEnvironmentHoldsVariables) {
+  ASSERT_EQ(::setenv("MILLRACE_TEST_VARIABLE", "a=b", 1), 0);
+  EXPECT_EQ(system_environment().at("MILLRACE_TEST_VARIABLE"), "a=b");
+  ::unsetenv("MILLRACE_TEST_VARIABLE");
+}
+
+TEST(HostPort, IsReadFromEveryUsualForm) {
+  EXPECT_EQ(parse_host_port("127.0.0.1:8080")->host, "127.0.0.1");
+  EXPECT_EQ(parse_host_port("127.0.0.1:8080")->port, 8080);
+  EXPECT_EQ(parse_host_port("[::1]:0")->host, "::1");
+  EXPECT_EQ(parse_host_port("shop.local:65535")->port, 65535);
+}
+
+TEST(HostPort, OtherTextIsRefused) {
+  for (const char* bad :
+       {"", ":", "a", "a:", ":80", "a:65536", "a:-1", "a:8x", "a: 80", "[]:80", "a:80 ", "a:99999999999"}) {
+    EXPECT_FALSE(parse_host_port(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace millrace
