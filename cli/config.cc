@@ -303,7 +303,7 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view source,
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
   const auto text = read_file(file);
   if (!text) {
-    return make_error(Errc::kInvalidArgument, fmt::format("configuration {}: expected a readable TOML file; ./run "
+    return make_error(Errc::kInvalidArgument, fmt::format("configuration file: {}: expected a readable TOML file; ./run "
                                                           "without --config starts the demo shop",
                                                           text.error().context));
   }

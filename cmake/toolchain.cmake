@@ -16,8 +16,11 @@ elseif(MILLRACE_SANITIZE STREQUAL "thread")
   # Asio's fences are not seen by it, which g++ would make an error.
   add_compile_options(-fsanitize=thread -Wno-tsan)
   add_link_options(-fsanitize=thread)
+elseif(MILLRACE_SANITIZE STREQUAL "fuzzer")
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
 elseif(NOT MILLRACE_SANITIZE STREQUAL "")
-  message(FATAL_ERROR "MILLRACE_SANITIZE is '${MILLRACE_SANITIZE}': expected empty, address or thread")
+  message(FATAL_ERROR "MILLRACE_SANITIZE is '${MILLRACE_SANITIZE}': expected empty, address, thread or fuzzer")
 endif()
 
 # millrace_library(NAME [NO_UBSAN] [PUBLIC lib...] [PRIVATE lib...]): every .cc of the current folder.
@@ -38,3 +41,6 @@ add_library(millrace_warnings INTERFACE)
 # FlatBuffers headers.
 target_compile_options(millrace_warnings INTERFACE -Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers
   -Wno-maybe-uninitialized -Wno-stringop-overread)
+if(MILLRACE_SANITIZE STREQUAL "fuzzer")
+  target_compile_options(millrace_warnings INTERFACE -Wno-error -Wno-unknown-warning-option)   # clang warns of other things than g++
+endif()

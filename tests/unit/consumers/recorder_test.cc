@@ -157,7 +157,8 @@ class RecorderTest : public ::testing::Test {
   // What is in the log of a producer, in its order.
   std::vector<uint64_t> logged(const std::string& producer) {
     std::vector<uint64_t> found;
-    for (const auto& event : log_.read({}, {.events = 100'000}, {})->events) {
+    const auto read = log_.read({}, {.events = 100'000}, {}).value();
+    for (const auto& event : read.events) {
       if (event.envelope.producer() == producer) found.push_back(event.envelope.sequence());
     }
     return found;
@@ -274,14 +275,13 @@ TEST_F(RecorderTest, SendersThatObeyConfirmationsGetEverythingRecordedOnce) {
   for (int t = 1; t <= 3; ++t) {
     threads.emplace_back([&, producer = "m" + std::to_string(t)] {
       constexpr uint64_t kLast = 200;
-      for (uint64_t recorded = 0, rounds = 0; recorded < kLast && rounds < 2000; ++rounds) {
-        for (uint64_t first = recorded + 1; first <= kLast; first += 10)
-          send(producer, first, std::min(first + 9, kLast));
-        const auto said = confirmation(producer);
-        recorded = said ? said->recorded.sequence : 0;
-        if (recorded == kLast) ++complete;
-        std::this_thread::yield();
+      const auto recorded = [&] { return confirmation(producer).value_or(Confirmation{}).recorded.sequence; };
+      for (int round = 0; round < 1000 && recorded() < kLast; ++round) {
+        const uint64_t begin = recorded();
+        for (uint64_t first = begin + 1; first <= kLast; first += 10) send(producer, first, std::min(first + 9, kLast));
+        eventually([&] { return recorded() > begin; }, std::chrono::milliseconds(20));
       }
+      complete += recorded() == kLast;
     });
   }
   for (auto& thread : threads) thread.join();

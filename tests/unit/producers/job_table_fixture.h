@@ -13,6 +13,8 @@
 
 namespace millrace::testing {
 
+using namespace std::chrono_literals;
+
 using Lines = std::vector<std::string>;
 
 class JobTable : public ::testing::Test {
