@@ -139,7 +139,8 @@ std::string_view kind_name(size_t kind) {
 
 Error config_error(std::string_view source, std::string_view key, std::string_view problem) {
   std::string line = fmt::format("{}: {}: {}", source, key, problem);
-  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }, ' ');  // a key may hold a new line
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }, ' ');  // a key may hold a new line
   return make_error(Errc::kInvalidArgument, std::move(line));
 }
 
@@ -180,8 +181,8 @@ Result<void> read_table(const toml::table& table, std::string_view section, std:
   for (const auto& [toml_key, node] : table) {
     const std::string_view name = toml_key.str();
     const std::string full = fmt::format("{}.{}", label, name);
-    const auto key = std::find_if(keys.begin(), keys.end(),
-                                  [&](const Key& k) { return k.section == section && k.name == name; });
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.section == section && k.name == name; });
     if (key == keys.end()) {
       std::vector<std::string> known;
       for (const Key& k : keys) {
@@ -303,9 +304,10 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view source,
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
   const auto text = read_file(file);
   if (!text) {
-    return make_error(Errc::kInvalidArgument, fmt::format("configuration file: {}: expected a readable TOML file; ./run "
-                                                          "without --config starts the demo shop",
-                                                          text.error().context));
+    return make_error(Errc::kInvalidArgument,
+                      fmt::format("configuration file: {}: expected a readable TOML file; ./run "
+                                  "without --config starts the demo shop",
+                                  text.error().context));
   }
   return parse_config(*text, file.string(), environment);
 }

@@ -210,8 +210,7 @@ TEST_P(EventLogContract, ManyGroupsSurviveFlushes) {
   EXPECT_EQ(expected, 2400u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, EventLogContract,
-                         ::testing::Values(Engine{"memory", false}, Engine{"rocksdb", true}),
+INSTANTIATE_TEST_SUITE_P(Engines, EventLogContract, ::testing::Values(Engine{"memory", false}, Engine{"rocksdb", true}),
                          [](const auto& info) { return info.param.name; });
 
 TEST(RocksdbEventLog, IsLockedForASecondWriter) {
