@@ -249,7 +249,8 @@ std::optional<MonotonicTime> MoonrakerAdapter::Impl::next_deadline() const {
   earlier(next, rpc_.next_deadline());
   earlier(next, poll_at_);
   earlier(next, history_retry_at_);
-  earlier(next, sampler_.next_deadline());
+  // Statistics may come before the machine is known; their sample waits for that, and must not be asked for meanwhile.
+  if (link_state_ == Link::kUp) earlier(next, sampler_.next_deadline());
   return next;
 }
 

@@ -73,6 +73,7 @@ class AdapterBench : private MachineLink, private EventSink {
   void added(const std::string& row) { history_changed("added", row); }
   void finished(const std::string& row) { history_changed("finished", row); }
   void process_statistics();
+  std::optional<MonotonicTime> next_deadline() const { return adapter_->next_deadline(); }
   void drop(const std::string& reason = "closed", uint16_t code = 0);
   // Lets time pass and the adapter's timers run.
   void pass(std::chrono::milliseconds time);

@@ -35,6 +35,15 @@ TEST_F(AdapterLink, HandshakeInOrderAndMachineIsTold) {
   EXPECT_EQ(connected.klipper_process_id, 100);
 }
 
+TEST_F(AdapterLink, StatisticsBeforeTheAnswersDoNotKeepTheTimerBusy) {
+  bench.hold_answers = true;
+  bench.start();
+  bench.process_statistics();
+  const auto deadline = bench.next_deadline();
+  ASSERT_TRUE(deadline);
+  EXPECT_GT(*deadline, bench.clock.monotonic()) << "a deadline of now that no call moves is a busy loop";
+}
+
 TEST_F(AdapterLink, BulkIsNotSubscribed) {
   bench.status["configfile"] = {{"settings", "{}"}};
   bench.status["gcode_macro START"] = {{"x", "1"}};
