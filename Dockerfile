@@ -18,7 +18,7 @@ COPY packages.txt /tmp/install/
 COPY scripts/install.sh scripts/common.sh /tmp/install/scripts/
 RUN bash /tmp/install/scripts/install.sh run \
  && rm -rf /tmp/install /var/lib/apt/lists/* \
- && useradd --system --user-group --uid 8080 --home-dir /data millrace \
+ && useradd --user-group --no-create-home --uid 8080 --home-dir /data --shell /usr/sbin/nologin millrace \
  && install -d -o millrace -g millrace /data
 COPY --from=build /src/build/release/cli/millrace /usr/local/bin/millrace
 COPY scripts/container.sh /usr/local/bin/millrace-container
