@@ -138,7 +138,6 @@ class RocksdbEventLog final : public EventLog {
   }
 
   Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
-    EventFilter narrowed = filter;
     if (filter.from) {
       const auto first = reader().first_at(*filter.from, last());
       if (!first) return first.error();
@@ -150,7 +149,7 @@ class RocksdbEventLog final : public EventLog {
       if (!end) return end.error();
       until = Position{end->value - 1};
     }
-    return reader().read(after, until, limit, narrowed);
+    return reader().read(after, until, limit, filter);
   }
 
   Result<RecordedEvent> at(Position position) const override { return reader().at(position, last()); }

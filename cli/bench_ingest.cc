@@ -4,11 +4,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
-#include <fstream>
 #include <mutex>
 #include <thread>
 
-#include "bus/child_process.h"
 #include "bus/event_log.h"
 #include "bus/health.h"
 #include "bus/logging.h"
@@ -21,7 +19,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::chrono::seconds kBrokerTimeout{10};
+constexpr std::chrono::seconds kConnectTimeout{10};
 constexpr uint64_t kMaxUnconfirmed = 30'000;  // of one producer: just below its window
 constexpr uint64_t kEmitChunk = 256;
 
@@ -94,15 +92,6 @@ struct Case {
   uint64_t events;
 };
 
-void wait_until(const std::function<bool()>& condition) {
-  const SystemClock clock;
-  const auto end = clock.monotonic() + kBrokerTimeout;
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  while (!condition() && clock.monotonic() < end) never.wait_for(lock, std::chrono::milliseconds(5));
-}
-
 // Confirmed events per second of the whole path.
 Result<double> ingest_rate(const BenchOptions& options, const Case& measured, const std::filesystem::path& directory,
                            const Config& config, const Clock& clock) {
@@ -130,10 +119,11 @@ Result<double> ingest_rate(const BenchOptions& options, const Case& measured, co
     if (producer && confirmation && producers.contains(*producer)) producers.at(*producer)->confirmed(*confirmation);
   });
   connections.start();
-  wait_until([&] {
+  const bool connected = wait_until(clock, kConnectTimeout, [&] {
     return hub.subscriber->connected() && hub.publisher->connected() && connections.subscriber->connected() &&
            connections.publisher->connected();
   });
+  if (!connected) return make_error(Errc::kTimeout, "no connection to the broker");
   const uint64_t each = measured.events / options.producers;
   const double seconds = seconds_of(clock, [&] {
     std::vector<std::thread> threads;
@@ -153,19 +143,6 @@ Result<double> ingest_rate(const BenchOptions& options, const Case& measured, co
   return static_cast<double>(each * options.producers) / seconds;
 }
 
-Result<ChildProcess> start_broker(const std::filesystem::path& directory, uint16_t port) {
-  const auto file = directory / "mosquitto.conf";
-  std::ofstream(file)
-      << "listener " << port << " 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
-      << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\nlog_type error\n";
-  auto broker = ChildProcess::start({"/usr/sbin/mosquitto", "-c", file.string()}, directory / "mosquitto.log");
-  if (broker) wait_until([&] { return loopback_port_answers(port); });
-  if (broker && !loopback_port_answers(port)) {
-    return make_error(Errc::kUnavailable, "mosquitto does not start: is it installed (apt-get install mosquitto)?");
-  }
-  return broker;
-}
-
 }  // namespace
 
 int run_bench_ingest(const BenchOptions& options) {
@@ -175,7 +152,7 @@ int run_bench_ingest(const BenchOptions& options) {
   Config config;
   const uint16_t port = free_loopback_port();
   config.mqtt_url = fmt::format("mqtt://127.0.0.1:{}", port);
-  const auto broker = start_broker(directory.fresh("broker"), port);
+  const auto broker = start_bench_broker(directory.fresh("broker"), port, clock);
   if (!broker) return fail(broker.error());
   // One event per publish is so much slower that a fraction of the events takes as long.
   const Case batched{64, options.events};

@@ -162,22 +162,6 @@ class Listener {
   bool measuring_ = false;
 };
 
-void pause_for(std::chrono::milliseconds time) {
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, time);
-}
-
-bool wait_until(const Clock& clock, const std::function<bool()>& condition) {
-  const auto end = clock.monotonic() + kStartTimeout;
-  while (!condition()) {
-    if (clock.monotonic() > end) return false;
-    pause_for(std::chrono::milliseconds(20));
-  }
-  return true;
-}
-
 // Every process of the shop, ended with this object.
 struct Shop {
   std::filesystem::path directory;
@@ -190,20 +174,17 @@ struct Shop {
   Config config;
 
   Result<void> start(uint64_t machines, const Clock& clock) {
-    std::ofstream(directory / "mosquitto.conf")
-        << "listener " << mqtt_port << " 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
-        << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\nlog_type error\n";
-    if (auto begun = begin(broker, {"/usr/sbin/mosquitto", "-c", (directory / "mosquitto.conf").string()}); !begun) {
-      return begun;
-    }
+    auto started = start_bench_broker(directory, mqtt_port, clock);
+    if (!started) return started.error();
+    broker.emplace(std::move(*started));
     const auto machine_list = directory / "machines.toml";
     if (auto begun = begin(sim, {this_program(), "sim", "--machines", std::to_string(machines), "--behaviour", "steady",
                                  "--config-out", machine_list.string()});
         !begun) {
       return begun;
     }
-    if (!wait_until(clock, [&] { return std::filesystem::exists(machine_list) && loopback_port_answers(mqtt_port); })) {
-      return make_error(Errc::kTimeout, fmt::format("broker or simulator did not start, see {}", directory.string()));
+    if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(machine_list); })) {
+      return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", directory.string()));
     }
     const auto list = read_file(machine_list);
     if (!list) return list.error();
@@ -221,7 +202,7 @@ struct Shop {
         return begun;
       }
     }
-    if (!wait_until(clock, [&] { return loopback_port_answers(http_port); })) {
+    if (!wait_until(clock, kStartTimeout, [&] { return loopback_port_answers(http_port); })) {
       return make_error(Errc::kTimeout, fmt::format("the hub did not start, see {}", directory.string()));
     }
     return {};
@@ -306,7 +287,7 @@ int run_bench_latency(const BenchOptions& options) {
   shop.directory = directory.fresh("shop");
   if (auto started = shop.start(options.machines, clock); !started) return fail(started.error());
   Listener listener(fmt::format("ws://127.0.0.1:{}/api/v1/live", shop.http_port), clock);
-  if (!wait_until(clock, [&] { return listener.ready_machines() == options.machines; })) {
+  if (!wait_until(clock, kStartTimeout, [&] { return listener.ready_machines() == options.machines; })) {
     return fail(make_error(Errc::kTimeout,
                            fmt::format("{} of {} machines came up", listener.ready_machines(), options.machines)));
   }

@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <cstring>
+#include <fstream>
+#include <mutex>
 
 #include "bus/crc32.h"
 #include "bus/file_io.h"
@@ -34,6 +37,35 @@ std::filesystem::path BenchDirectory::fresh(const std::string& name) const {
   std::filesystem::remove_all(path, ignored);
   std::filesystem::create_directories(path, ignored);
   return path;
+}
+
+void pause_for(std::chrono::milliseconds time) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, time);
+}
+
+bool wait_until(const Clock& clock, std::chrono::milliseconds timeout, const std::function<bool()>& condition) {
+  const auto end = clock.monotonic() + timeout;
+  while (!condition()) {
+    if (clock.monotonic() > end) return false;
+    pause_for(std::chrono::milliseconds(10));
+  }
+  return true;
+}
+
+Result<ChildProcess> start_bench_broker(const std::filesystem::path& directory, uint16_t port, const Clock& clock) {
+  constexpr std::chrono::seconds kStartTimeout{10};
+  const auto file = directory / "mosquitto.conf";
+  std::ofstream(file)
+      << "listener " << port << " 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
+      << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\nlog_type error\n";
+  auto broker = ChildProcess::start({"/usr/sbin/mosquitto", "-c", file.string()}, directory / "mosquitto.log");
+  if (broker && !wait_until(clock, kStartTimeout, [&] { return loopback_port_answers(port); })) {
+    return make_error(Errc::kUnavailable, "mosquitto does not start: is it installed (apt-get install mosquitto)?");
+  }
+  return broker;
 }
 
 double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }

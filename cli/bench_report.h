@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "bus/child_process.h"
 #include "bus/clock.h"
 #include "bus/events.h"
 #include "bus/result.h"
@@ -26,6 +28,15 @@ class BenchDirectory {
   std::filesystem::path path_;
   bool temporary_;
 };
+
+// Sleeps without a clock of its own.
+void pause_for(std::chrono::milliseconds time);
+// True once `condition` holds, false when `timeout` is over; polls.
+bool wait_until(const Clock& clock, std::chrono::milliseconds timeout, const std::function<bool()>& condition);
+
+// A Mosquitto on that port of loopback, configured as the project's own; it answers when this returns.  kUnavailable
+// when it does not start.
+Result<ChildProcess> start_bench_broker(const std::filesystem::path& directory, uint16_t port, const Clock& clock);
 
 double median(std::vector<double> values);
 double percentile(std::vector<double> values, double share);  // share 0..1
