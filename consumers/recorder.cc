@@ -91,14 +91,21 @@ void Recorder::receive(const MqttClient::Message& message) {
 }
 
 std::vector<Recorder::Received> Recorder::wait_for_work() {
-  std::unique_lock lock(mutex_);
-  wake_.wait(lock, [this] { return stopping_ || announce_ || !queue_.empty(); });
-  if (std::exchange(announce_, false) && subscriber_.connected()) {
+  std::vector<Received> received;
+  bool announce = false;
+  {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return stopping_ || announce_ || !queue_.empty(); });
+    announce = std::exchange(announce_, false);
+    queue_bytes_ = 0;
+    received.swap(queue_);
+  }
+  // Never under the lock: a publish waits for the broker's library, and that may be waiting in receive().
+  if (announce && subscriber_.connected()) {
     intake_.repeat_all();
     (void)publisher_.publish(topics_.status(kHubProducer), "online", 1, Retain::kYes);
   }
-  queue_bytes_ = 0;
-  return std::exchange(queue_, {});
+  return received;
 }
 
 void Recorder::run() {

@@ -151,10 +151,7 @@ Result<void> Adapters::start() {
   // acknowledgement.
   for (const auto& [id, machine] : machines_) subscriber_.subscribe(topics_.recorded(id), 0);
   subscriber_.subscribe(topics_.status(kHubProducer), 0);
-  publisher_.on_connected([this] {
-    (void)publisher_.publish(topics_.status("adapters"), "online", 1, Retain::kYes);
-    loop_.post([this] { connection_changed(true); });
-  });
+  publisher_.on_connected([this] { loop_.post([this] { connection_changed(true); }); });
   publisher_.on_disconnected([this](const std::string&) { loop_.post([this] { connection_changed(false); }); });
   for (const auto& [id, machine] : machines_) machine->start();
   return {};
@@ -215,6 +212,7 @@ void Adapters::deliver() {
 }
 
 void Adapters::connection_changed(bool connected) {
+  if (connected) (void)publisher_.publish(topics_.status("adapters"), "online", 1, Retain::kYes);
   health_.set("adapters", connected, connected ? "" : "no connection to the broker: events wait in the outbox");
   for (const auto& [id, machine] : machines_) machine->connection_changed(connected);
 }

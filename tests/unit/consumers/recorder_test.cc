@@ -16,7 +16,11 @@ namespace {
 
 using namespace testing;
 
-// FakeMqtt with a lock: the recorder publishes on its thread while the test looks.
+// The library holds one lock of the whole process while it runs a message callback, and takes it to publish: whoever
+// publishes while holding what a callback waits for stops everything.
+std::mutex library;
+
+// FakeMqtt with locks: the recorder publishes on its thread while the test looks.
 class SharedMqtt final : public MqttClient {
  public:
   void on_message(std::function<void(const Message&)> callback) override { fake_.on_message(std::move(callback)); }
@@ -30,7 +34,7 @@ class SharedMqtt final : public MqttClient {
     return fake_.up;
   }
   Result<void> publish(std::string_view topic, std::string_view payload, int qos, Retain retain) override {
-    std::lock_guard lock(mutex_);
+    std::scoped_lock lock(library, mutex_);
     return fake_.publish(topic, payload, qos, retain);
   }
 
@@ -42,7 +46,10 @@ class SharedMqtt final : public MqttClient {
     set_up(true);
     connected_();
   }
-  void deliver(const std::string& topic, const std::string& payload) { fake_.deliver(topic, payload); }
+  void deliver(const std::string& topic, const std::string& payload) {
+    std::lock_guard lock(library);
+    fake_.deliver(topic, payload);
+  }
   std::vector<std::string> subscriptions() const { return fake_.subscriptions; }
   std::vector<FakeMqtt::Published> published(const std::string& topic) const {
     std::lock_guard lock(mutex_);
@@ -192,6 +199,19 @@ TEST_F(RecorderTest, ConfirmsOnceItIsInTheLog) {
   EXPECT_EQ(committed_, 3u);
   EXPECT_EQ(publisher_.published(topics_.recorded("m1")).back().retain, Retain::kYes);
   EXPECT_EQ(subscriber_.subscriptions(), std::vector<std::string>{topics_.ingest_all()});
+}
+
+TEST_F(RecorderTest, ANewConnectionAndArrivingEventsDoNotWaitForEachOther) {
+  start();
+  std::thread reconnecting([this] {
+    for (int i = 0; i < 300; ++i) {
+      subscriber_.connect();
+      publisher_.connect();
+    }
+  });
+  for (uint64_t s = 1; s <= 3000; ++s) send("m1", s, s);
+  reconnecting.join();
+  EXPECT_TRUE(confirmed("m1", 3000));
 }
 
 TEST_F(RecorderTest, RecordsEachProducerInOrderFromManyThreads) {
