@@ -91,12 +91,7 @@ class PahoClient final : public MqttClient {
     wake_.notify_all();
     if (thread_.joinable()) thread_.join();
     connected_ = false;
-    try {
-      if (client_.is_connected())
-        client_.disconnect(static_cast<int>(kDisconnectTimeout.count() * 1000))->wait_for(kDisconnectTimeout);
-    } catch (const mqtt::exception& error) {
-      log_debug("mqtt", "goodbye to {} failed: {}", options_.url, error.what());
-    }
+    disconnect();
   }
 
   bool connected() const override { return connected_; }
@@ -168,6 +163,7 @@ class PahoClient final : public MqttClient {
       }
     } catch (const mqtt::exception& error) {
       report_refused(error.what());
+      disconnect();  // a half-made connection would refuse every further attempt
       return false;
     }
     if (!connected_) return true;  // gone again: wait_until_lost() returns at once
@@ -175,6 +171,15 @@ class PahoClient final : public MqttClient {
     log_info("mqtt", "connected to {}", options_.url);
     if (on_connected_) on_connected_();
     return true;
+  }
+
+  void disconnect() {
+    try {
+      if (client_.is_connected())
+        client_.disconnect(static_cast<int>(kDisconnectTimeout.count() * 1000))->wait_for(kDisconnectTimeout);
+    } catch (const mqtt::exception& error) {
+      log_debug("mqtt", "goodbye to {} failed: {}", options_.url, error.what());
+    }
   }
 
   // Makes every subscription, then declares the connection up; false when one was added meanwhile.
