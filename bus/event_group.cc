@@ -5,8 +5,14 @@
 #include <lz4.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <condition_variable>
 #include <cstring>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <utility>
 
 namespace millrace {
 namespace {
@@ -25,6 +31,8 @@ constexpr size_t kPiece = (64u << 10) - 64;
 constexpr size_t kPieceHeader = 4;
 // A lone small event gains nothing.
 constexpr size_t kMinCompressed = 512;
+// From here on a second thread saves more than waking it costs.
+constexpr size_t kHelpedPieces = 6;
 
 enum BodyForm : uint32_t { kPlain = 0, kLz4 = 1 };
 
@@ -62,62 +70,216 @@ Result<SharedBytes> unpack_body(std::string_view stored, size_t size, uint32_t f
   return body;
 }
 
+// The table and the envelopes, uncompressed, of which any part can be copied: the whole need never lie in one place.
+class BodySource {
+ public:
+  void lay_out(std::span<const GroupMember> members) {
+    members_ = members;
+    table_.resize(padded(members.size() * kEntryBytes));
+    begins_.clear();
+    const uint64_t first = members.front().position.value;
+    size_ = table_.size();
+    size_t entry = 0;
+    for (const GroupMember& member : members) {
+      put(table_, entry, static_cast<uint32_t>(member.position.value - first));
+      put(table_, entry + 4, static_cast<uint32_t>(member.bytes.size()));
+      entry += kEntryBytes;
+      begins_.push_back(size_);
+      size_ += padded(member.bytes.size());
+    }
+  }
+
+  size_t size() const { return size_; }
+
+  // Bytes [begin, end) to `target`.  Any number of threads.
+  void copy(size_t begin, size_t end, char* target) const {
+    if (begin < table_.size()) {
+      const size_t length = std::min(end, table_.size()) - begin;
+      std::memcpy(target, table_.data() + begin, length);
+      target += length;
+      begin += length;
+    }
+    auto member = static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), begin) - begins_.begin());
+    for (; begin < end; ++member) {
+      const std::string_view bytes = members_[member - 1].bytes;
+      const size_t skipped = begin - begins_[member - 1];
+      const size_t wanted = std::min(end - begin, padded(bytes.size()) - skipped);
+      const size_t present = std::min(wanted, bytes.size() - std::min(bytes.size(), skipped));
+      if (present > 0) std::memcpy(target, bytes.data() + skipped, present);
+      std::memset(target + present, 0, wanted - present);
+      target += wanted;
+      begin += wanted;
+    }
+  }
+
+ private:
+  std::span<const GroupMember> members_;
+  std::string table_;
+  std::vector<size_t> begins_;  // of each member's envelope
+  size_t size_ = 0;
+};
+
+// A thread that runs one task at a time and sleeps in between.
+class Helper {
+ public:
+  ~Helper() {
+    if (!thread_.joinable()) return;
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  void begin(std::function<void()> task) {
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    {
+      std::lock_guard lock(mutex_);
+      task_ = std::move(task);
+    }
+    wake_.notify_all();
+  }
+
+  // Returns when the task has ended; one that has not begun is forgotten.
+  void end() {
+    std::unique_lock lock(mutex_);
+    task_ = nullptr;
+    wake_.wait(lock, [this] { return !running_; });
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [this] { return stopping_ || task_; });
+      if (stopping_) return;
+      const auto task = std::exchange(task_, nullptr);
+      running_ = true;
+      lock.unlock();
+      task();
+      lock.lock();
+      running_ = false;
+      wake_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::function<void()> task_;
+  bool running_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
 }  // namespace
 
-// The table and the envelopes, uncompressed.
-void GroupEncoder::lay_out(std::span<const GroupMember> members) {
-  const size_t table = padded(members.size() * kEntryBytes);
-  size_t size = table;
-  for (const GroupMember& member : members) size += padded(member.bytes.size());
-  body_.resize(size);
-  const uint64_t first = members.front().position.value;
-  size_t entry = 0;
-  size_t offset = table;
-  for (const GroupMember& member : members) {
-    put(body_, entry, static_cast<uint32_t>(member.position.value - first));
-    put(body_, entry + 4, static_cast<uint32_t>(member.bytes.size()));
-    const size_t end = padded(member.bytes.size());
-    std::memcpy(body_.data() + offset, member.bytes.data(), member.bytes.size());
-    std::memset(body_.data() + offset + member.bytes.size(), 0, end - member.bytes.size());
-    entry += kEntryBytes;
-    offset += end;
+struct GroupEncoder::Impl {
+  std::string_view encode(WallTime recorded_at, std::span<const GroupMember> members, Sha256& digest) {
+    source_.lay_out(members);
+    put_header(recorded_at, members);
+    const bool compressed = source_.size() >= kMinCompressed && compress(digest);
+    if (!compressed) store_plain(digest);
+    std::memcpy(out_.data() + content_, digest.data(), kDigestBytes);
+    return std::string_view(out_).substr(0, content_ + kDigestBytes);
   }
-}
 
-size_t GroupEncoder::compress() {
-  size_t stored = 0;
-  for (size_t offset = 0; offset < body_.size(); offset += kPiece) {
-    const size_t piece = std::min(kPiece, body_.size() - offset);
-    const size_t at = kHeaderBytes + stored + kPieceHeader;
-    const int length = LZ4_compress_default(body_.data() + offset, out_.data() + at, static_cast<int>(piece),
-                                            LZ4_compressBound(static_cast<int>(piece)));
-    put(out_, at - kPieceHeader, static_cast<uint32_t>(length));
-    stored += kPieceHeader + static_cast<size_t>(length);
+ private:
+  static constexpr size_t kSlot = LZ4_COMPRESSBOUND(kPiece);
+
+  void put_header(WallTime recorded_at, std::span<const GroupMember> members) {
+    reserve(kHeaderBytes);
+    put(out_, 0, kMagic);
+    put(out_, 4, static_cast<uint32_t>(members.size()));
+    put(out_, 8, to_unix_us(recorded_at));
+    put(out_, 16, members.front().position.value);
+    put(out_, 24, static_cast<uint32_t>(source_.size()));
+    content_ = kHeaderBytes;
   }
-  return stored < body_.size() ? stored : 0;
-}
+
+  void store_plain(Sha256& digest) {
+    reserve(kHeaderBytes + source_.size() + kDigestBytes);
+    put(out_, 28, static_cast<uint32_t>(kPlain));
+    source_.copy(0, source_.size(), out_.data() + kHeaderBytes);
+    content_ = kHeaderBytes + source_.size();
+    digest = digester_.digest(std::string_view(out_).substr(0, content_));
+  }
+
+  // False when the body would not be smaller.  While pieces are still being compressed, those before them are put in
+  // their place and digested.
+  bool compress(Sha256& digest) {
+    pieces_ = (source_.size() + kPiece - 1) / kPiece;
+    next_ = 0;
+    if (slots_.size() < pieces_ * kSlot) slots_.resize(pieces_ * kSlot);
+    if (lengths_.size() < pieces_) lengths_ = std::vector<std::atomic<uint32_t>>(pieces_);
+    for (size_t i = 0; i < pieces_; ++i) lengths_[i] = 0;
+    const bool helped = pieces_ >= kHelpedPieces;
+    if (helped)
+      helper_.begin([this] {
+        while (compress_next(helpers_piece_)) continue;
+      });
+
+    put(out_, 28, static_cast<uint32_t>(kLz4));
+    digester_.begin();
+    digester_.add(std::string_view(out_).substr(0, kHeaderBytes));
+    for (size_t done = 0; done < pieces_;) {
+      const uint32_t length = lengths_[done];
+      if (length > 0) {
+        append_piece(done++, length);
+      } else if (!compress_next(piece_)) {
+        lengths_[done].wait(0);
+      }
+    }
+    if (helped) helper_.end();
+    digest = digester_.end();
+    return content_ - kHeaderBytes < source_.size();
+  }
+
+  // Takes the next piece that nobody has taken; false when there is none.
+  bool compress_next(std::string& piece) {
+    const size_t i = next_.fetch_add(1);
+    if (i >= pieces_) return false;
+    const size_t begin = i * kPiece;
+    const size_t end = std::min(begin + kPiece, source_.size());
+    piece.resize(kPiece);
+    source_.copy(begin, end, piece.data());
+    lengths_[i] = static_cast<uint32_t>(LZ4_compress_default(piece.data(), slots_.data() + i * kSlot,
+                                                             static_cast<int>(end - begin), static_cast<int>(kSlot)));
+    lengths_[i].notify_one();
+    return true;
+  }
+
+  void append_piece(size_t i, uint32_t length) {
+    reserve(content_ + kPieceHeader + length + kDigestBytes);
+    put(out_, content_, length);
+    std::memcpy(out_.data() + content_ + kPieceHeader, slots_.data() + i * kSlot, length);
+    digester_.add(std::string_view(out_).substr(content_, kPieceHeader + length));
+    content_ += kPieceHeader + length;
+  }
+
+  void reserve(size_t bytes) {
+    if (out_.size() < bytes) out_.resize(std::max(bytes, 2 * out_.size()));
+  }
+
+  Sha256Digester digester_;
+  BodySource source_;
+  std::string out_;
+  size_t content_ = 0;  // bytes of out_ that are the group, without the digest
+
+  size_t pieces_ = 0;
+  std::atomic<size_t> next_{0};
+  std::string slots_;                           // a compressed piece each
+  std::vector<std::atomic<uint32_t>> lengths_;  // of the compressed pieces; 0: not ready
+  std::string piece_;
+  std::string helpers_piece_;
+  Helper helper_;  // ends before what it works on
+};
+
+GroupEncoder::GroupEncoder() : impl_(std::make_unique<Impl>()) {}
+GroupEncoder::~GroupEncoder() = default;
 
 std::string_view GroupEncoder::encode(WallTime recorded_at, std::span<const GroupMember> members, Sha256& digest) {
-  lay_out(members);
-  const size_t pieces = body_.size() / kPiece + 1;
-  const size_t bound = pieces * (kPieceHeader + static_cast<size_t>(LZ4_compressBound(static_cast<int>(kPiece))));
-  out_.resize(std::max(out_.size(), kHeaderBytes + bound + kDigestBytes));
-  size_t stored = body_.size() >= kMinCompressed ? compress() : 0;
-  const bool compressed = stored > 0;
-  if (!compressed) {
-    stored = body_.size();
-    std::memcpy(out_.data() + kHeaderBytes, body_.data(), stored);
-  }
-  put(out_, 0, kMagic);
-  put(out_, 4, static_cast<uint32_t>(members.size()));
-  put(out_, 8, to_unix_us(recorded_at));
-  put(out_, 16, members.front().position.value);
-  put(out_, 24, static_cast<uint32_t>(body_.size()));
-  put(out_, 28, static_cast<uint32_t>(compressed ? kLz4 : kPlain));
-  const size_t content = kHeaderBytes + stored;
-  digest = digester_.digest(std::string_view(out_).substr(0, content));
-  std::memcpy(out_.data() + content, digest.data(), kDigestBytes);
-  return std::string_view(out_).substr(0, content + kDigestBytes);
+  return impl_->encode(recorded_at, members, digest);
 }
 
 Result<EventGroup> decode_group(std::string_view value) {

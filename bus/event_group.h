@@ -9,6 +9,7 @@
 // Compressing here and not in the store makes its write-ahead log and its memory smaller too.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,20 +30,20 @@ struct GroupMember {
   std::string_view bytes;
 };
 
-// Keeps its buffers from one group to the next.  One thread.
+// Keeps its buffers from one group to the next.  One thread calls; a group of many pieces is shared with a second one
+// of its own, which sleeps otherwise: compressing takes most of an append's time (docs/performance.md).
 class GroupEncoder {
  public:
+  GroupEncoder();
+  ~GroupEncoder();
+
   // Precondition: members ascend, at least one, spanning less than 2^32 positions.  The result is valid until the next
   // call; `digest` is the SHA-256 of all but its last 8 bytes.
   std::string_view encode(WallTime recorded_at, std::span<const GroupMember> members, Sha256& digest);
 
  private:
-  void lay_out(std::span<const GroupMember> members);
-  size_t compress();  // body_ into out_; gives the stored size, 0 when that would not be smaller
-
-  Sha256Digester digester_;
-  std::string body_;
-  std::string out_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 // kCorrupt when the bytes are not what encode() wrote.

@@ -324,8 +324,11 @@ class RocksdbEventLog final : public EventLog {
 
   void put_indexes(rocksdb::WriteBatch& writes, const Commit& commit, const AppendBatch& batch) {
     std::set<std::string_view> machines;
+    std::string_view previous;  // most often the same again
     for (const Envelope& envelope : batch.envelopes) {
-      if (!envelope.machine().empty()) machines.insert(envelope.machine());
+      if (envelope.machine() == previous) continue;
+      previous = envelope.machine();
+      if (!previous.empty()) machines.insert(previous);
     }
     for (const auto machine : machines) {
       writes.Put(family(LogFamily::kMachines), machine_key(machine, commit.first.value),

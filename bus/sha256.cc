@@ -7,6 +7,15 @@
 #include <cstdlib>
 
 namespace millrace {
+namespace {
+
+void must(int outcome) {
+  if (outcome == 1) return;
+  std::fputs("SHA-256 is not available in this OpenSSL\n", stderr);
+  std::abort();
+}
+
+}  // namespace
 
 struct Sha256Digester::Impl {
   EVP_MD* algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
@@ -20,15 +29,20 @@ struct Sha256Digester::Impl {
 Sha256Digester::Sha256Digester() : impl_(std::make_unique<Impl>()) {}
 Sha256Digester::~Sha256Digester() = default;
 
-Sha256 Sha256Digester::digest(std::string_view bytes) {
+void Sha256Digester::begin() { must(EVP_DigestInit_ex(impl_->context, impl_->algorithm, nullptr)); }
+
+void Sha256Digester::add(std::string_view bytes) { must(EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size())); }
+
+Sha256 Sha256Digester::end() {
   Sha256 hash{};
-  if (EVP_DigestInit_ex(impl_->context, impl_->algorithm, nullptr) != 1 ||
-      EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size()) != 1 ||
-      EVP_DigestFinal_ex(impl_->context, hash.data(), nullptr) != 1) {
-    std::fputs("SHA-256 is not available in this OpenSSL\n", stderr);
-    std::abort();
-  }
+  must(EVP_DigestFinal_ex(impl_->context, hash.data(), nullptr));
   return hash;
+}
+
+Sha256 Sha256Digester::digest(std::string_view bytes) {
+  begin();
+  add(bytes);
+  return end();
 }
 
 }  // namespace millrace

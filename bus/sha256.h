@@ -16,6 +16,10 @@ class Sha256Digester {
   Sha256Digester();
   ~Sha256Digester();
   Sha256 digest(std::string_view bytes);
+  // The same in parts: begin(), any number of add(), end().
+  void begin();
+  void add(std::string_view bytes);
+  Sha256 end();
 
  private:
   struct Impl;
