@@ -72,18 +72,18 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   ~Connection() override { leave(); }
 
   void start() {
-    core_.lock()->sessions.emplace(this, shared_from_this());
+    core_.lock()->add(shared_from_this());
     expect_request();
   }
 
   void refuse() {
     auto core = core_.lock();
-    core->sessions.emplace(this, shared_from_this());
+    core->add(shared_from_this());
     ++core->refused;
     refused_ = true;
     HttpResponse response = problem(503, "too_many_connections", "the server has no connection left");
     response.headers.emplace_back("Retry-After", "5");
-    fail(std::move(response));
+    write_last(std::move(response));
   }
 
   void drop() override {
@@ -104,7 +104,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
 
   void leave() {
     auto core = core_.lock();
-    if (!core || core->sessions.erase(this) == 0) return;
+    if (!core || !core->remove(this)) return;
     if (refused_) --core->refused;
   }
 
@@ -343,6 +343,11 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
 
   // Answers and closes: what follows on this connection cannot be trusted to begin where a request begins.
   void fail(HttpResponse response) {
+    if (auto core = core_.lock(); core && core->metrics.rejected != nullptr) core->metrics.rejected->add();
+    write_last(std::move(response));
+  }
+
+  void write_last(HttpResponse response) {
     ++read_turn_;
     framing_ = {.keep_alive = false};
     write(std::move(response));

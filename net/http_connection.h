@@ -18,6 +18,13 @@ class ServerSession {
   virtual void drop() = 0;
 };
 
+// What /metrics tells of the server; all or none are set.
+struct ServerMetrics {
+  Gauge* connections = nullptr;
+  Counter* refused = nullptr;
+  Counter* rejected = nullptr;  // requests that broke a rule of HTTP or a limit of the server
+};
+
 // Owned by the server, and owns the sessions: one that waits for its service's answer has nothing else to keep it
 // alive. Sessions hold it weakly, so one that outlives the server finds nothing to call.
 struct ServerCore {
@@ -26,6 +33,10 @@ struct ServerCore {
   HttpServerOptions options;
   std::unordered_map<ServerSession*, std::shared_ptr<ServerSession>> sessions;
   size_t refused = 0;  // of these, those that are only told to come back later
+  ServerMetrics metrics;
+
+  void add(std::shared_ptr<ServerSession> session);
+  bool remove(ServerSession* session);  // false when it was not there
 };
 
 // Reads requests from `socket` one after the other, also when the client sends several at once, and answers each before

@@ -19,7 +19,7 @@ struct AnswerFraming {
 // the response cannot be sent: a status outside 200..599, or a header that would break out of its line.
 std::optional<std::string> answer_head(const HttpResponse& response, const AnswerFraming& framing);
 
-// "application/problem+json" for what the server answers by itself.
+// An error as RFC 9457 problem details: {type, title, status, code, detail}.
 HttpResponse problem(int status, std::string_view code, std::string_view detail);
 
 std::string_view body_of(const HttpResponse& response);

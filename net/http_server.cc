@@ -36,6 +36,15 @@ Error listen_error(const std::string& where, const error_code& error) {
   return make_error(code, fmt::format("cannot listen on {}: {}", where, error.message()));
 }
 
+ServerMetrics make_server_metrics(Metrics* metrics) {
+  if (metrics == nullptr) return {};
+  return {
+      &metrics->gauge("millrace_http_connections", "HTTP and WebSocket connections that are open"),
+      &metrics->counter("millrace_http_refused_connections_total", "Connections refused because there were too many"),
+      &metrics->counter("millrace_http_rejected_requests_total",
+                        "Requests that broke a rule of HTTP or a limit of the server")};
+}
+
 // One listening socket; replaced, not reused, so that a late completion of an old one cannot touch a new one.
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
@@ -80,9 +89,10 @@ class Listener : public std::enable_shared_from_this<Listener> {
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     if (core->sessions.size() - core->refused < core->options.max_connections) {
       serve_http(core, std::move(socket));
-    } else if (core->refused < kMaxRefused) {
-      refuse_http(core, std::move(socket));
+      return;
     }
+    if (core->metrics.refused != nullptr) core->metrics.refused->add();
+    if (core->refused < kMaxRefused) refuse_http(core, std::move(socket));
   }
 
   void wait_after(const error_code& error) {
@@ -101,6 +111,18 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
 }  // namespace
 
+void ServerCore::add(std::shared_ptr<ServerSession> session) {
+  ServerSession* key = session.get();
+  sessions.emplace(key, std::move(session));
+  if (metrics.connections != nullptr) metrics.connections->set(static_cast<double>(sessions.size()));
+}
+
+bool ServerCore::remove(ServerSession* session) {
+  if (sessions.erase(session) == 0) return false;
+  if (metrics.connections != nullptr) metrics.connections->set(static_cast<double>(sessions.size()));
+  return true;
+}
+
 struct HttpServer::Impl {
   std::shared_ptr<ServerCore> core;
   std::shared_ptr<Listener> listener;
@@ -108,7 +130,8 @@ struct HttpServer::Impl {
 
 HttpServer::HttpServer(IoLoop& loop, HttpService& service, HttpServerOptions options)
     : impl_(std::make_shared<Impl>()) {
-  impl_->core = std::make_shared<ServerCore>(ServerCore{loop, &service, options, {}, 0});
+  impl_->core =
+      std::make_shared<ServerCore>(ServerCore{loop, &service, options, {}, 0, make_server_metrics(options.metrics)});
 }
 
 HttpServer::~HttpServer() {

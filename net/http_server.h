@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "bus/metrics.h"
 #include "bus/result.h"
 #include "net/http_types.h"
 #include "net/io_loop.h"
@@ -22,6 +23,7 @@ struct HttpServerOptions {
   std::chrono::seconds idle_timeout{60};
   size_t max_web_socket_message_bytes = 1u << 20;  // incoming
   size_t max_web_socket_queue_bytes = 4u << 20;    // outgoing; beyond it send() answers false
+  Metrics* metrics = nullptr;                      // where connections and refusals are counted; outlives the server
 };
 
 // Answers one request, once, from the loop's thread, at once or later.  Dropping it without a call answers 500.

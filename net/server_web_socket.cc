@@ -69,7 +69,7 @@ class Session final : public ServerSession, public WebSocketListener {
   }
 
   void leave() {
-    if (auto core = core_.lock()) core->sessions.erase(this);
+    if (auto core = core_.lock()) core->remove(this);
   }
 
   std::weak_ptr<ServerCore> core_;
@@ -91,7 +91,7 @@ class Upgrade final : public ServerWebSocket {
 
   void accept(TcpSocket socket, const HttpRequest& request, WebSocketEvents events) override {
     auto session = std::make_shared<Session>(core_, stream_, std::move(events));
-    core_->sessions.emplace(session.get(), session);
+    core_->add(session);
     stream_->listen(session);
     stream_->accept(std::move(socket), request);
   }

@@ -19,7 +19,14 @@ namespace millrace {
 namespace {
 
 constexpr std::string_view kPart = "edge";
+constexpr std::string_view kReadMethods = "GET, HEAD";
 constexpr size_t kMaxPendingChanges = 4096;  // whole objects on their way from the projector to the loop
+
+HttpServerOptions server_options(const EdgeOptions& options, Metrics& metrics) {
+  HttpServerOptions server = options.http;
+  server.metrics = &metrics;
+  return server;
+}
 
 HttpResponse overloaded(std::string_view what) {
   return api_problem(503, "overloaded", fmt::format("{}: try again in a second", what));
@@ -53,7 +60,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
             parts.log.incarnation(), [this] { return live.snapshot_json(parts.log.incarnation(), now()); },
             [this](std::function<void()> task) { post(std::move(task)); }, parts.metrics),
         heartbeat(parts.loop),
-        server(parts.loop, *this, options.http),
+        server(parts.loop, *this, server_options(options, parts.metrics)),
         worker(options.max_queued_reads) {}
 
   const EdgeParts parts;
@@ -208,6 +215,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
       respond(std::move(response));
     };
     if (auto refused = refuse_host(request, options.host)) return answer(std::move(*refused));
+    if (request.method == "HEAD") request.method = "GET";  // the server leaves the body out
     RouteMatch match = find_route(request.method, request.path);
     if (match.route == nullptr) return answer(without_route(request, match));
     requests_total.add();
@@ -240,10 +248,10 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
                          fmt::format("there is nothing at {}; GET /api/openapi.json lists what there is",
                                      request.path.substr(0, 200)));
     }
-    HttpResponse response = api_problem(
-        405, "method_not_allowed",
-        fmt::format("{} {}: expected {}", request.method, request.path, match.allow.empty() ? "GET" : match.allow));
-    response.headers.emplace_back("Allow", match.allow.empty() ? "GET" : match.allow);
+    HttpResponse response = api_problem(405, "method_not_allowed",
+                                        fmt::format("{} {}: expected {}", request.method, request.path,
+                                                    match.allow.empty() ? kReadMethods : match.allow));
+    response.headers.emplace_back("Allow", match.allow.empty() ? kReadMethods : match.allow);
     return response;
   }
 

@@ -141,7 +141,7 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
     auto variables = match(route.pattern, path);
     if (!variables) continue;
     if (!found.allow.empty()) found.allow += ", ";
-    found.allow += route.method;
+    found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
     if (route.method != method) continue;
     found.route = &route;
     found.path = std::move(*variables);

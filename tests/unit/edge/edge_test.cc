@@ -155,9 +155,18 @@ TEST_F(EdgeTest, WrongRequestsSayWhatWouldBeRight) {
   const HttpResponse refused = get("/api/v1/machines", {}, "DELETE");
   EXPECT_EQ(refused.status, 405);
   EXPECT_TRUE(std::any_of(refused.headers.begin(), refused.headers.end(),
-                          [](const auto& header) { return header.second == "GET"; }));
+                          [](const auto& header) { return header.second == "GET, HEAD"; }));
   expect_problem("/api/v1/live", 426, "upgrade_required");
   expect_problem("/missing.js", 404, "not_found");
+}
+
+TEST_F(EdgeTest, HeadIsGetWithoutTheBody) {
+  for (const char* target : {"/api/v1/machines", "/health/live", "/"}) {
+    const HttpResponse head = get(target, {}, "HEAD");
+    EXPECT_EQ(head.status, 200) << target;
+    EXPECT_EQ(head.body, "") << target;
+  }
+  EXPECT_EQ(get("/api/v1/machines/none", {}, "HEAD").status, 404);
 }
 
 TEST_F(EdgeTest, AForeignHostOrOriginIsRefused) {

@@ -291,7 +291,9 @@ TEST_F(HttpServerTest, LargeAnswerArrivesWhole) {
 }
 
 TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreToldToComeBack) {
+  const auto metrics = make_metrics();
   options_.max_connections = 2;
+  options_.metrics = metrics.get();
   start();
   auto first = std::make_unique<RawClient>(port_);
   RawClient second(port_);
@@ -302,11 +304,16 @@ TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreToldToComeBack) {
   std::string refused = get("/");
   EXPECT_TRUE(refused.starts_with("HTTP/1.1 503 ")) << refused;
   EXPECT_TRUE(has(refused, "Retry-After: "));
+  const std::string text = metrics->text();
+  EXPECT_TRUE(has(text, "millrace_http_refused_connections_total 1\n")) << text;
+  EXPECT_TRUE(has(text, "millrace_http_rejected_requests_total 0\n")) << text;
+  EXPECT_TRUE(has(text, "millrace_http_connections ")) << text;
   // A connection that ends gives its place back.
   first->write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   first->read_to_end();
   first.reset();
   EXPECT_TRUE(wait_until_served());
+  stop_server();  // before the metrics
 }
 
 TEST_F(HttpServerTest, ServiceThatThrowsOrForgetsAnswers500) {
