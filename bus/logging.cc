@@ -47,14 +47,14 @@ void install(const std::shared_ptr<spdlog::logger>& logger, LogLevel level) {
 }  // namespace
 
 Result<LogLevel> parse_log_level(std::string_view text) {
-  if (text == "trace") return LogLevel::kTrace;
-  if (text == "debug") return LogLevel::kDebug;
-  if (text == "info") return LogLevel::kInfo;
-  if (text == "warn" || text == "warning" || text == "WARNING") return LogLevel::kWarn;
-  if (text == "error" || text == "ERROR") return LogLevel::kError;
-  if (text == "DEBUG") return LogLevel::kDebug;
-  if (text == "INFO") return LogLevel::kInfo;
-  if (text == "off") return LogLevel::kOff;
+  std::string lower(text);  // the older systems write theirs in capitals
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (lower == "trace") return LogLevel::kTrace;
+  if (lower == "debug") return LogLevel::kDebug;
+  if (lower == "info") return LogLevel::kInfo;
+  if (lower == "warn" || lower == "warning") return LogLevel::kWarn;
+  if (lower == "error" || lower == "critical") return LogLevel::kError;
+  if (lower == "off") return LogLevel::kOff;
   return make_error(Errc::kInvalidArgument,
                     fmt::format("log level '{}': expected trace, debug, info, warn, error or off", text));
 }

@@ -77,8 +77,12 @@ bool is_url(const std::string& text, std::initializer_list<std::string_view> sch
   for (const auto scheme : schemes) {
     if (!text.starts_with(scheme)) continue;
     const auto rest = std::string_view(text).substr(scheme.size());
-    const auto host = rest.substr(0, rest.find('/'));
-    return !host.empty() && host.find('@') == std::string_view::npos && host.find(' ') == std::string_view::npos;
+    const auto authority = rest.substr(0, rest.find('/'));
+    if (authority.find_first_of("@ ") != std::string_view::npos) return false;
+    const bool has_port = authority.find(':') != std::string_view::npos && !authority.ends_with(']');
+    if (!has_port) return !authority.empty();
+    const auto parsed = parse_host_port(authority);
+    return parsed && parsed->port > 0;
   }
   return false;
 }

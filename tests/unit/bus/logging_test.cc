@@ -85,7 +85,9 @@ TEST(LogLevel, NamesOfBothConventionsAreKnown) {
   EXPECT_EQ(parse_log_level("debug").value(), LogLevel::kDebug);
   EXPECT_EQ(parse_log_level("INFO").value(), LogLevel::kInfo);
   EXPECT_EQ(parse_log_level("WARNING").value(), LogLevel::kWarn);
+  EXPECT_EQ(parse_log_level("Warn").value(), LogLevel::kWarn);
   EXPECT_EQ(parse_log_level("error").value(), LogLevel::kError);
+  EXPECT_EQ(parse_log_level("CRITICAL").value(), LogLevel::kError);
   EXPECT_EQ(parse_log_level("off").value(), LogLevel::kOff);
   for (const char* bad : {"", "loud", "info ", "1"}) {
     EXPECT_EQ(parse_log_level(bad).error().code, Errc::kInvalidArgument) << bad;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/config.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "bus/file_io.h"
@@ -136,6 +137,9 @@ TEST(Config, ValuesOutOfRangeSayWhatIsExpected) {
   expect_all(refusal("[http]\nlisten = \"8080\"\n"), {"http.listen", "HOST:PORT"});
   expect_all(refusal("[mqtt]\nurl = \"tcp://a:1883\"\n"), {"mqtt.url", "mqtt://HOST:PORT"});
   expect_all(refusal("[mqtt]\nurl = \"mqtt://user:secret@a:1883\"\n"), {"mqtt.url"});
+  for (const char* url : {"mqtt://:1883", "mqtt://a:0", "mqtt://a:65536", "mqtt://a:x", "mqtt://"}) {
+    expect_all(refusal(fmt::format("[mqtt]\nurl = \"{}\"\n", url)), {"mqtt.url", "mqtt://HOST:PORT"});
+  }
   expect_all(refusal("[mqtt]\nroot = \"a/+\"\n"), {"mqtt.root", "without '+' and '#'"});
   expect_all(refusal("[outbox]\nmax_bytes = 1\n"), {"outbox.max_bytes", "from 1048576"});
   expect_all(refusal("[log]\nlevel = \"loud\"\n"), {"log.level", "trace, debug"});
