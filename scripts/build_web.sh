@@ -14,10 +14,7 @@ stamp=build/web.stamp
 node_serves || fail 1 "Node.js 18 or later with npm is needed to build the web app"
 if ! cmp -s "$app/package-lock.json" "$installed_lock"; then
   rm -f "$stamp"
-  # Newer versions of npm refuse a lock file that leaves out the optional packages of some other platform; `npm install`
-  # then takes the locked versions all the same, and --no-save leaves the lock file alone.
-  step "Fetching the web app's packages" env -C "$app" sh -c \
-    'npm ci --no-audit --no-fund >/dev/null 2>&1 || npm install --no-save --no-audit --no-fund'
+  step "Fetching the web app's packages" env -C "$app" npm ci --no-audit --no-fund
   cp "$app/package-lock.json" "$installed_lock"
 fi
 [[ ${1:-} != --packages-only ]] || exit 0
