@@ -178,6 +178,13 @@ bool concerns_machines(EventType type) {
     case EventType::EpochOpened:
     case EventType::EventsDropped:
     case EventType::EventRejected:
+    case EventType::TelemetrySummarised:
+    case EventType::TelemetryExpired:
+    case EventType::ClockJumped:
+    case EventType::FactsRedacted:
+    case EventType::LogRestored:
+    case EventType::LogRepaired:
+    case EventType::ChainAnchored:
       return false;
     default:
       return true;
