@@ -23,6 +23,8 @@ struct AppendBatch {
   std::span<const Envelope> envelopes;  // 1 to kMaxGroupEvents
   std::span<const ProducerMark> marks;  // written in the same atomic batch
   WallTime recorded_at{};               // moved forward by the log where it would go back
+  // Telemetry up to here goes in the same atomic batch: the last position of a commit, beyond what went before.
+  std::optional<Position> remove_telemetry_through = std::nullopt;
 };
 
 // What one append() committed.
@@ -60,6 +62,7 @@ struct LogInfo {
   std::optional<WallTime> first_recorded_at;
   std::optional<WallTime> last_recorded_at;
   uint64_t bytes_on_disk = 0;
+  Position telemetry_removed_through;  // 0: all is there
   std::vector<ProducerMark> marks;
 };
 
@@ -72,19 +75,23 @@ class EventLog {
 
   // Appends the batch atomically and durably.  On any error nothing of it is readable, except kSyncFailed: the tail is
   // then unknown and every later append fails until the log is reopened.  kInvalidArgument for an empty or too large
-  // one.
+  // one, and for a removal that does not end with a commit.
   virtual Result<Commit> append(const AppendBatch& batch) = 0;
 
   // Events after `after` in ascending order that pass the filter.  Sees everything committed before the call.
   virtual Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const = 0;
 
-  // One event.  kNotFound beyond the end.
+  // One event.  kNotFound beyond the end, and for telemetry that was removed (its message then says "expired").
   virtual Result<RecordedEvent> at(Position position) const = 0;
 
   // The first position recorded at or after `time`; last() + 1 when there is none.
   virtual Result<Position> first_at(WallTime time) const = 0;
 
   virtual Position last() const = 0;
+  virtual Position telemetry_removed_through() const = 0;
+  // Gives the space of what was removed back to the disk.  Takes as long as rewriting what is left around it; from any
+  // thread.
+  virtual Result<void> reclaim() { return {}; }
   virtual std::optional<EventOrder> mark(std::string_view producer) const = 0;
   virtual Result<LogInfo> info() const = 0;
   virtual std::string incarnation() const = 0;

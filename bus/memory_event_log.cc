@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <shared_mutex>
 
 #include "bus/event_log.h"
@@ -20,15 +21,24 @@ class MemoryEventLog final : public EventLog {
                         fmt::format("append of {} events: expected 1 to {}", batch.envelopes.size(), kMaxGroupEvents));
     }
     std::unique_lock lock(mutex_);
+    if (const auto& through = batch.remove_telemetry_through;
+        through && (*through <= removed_ || !commit_ends_.contains(through->value))) {
+      return make_error(Errc::kInvalidArgument,
+                        fmt::format("telemetry cannot be removed through {}: expected the end of a commit beyond {}",
+                                    through->value, removed_.value));
+    }
     Commit commit;
     commit.first = Position{events_.size() + 1};
     commit.last = Position{events_.size() + batch.envelopes.size()};
-    commit.recorded_at = events_.empty() ? batch.recorded_at : std::max(batch.recorded_at, events_.back().recorded_at);
+    commit.recorded_at = times_.empty() ? batch.recorded_at : std::max(batch.recorded_at, times_.back());
     commit.envelopes.assign(batch.envelopes.begin(), batch.envelopes.end());
     for (const Envelope& envelope : batch.envelopes) {
-      events_.push_back({Position{events_.size() + 1}, commit.recorded_at, envelope});
+      events_.push_back(RecordedEvent{Position{events_.size() + 1}, commit.recorded_at, envelope});
+      times_.push_back(commit.recorded_at);
     }
+    commit_ends_.insert(commit.last.value);
     for (const ProducerMark& mark : batch.marks) marks_[mark.producer] = mark.order;
+    if (batch.remove_telemetry_through) remove_telemetry(*batch.remove_telemetry_through);
     return commit;
   }
 
@@ -38,9 +48,9 @@ class MemoryEventLog final : public EventLog {
     result.through = after;
     for (size_t scanned = 0; result.through.value < events_.size(); ++scanned) {
       if (scanned == limit.scanned || result.events.size() == limit.events) return result;
-      const RecordedEvent& event = events_[result.through.value];
-      result.through = event.position;
-      if (filter.matches(event)) result.events.push_back(event);
+      const auto& event = events_[result.through.value];
+      result.through = result.through + 1;
+      if (event && filter.matches(*event)) result.events.push_back(*event);
     }
     result.at_end = true;
     return result;
@@ -52,19 +62,25 @@ class MemoryEventLog final : public EventLog {
       return make_error(Errc::kNotFound,
                         fmt::format("position {}: the log holds 1 to {}", position.value, events_.size()));
     }
-    return events_[position.value - 1];
+    if (const auto& event = events_[position.value - 1]) return *event;
+    return make_error(Errc::kNotFound, fmt::format("position {} has expired", position.value));
   }
 
   Result<Position> first_at(WallTime time) const override {
     std::shared_lock lock(mutex_);
-    const auto found = std::lower_bound(events_.begin(), events_.end(), time,
-                                        [](const RecordedEvent& event, WallTime t) { return event.recorded_at < t; });
-    return Position{static_cast<uint64_t>(found - events_.begin()) + 1};
+    auto found = static_cast<uint64_t>(std::lower_bound(times_.begin(), times_.end(), time) - times_.begin());
+    while (found < events_.size() && !events_[found]) ++found;
+    return Position{found + 1};
   }
 
   Position last() const override {
     std::shared_lock lock(mutex_);
     return Position{events_.size()};
+  }
+
+  Position telemetry_removed_through() const override {
+    std::shared_lock lock(mutex_);
+    return removed_;
   }
 
   std::optional<EventOrder> mark(std::string_view producer) const override {
@@ -80,9 +96,10 @@ class MemoryEventLog final : public EventLog {
     info.incarnation = incarnation();
     info.incarnation_number = incarnation_number_;
     info.last = Position{events_.size()};
-    if (!events_.empty()) {
-      info.first_recorded_at = events_.front().recorded_at;
-      info.last_recorded_at = events_.back().recorded_at;
+    info.telemetry_removed_through = removed_;
+    if (!times_.empty()) {
+      info.first_recorded_at = times_.front();
+      info.last_recorded_at = times_.back();
     }
     for (const auto& [producer, order] : marks_) info.marks.push_back({producer, order});
     return info;
@@ -92,9 +109,19 @@ class MemoryEventLog final : public EventLog {
   uint64_t incarnation_number() const override { return incarnation_number_; }
 
  private:
+  void remove_telemetry(Position through) {
+    for (uint64_t i = removed_.value; i < through.value; ++i) {
+      if (events_[i] && events_[i]->envelope.family() == Family::kTelemetry) events_[i].reset();
+    }
+    removed_ = through;
+  }
+
   const uint64_t incarnation_number_;
   mutable std::shared_mutex mutex_;
-  std::vector<RecordedEvent> events_;  // position p at index p - 1
+  std::vector<std::optional<RecordedEvent>> events_;  // position p at index p - 1; nothing where it was removed
+  std::vector<WallTime> times_;                       // of every position
+  std::set<uint64_t> commit_ends_;
+  Position removed_;
   std::map<std::string, EventOrder, std::less<>> marks_;
 };
 

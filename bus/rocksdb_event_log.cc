@@ -3,6 +3,7 @@
 // the producers' marks, the chain's link and the last position.
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
@@ -30,6 +31,7 @@ constexpr std::string_view kFormatKey = "format";
 constexpr std::string_view kIncarnationKey = "incarnation";
 constexpr std::string_view kLastKey = "last";
 constexpr std::string_view kRecordedAtKey = "recorded_at";
+constexpr std::string_view kRemovedKey = "telemetry_removed_through";
 constexpr std::string_view kSchemaPrefix = "schema/";
 
 // A full disk is refused before RocksDB meets it: a failed WAL write can only be cured by reopening.
@@ -110,6 +112,7 @@ class RocksdbEventLog final : public EventLog {
     if (read_only_) return make_error(Errc::kInvalidArgument, "append to a log that was opened to read");
     if (broken_) return make_error(Errc::kSyncFailed, "an earlier write failed: the log must be reopened");
     if (auto room = check_room(); !room) return room.error();
+    if (auto allowed = check_removal(batch.remove_telemetry_through); !allowed) return allowed.error();
 
     Commit commit;
     commit.first = last() + 1;
@@ -132,6 +135,7 @@ class RocksdbEventLog final : public EventLog {
       std::lock_guard lock(marks_mutex_);
       for (const ProducerMark& mark : batch.marks) marks_[mark.producer] = mark.order;
     }
+    if (batch.remove_telemetry_through) removed_.store(batch.remove_telemetry_through->value);
     last_.store(commit.last.value, std::memory_order_release);
     commit.envelopes.assign(batch.envelopes.begin(), batch.envelopes.end());
     return commit;
@@ -155,6 +159,24 @@ class RocksdbEventLog final : public EventLog {
   Result<RecordedEvent> at(Position position) const override { return reader().at(position, last()); }
   Result<Position> first_at(WallTime time) const override { return reader().first_at(time, last()); }
   Position last() const override { return Position{last_.load(std::memory_order_acquire)}; }
+  Position telemetry_removed_through() const override { return Position{removed_.load()}; }
+
+  Result<void> reclaim() override {
+    const std::string begin = big_endian(0);
+    const std::string end = big_endian(removed_.load() + 1);
+    const rocksdb::Slice from = slice(begin);
+    const rocksdb::Slice to = slice(end);
+    // Whole files first, then what shares a file with telemetry that stays.
+    if (const auto status = rocksdb::DeleteFilesInRange(db_.get(), family(LogFamily::kTelemetry), &from, &to, false);
+        !status.ok()) {
+      return error_from(status, "reclaim");
+    }
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+    const auto status = db_->CompactRange(options, family(LogFamily::kTelemetry), &from, &to);
+    return status.ok() ? Result<void>{} : Result<void>{error_from(status, "reclaim")};
+  }
 
   std::optional<EventOrder> mark(std::string_view producer) const override {
     std::lock_guard lock(marks_mutex_);
@@ -168,9 +190,10 @@ class RocksdbEventLog final : public EventLog {
     info.incarnation = incarnation();
     info.incarnation_number = incarnation_;
     info.last = last();
-    for (const auto& [position, time] :
-         {std::pair{Position{1}, &info.first_recorded_at}, std::pair{info.last, &info.last_recorded_at}}) {
-      if (const auto event = at(position)) *time = event->recorded_at;
+    info.telemetry_removed_through = telemetry_removed_through();
+    if (const auto first = read({}, {.events = 1}, {}); first && !first->events.empty()) {
+      info.first_recorded_at = first->events.front().recorded_at;
+      info.last_recorded_at = from_unix_us(static_cast<int64_t>(meta_number(kRecordedAtKey).value_or(0)));
     }
     for (auto* family : families_) {
       uint64_t bytes = 0;
@@ -240,6 +263,7 @@ class RocksdbEventLog final : public EventLog {
     last_recorded_at_ = from_unix_us(static_cast<int64_t>(meta_number(kRecordedAtKey).value_or(0)));
     if (auto loaded = load_marks(); !loaded) return loaded;
     if (auto loaded = load_chain_tip(); !loaded) return loaded;
+    removed_.store(meta_number(kRemovedKey).value_or(0));
     last_.store(meta_number(kLastKey).value_or(0), std::memory_order_release);
     return {};
   }
@@ -295,6 +319,21 @@ class RocksdbEventLog final : public EventLog {
                                                available >> 20, directory_.string(), reserve >> 20));
   }
 
+  // Groups are removed whole: the removal has to end where a commit ends.
+  Result<void> check_removal(const std::optional<Position>& through) const {
+    if (!through) return {};
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    it->SeekForPrev(big_endian(through->value));
+    ChainLink link;
+    const bool ends =
+        it->Valid() && decode_link(view(it->value()), link) && link.first + link.count - 1 == through->value;
+    if (!it->status().ok()) return error_from(it->status(), "chain");
+    if (ends && through->value > removed_.load()) return {};
+    return make_error(Errc::kInvalidArgument,
+                      fmt::format("telemetry cannot be removed through {}: expected the end of a commit beyond {}",
+                                  through->value, removed_.load()));
+  }
+
   ChainLink put_events(rocksdb::WriteBatch& writes, const Commit& commit, std::span<const Envelope> envelopes) {
     std::vector<GroupMember> facts;
     std::vector<GroupMember> telemetry;
@@ -341,6 +380,11 @@ class RocksdbEventLog final : public EventLog {
     for (const ProducerMark& mark : batch.marks) {
       writes.Put(family(LogFamily::kProducers), slice(mark.producer), encode_order(mark.order));
     }
+    if (batch.remove_telemetry_through) {
+      writes.DeleteRange(family(LogFamily::kTelemetry), big_endian(0),
+                         big_endian(batch.remove_telemetry_through->value + 1));
+      writes.Put(family(LogFamily::kMeta), slice(kRemovedKey), big_endian(batch.remove_telemetry_through->value));
+    }
     writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(commit.last.value));
     writes.Put(family(LogFamily::kMeta), slice(kRecordedAtKey),
                big_endian(static_cast<uint64_t>(to_unix_us(commit.recorded_at))));
@@ -353,6 +397,7 @@ class RocksdbEventLog final : public EventLog {
   bool read_only_ = false;
   uint64_t incarnation_ = 0;
   std::atomic<uint64_t> last_{0};
+  std::atomic<uint64_t> removed_{0};  // telemetry up to here
   mutable std::mutex marks_mutex_;
   std::map<std::string, EventOrder, std::less<>> marks_;
 

@@ -163,10 +163,25 @@ void Intake::add(Envelope envelope) {
   group_.push_back(std::move(envelope));
 }
 
+Result<Envelope> Intake::build_hub_event(EventDraft draft, uint64_t sequence) const {
+  if (draft.observed_at == WallTime{}) draft.observed_at = clock_.wall();
+  return Envelope::build({std::string(kHubProducer), hub_epoch_, sequence}, draft);
+}
+
+Result<void> Intake::take_hub_events(std::vector<EventDraft> drafts) {
+  std::vector<Envelope> envelopes;
+  for (EventDraft& draft : drafts) {
+    auto envelope = build_hub_event(std::move(draft), hub_taken_ + envelopes.size() + 1);
+    if (!envelope) return envelope.error();
+    envelopes.push_back(std::move(*envelope));
+  }
+  hub_taken_ += envelopes.size();
+  for (Envelope& envelope : envelopes) add(std::move(envelope));
+  return {};
+}
+
 void Intake::add_hub_event(EventDraft draft) {
-  draft.observed_at = clock_.wall();
-  const EventId id{std::string(kHubProducer), hub_epoch_, hub_taken_ + 1};
-  auto envelope = Envelope::build(id, draft);
+  auto envelope = build_hub_event(std::move(draft), hub_taken_ + 1);
   if (!envelope) {
     log_error("recorder", "an event of the hub cannot be built: {}", envelope.error().message());
     return;

@@ -32,6 +32,10 @@ class Intake {
   // One received MQTT payload.  `producer` and `topic` are those it arrived on.
   void take(const std::string& producer, const std::string& topic, std::string_view payload);
 
+  // Events born in the hub (decision 7), numbered behind those that are there.  kTooLarge names the one that cannot be;
+  // nothing is taken then.
+  Result<void> take_hub_events(std::vector<EventDraft> drafts);
+
   // What to append now, in order; empty when there is nothing.
   const std::vector<Envelope>& group() const { return group_; }
   size_t group_bytes() const { return group_bytes_; }
@@ -72,6 +76,7 @@ class Intake {
   void add_hole(const std::string& producer, EventOrder from, EventOrder to);
   void reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited);
   void add_hub_event(EventDraft draft);
+  Result<Envelope> build_hub_event(EventDraft draft, uint64_t sequence) const;
   Counter& counted(const std::string& outcome);
 
   const IntakeOptions options_;

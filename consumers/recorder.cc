@@ -90,35 +90,63 @@ void Recorder::receive(const MqttClient::Message& message) {
   wake_.notify_one();
 }
 
-std::vector<Recorder::Received> Recorder::wait_for_work() {
-  std::vector<Received> received;
+void Recorder::submit(HubWrite write) {
+  Error refusal = make_error(Errc::kUnavailable, "the hub is stopping");
+  {
+    std::lock_guard lock(mutex_);
+    if (!stopping_ && writes_.size() < options_.max_hub_writes) {
+      writes_.push_back(std::move(write));
+      wake_.notify_one();
+      return;
+    }
+    if (!stopping_) {
+      refusal = make_error(Errc::kFull, fmt::format("{} writes of the hub wait already", options_.max_hub_writes));
+    }
+  }
+  write.done(std::move(refusal));
+}
+
+Recorder::Work Recorder::wait_for_work() {
+  Work work;
   bool announce = false;
   {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopping_ || announce_ || !queue_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || announce_ || !queue_.empty() || !writes_.empty(); });
     announce = std::exchange(announce_, false);
     queue_bytes_ = 0;
-    received.swap(queue_);
+    work.received.swap(queue_);
+    work.writes.swap(writes_);
   }
   // Never under the lock: a publish waits for the broker's library, and that may be waiting in receive().
   if (announce && subscriber_.connected()) {
     intake_.repeat_all();
     (void)publisher_.publish(topics_.status(kHubProducer), "online", 1, Retain::kYes);
   }
-  return received;
+  return work;
 }
 
 void Recorder::run() {
   while (true) {
-    auto received = wait_for_work();
-    if (received.empty()) {
+    Work work = wait_for_work();
+    if (work.empty()) {
       confirm();
       std::lock_guard lock(mutex_);
       if (stopping_) return;
       continue;
     }
-    record(received);
+    record(work.received);
+    for (HubWrite& hub_write : work.writes) write(hub_write);
   }
+}
+
+// What the broker brought is appended by now, so that the group is this write's alone.
+void Recorder::write(HubWrite& write) {
+  if (write.events.empty() || write.events.size() > EventLog::kMaxGroupEvents) {
+    return write.done(make_error(Errc::kInvalidArgument, fmt::format("a write of {} events: expected 1 to {}",
+                                                                     write.events.size(), EventLog::kMaxGroupEvents)));
+  }
+  if (auto taken = intake_.take_hub_events(std::move(write.events)); !taken) return write.done(taken.error());
+  write.done(append_group(write.remove_telemetry_through));
 }
 
 // Everything that arrived during the last fsync becomes one group, or several when it is too much for one.
@@ -138,19 +166,16 @@ void Recorder::record(std::vector<Received>& received) {
   queue_bytes_gauge_.set(0);
 }
 
-void Recorder::append_group() {
+Result<Position> Recorder::append_group(std::optional<Position> remove_telemetry_through) {
+  Result<Position> outcome = log_.last();
   if (!intake_.group().empty()) {
     const auto marks = intake_.marks();
-    auto commit = log_.append({intake_.group(), marks, clock_.wall()});
+    auto commit = log_.append({intake_.group(), marks, clock_.wall(), remove_telemetry_through});
     if (!commit) {
-      failed_appends_.add();
-      log_error("recorder", "append of {} events refused: {}", intake_.group().size(), commit.error().message());
-      health_.set("log", false, commit.error().message());
-      intake_.failed();
-      // The events are safe with their producers.  Waiting keeps a full disk from being asked thousands of times.
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, options_.retry_after_failure, [this] { return stopping_; });
+      outcome = commit.error();
+      refused(commit.error());
     } else {
+      outcome = commit->last;
       appended_.add(static_cast<double>(commit->envelopes.size()));
       groups_.add();
       last_position_.set(static_cast<double>(commit->last.value));
@@ -160,6 +185,19 @@ void Recorder::append_group() {
     }
   }
   confirm();
+  return outcome;
+}
+
+// The events are safe with their producers.
+void Recorder::refused(const Error& error) {
+  failed_appends_.add();
+  log_error("recorder", "append of {} events refused: {}", intake_.group().size(), error.message());
+  intake_.failed();
+  if (error.code == Errc::kInvalidArgument) return;  // a wrong request says nothing about the log
+  health_.set("log", false, error.message());
+  // Waiting keeps a full disk from being asked thousands of times.
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, options_.retry_after_failure, [this] { return stopping_; });
 }
 
 void Recorder::confirm() {

@@ -31,8 +31,18 @@ struct RecorderOptions {
   size_t max_queue_bytes =
       64u << 20;  // above what all producers' windows hold; beyond it batches are dropped and resent
   size_t max_queue_batches = 65'536;
+  size_t max_hub_writes = 1024;
   std::chrono::milliseconds retry_after_failure{1'000};
   std::chrono::milliseconds repeat_resend{250};  // of a request that changed nothing
+};
+
+// Events born in the hub, appended as one group (decision 7).
+struct HubWrite {
+  std::vector<EventDraft> events;  // 1 to EventLog::kMaxGroupEvents
+  std::optional<Position> remove_telemetry_through = std::nullopt;
+  // On the recorder's thread, once: the position of the last event, or why nothing was appended.  kUnavailable when the
+  // recorder stops first.
+  std::function<void(Result<Position>)> done;
 };
 
 class Recorder {
@@ -48,6 +58,9 @@ class Recorder {
   void start();
   void stop();  // appends what is queued, then joins
 
+  // From any thread; returns at once.  kFull when too many wait.
+  void submit(HubWrite write);
+
  private:
   struct Received {
     std::string producer;  // of the topic
@@ -57,9 +70,17 @@ class Recorder {
 
   void receive(const MqttClient::Message& message);
   void run();
-  std::vector<Received> wait_for_work();
+  struct Work {
+    std::vector<Received> received;
+    std::vector<HubWrite> writes;
+    bool empty() const { return received.empty() && writes.empty(); }
+  };
+
+  Work wait_for_work();
   void record(std::vector<Received>& received);
-  void append_group();
+  void write(HubWrite& write);
+  Result<Position> append_group(std::optional<Position> remove_telemetry_through = std::nullopt);
+  void refused(const Error& error);
   void confirm();
   void announce_everything();
 
@@ -83,6 +104,7 @@ class Recorder {
   std::condition_variable wake_;
   std::vector<Received> queue_;
   size_t queue_bytes_ = 0;
+  std::vector<HubWrite> writes_;
   bool announce_ = false;  // a connection is new: ask every producer for what is not confirmed, and say "online"
   bool stopping_ = false;
 

@@ -168,6 +168,33 @@ TEST_P(EventLogContract, RefusesAnEmptyAndATooLargeBatch) {
   EXPECT_EQ(log_->last(), Position{0});
 }
 
+TEST_P(EventLogContract, TelemetryIsRemovedByWholeCommits) {
+  append({fact("m1", 1, 1), telemetry("m1", 1, 2), fact("m1", 1, 3)});
+  append({telemetry("m1", 1, 4), telemetry("m2", 1, 1)});
+  append({telemetry("m1", 1, 5), fact("m1", 1, 6)});
+  const std::vector<Envelope> told{fact("hub", 1, 1)};
+  for (const uint64_t inside : {2u, 4u, 8u, 99u}) {
+    EXPECT_EQ(log_->append({told, {}, noon(), Position{inside}}).error().code, Errc::kInvalidArgument) << inside;
+  }
+  EXPECT_EQ(log_->last(), Position{7}) << "nothing of a refused batch";
+  ASSERT_TRUE(log_->append({told, {}, noon(), Position{5}}));
+  EXPECT_EQ(positions(), (Positions{1, 3, 6, 7, 8}));
+  EXPECT_EQ(log_->telemetry_removed_through(), Position{5});
+  EXPECT_EQ(log_->info().value().telemetry_removed_through, Position{5});
+  EXPECT_NE(log_->at(Position{4}).error().context.find("expired"), std::string::npos);
+  EXPECT_EQ(log_->at(Position{6}).value().envelope.sequence(), 5u);
+  EventFilter filter;
+  filter.machine = "m2";
+  EXPECT_TRUE(positions({}, {}, filter).empty());
+  EXPECT_EQ(log_->append({told, {}, noon(), Position{3}}).error().code, Errc::kInvalidArgument) << "not backwards";
+  ASSERT_TRUE(log_->reclaim());
+  EXPECT_EQ(positions(), (Positions{1, 3, 6, 7, 8}));
+  if (!GetParam().survives_reopening) return;
+  open();
+  EXPECT_EQ(log_->telemetry_removed_through(), Position{5});
+  EXPECT_EQ(positions(), (Positions{1, 3, 6, 7, 8}));
+}
+
 TEST_P(EventLogContract, InfoTellsWhatIsThere) {
   append({fact("a", 1, 1)}, {{"a", {1, 1}}}, noon(0));
   append({fact("a", 1, 2)}, {{"a", {1, 2}}}, noon(9));

@@ -88,6 +88,7 @@ class UnreliableLog final : public EventLog {
   }
   Result<RecordedEvent> at(Position position) const override { return log_->at(position); }
   Result<Position> first_at(WallTime time) const override { return log_->first_at(time); }
+  Position telemetry_removed_through() const override { return log_->telemetry_removed_through(); }
   Position last() const override { return log_->last(); }
   std::optional<EventOrder> mark(std::string_view producer) const override { return log_->mark(producer); }
   Result<LogInfo> info() const override { return log_->info(); }
@@ -212,6 +213,51 @@ TEST_F(RecorderTest, ANewConnectionAndArrivingEventsDoNotWaitForEachOther) {
   for (uint64_t s = 1; s <= 3000; ++s) send("m1", s, s);
   reconnecting.join();
   EXPECT_TRUE(confirmed("m1", 3000));
+}
+
+TEST_F(RecorderTest, WritesOfTheHubAreNumberedAppendedAndAnswered) {
+  start();
+  std::atomic<uint64_t> answered{0};
+  for (int i = 0; i < 50; ++i) {
+    std::vector<EventDraft> drafts;
+    drafts.push_back(draft_of(schema::ClockJumpedT{}, "", noon()));
+    drafts.push_back(draft_of(schema::ClockJumpedT{}, "", noon()));
+    recorder_->submit({std::move(drafts), {}, [&](Result<Position> position) { answered += position ? 1 : 1000; }});
+    send("m1", static_cast<uint64_t>(i) + 1, static_cast<uint64_t>(i) + 1);
+  }
+  ASSERT_TRUE(eventually([&] { return answered >= 50; }));
+  EXPECT_EQ(answered, 50u);
+  EXPECT_EQ(logged("hub"), up_to(100));
+  ASSERT_TRUE(confirmed("m1", 50));
+  EXPECT_EQ(log_.mark("hub"), (EventOrder{log_.incarnation_number(), 100}));
+}
+
+TEST_F(RecorderTest, ARefusedWriteOfTheHubUsesNoNumber) {
+  start();
+  std::atomic<int> refused{0};
+  const auto submit = [&](std::vector<EventDraft> drafts) {
+    recorder_->submit({std::move(drafts), {}, [&](Result<Position> outcome) { refused += outcome ? 0 : 1; }});
+  };
+  submit({});
+  schema::EventRejectedT large;
+  large.detail.resize(Envelope::kMaxBytes);
+  std::vector<EventDraft> drafts;
+  drafts.push_back(draft_of(schema::ClockJumpedT{}, "", noon()));
+  drafts.push_back(draft_of(std::move(large), "", noon()));
+  submit(std::move(drafts));
+  log_.fail(1);
+  drafts.clear();
+  drafts.push_back(draft_of(schema::ClockJumpedT{}, "", noon()));
+  submit(std::move(drafts));
+  ASSERT_TRUE(eventually([&] { return refused == 3; }));
+  EXPECT_TRUE(logged("hub").empty());
+  drafts.clear();
+  drafts.push_back(draft_of(schema::ClockJumpedT{}, "", noon()));
+  submit(std::move(drafts));
+  EXPECT_TRUE(eventually([&] { return logged("hub") == up_to(1); }));
+  recorder_->stop();
+  submit({});
+  EXPECT_EQ(refused, 4) << "after the end nothing is taken";
 }
 
 TEST_F(RecorderTest, RecordsEachProducerInOrderFromManyThreads) {
