@@ -107,11 +107,13 @@ void TelemetrySampler::set(std::string_view object, std::string_view field, doub
 std::optional<schema::TelemetrySampledT> TelemetrySampler::take() {
   const auto due = next_deadline();
   if (!due || *due > clock_.monotonic()) return std::nullopt;
+  full_ = full_ || clock_.monotonic() - last_full_ >= kFullInterval;
+  if (full_) last_full_ = clock_.monotonic();
   schema::TelemetrySampledT sample;
   sample.full = full_;
   for (auto& [object, fields] : values_) {
     for (auto& [field, known] : fields) {
-      if (!known.dirty) continue;
+      if (!known.dirty && !full_) continue;
       known.dirty = false;
       auto signal = std::make_unique<schema::SignalT>();
       signal->object = object;

@@ -22,6 +22,9 @@ class TelemetrySampler {
  public:
   static constexpr size_t kMaxSignals = 512;  // about 32 KiB in one event; further ones are counted and left out
   static constexpr size_t kMaxName = 96;      // bytes of an object's name
+  // Everything is told again so often: what is kept of telemetry then never misses a value that has not changed for as
+  // long as telemetry is kept.
+  static constexpr std::chrono::hours kFullInterval{6};
 
   TelemetrySampler(std::chrono::milliseconds interval, const Clock& clock, ProtocolErrors& errors)
       : interval_(interval), clock_(clock), errors_(errors) {}
@@ -52,6 +55,7 @@ class TelemetrySampler {
   size_t dirty_ = 0;
   bool full_ = true;
   std::optional<MonotonicTime> last_;
+  MonotonicTime last_full_{};
 };
 
 }  // namespace millrace

@@ -124,26 +124,18 @@ void on_job_event(MachineViewT& machine, const Envelope& envelope) {
   }
 }
 
-schema::ObservedObjectT* object_named(MachineViewT& machine, std::string_view name) {
-  const auto found = std::find_if(machine.objects.begin(), machine.objects.end(),
-                                  [&](const auto& object) { return object->name == name; });
-  if (found != machine.objects.end()) return found->get();
-  if (machine.objects.size() >= kMaxObjects) return nullptr;
-  machine.objects.push_back(std::make_unique<schema::ObservedObjectT>());
-  machine.objects.back()->name = name;
-  return machine.objects.back().get();
-}
-
-void set_value(schema::ObservedObjectT& object, std::string_view field, double number) {
-  const auto found = std::find_if(object.values.begin(), object.values.end(),
-                                  [&](const auto& value) { return value->field == field; });
-  if (found != object.values.end()) {
-    (*found)->value = number;
-  } else if (object.values.size() < kMaxValuesPerObject) {
-    object.values.push_back(std::make_unique<schema::ObservedValueT>());
-    object.values.back()->field = field;
-    object.values.back()->value = number;
-  }
+// Objects and values are in the order of their names, so that the view does not depend on samples that have expired.
+// nullptr when there is no room for one more.
+template <class Record>
+Record* named(std::vector<std::unique_ptr<Record>>& records, std::string Record::*name, std::string_view wanted,
+              size_t most) {
+  const auto place = std::lower_bound(records.begin(), records.end(), wanted,
+                                      [name](const auto& record, std::string_view n) { return (*record).*name < n; });
+  if (place != records.end() && (**place).*name == wanted) return place->get();
+  if (records.size() >= most) return nullptr;
+  const auto added = records.insert(place, std::make_unique<Record>());
+  (**added).*name = wanted;
+  return added->get();
 }
 
 void on_telemetry(MachineViewT& machine, const schema::TelemetrySampled& event, const RecordedEvent& recorded) {
@@ -151,12 +143,33 @@ void on_telemetry(MachineViewT& machine, const schema::TelemetrySampled& event, 
   if (event.full()) machine.objects.clear();
   if (event.signals() == nullptr) return;
   for (const schema::Signal* signal : *event.signals()) {
-    schema::ObservedObjectT* object = object_named(machine, text(signal->object()));
+    auto* object = named(machine.objects, &schema::ObservedObjectT::name, text(signal->object()), kMaxObjects);
     if (object == nullptr) continue;
-    set_value(*object, text(signal->field()), signal->value());
     object->observed_at_us = to_unix_us(recorded.envelope.observed_at());
     object->position = recorded.position.value;
+    auto* value = named(object->values, &schema::ObservedValueT::field, text(signal->field()), kMaxValuesPerObject);
+    if (value == nullptr) continue;
+    value->value = signal->value();
+    value->position = recorded.position.value;
   }
+}
+
+// Forgets what was only told by telemetry that is no longer in the log, so that the view equals a replay of what is
+// (decision 5).  An adapter tells everything again every few hours: only a machine that was away that long loses
+// anything.  False when nothing changed.
+bool on_expired(MachineViewT& machine, uint64_t through) {
+  bool changed = false;
+  for (const auto& object : machine.objects) {
+    changed |= std::erase_if(object->values, [&](const auto& value) { return value->position <= through; }) > 0;
+  }
+  changed |= std::erase_if(machine.objects, [&](const auto& object) { return object->position <= through; }) > 0;
+  if (machine.last_position > machine.fact_position && machine.last_position <= through) {
+    machine.last_position = machine.fact_position;
+    machine.last_observed_us = machine.fact_observed_us;
+    machine.last_recorded_us = machine.fact_recorded_us;
+    changed = true;
+  }
+  return changed;
 }
 
 void remember(MachineViewT& machine, const RecordedEvent& event) {
@@ -164,7 +177,11 @@ void remember(MachineViewT& machine, const RecordedEvent& event) {
   machine.last_observed_us = to_unix_us(event.envelope.observed_at());
   machine.last_recorded_us = to_unix_us(event.recorded_at);
   const EventType type = event.envelope.type();
-  if (event.envelope.family() == Family::kTelemetry || type == EventType::JobProgressed) return;
+  if (event.envelope.family() == Family::kTelemetry) return;
+  machine.fact_position = machine.last_position;
+  machine.fact_observed_us = machine.last_observed_us;
+  machine.fact_recorded_us = machine.last_recorded_us;
+  if (type == EventType::JobProgressed) return;
   machine.recent.push_back(std::make_unique<schema::RecentEventT>());
   machine.recent.back()->position = event.position.value;
   machine.recent.back()->type = static_cast<uint8_t>(type);
@@ -194,16 +211,17 @@ bool concerns_machines(EventType type) {
 class MachineState final : public Projection {
  public:
   std::string_view name() const override { return kMachineStateView; }
-  uint32_t version() const override { return 1; }
+  uint32_t version() const override { return 2; }
 
   void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
+    if (const auto* expired = event.envelope.as<schema::TelemetryExpired>()) {
+      return forget(expired->through(), batch, changed);
+    }
     const std::string id(event.envelope.machine());
     if (id.empty() || !concerns_machines(event.envelope.type())) return;
     MachineViewT machine;
     if (const auto stored = batch.get(id)) {
-      auto decoded = decode_record<schema::MachineView>(*stored);
-      if (!decoded) return batch.fail(make_error(Errc::kCorrupt, fmt::format("machine_state: record of '{}'", id)));
-      machine = std::move(*decoded);
+      if (!decode(id, *stored, machine, batch)) return;
     } else {
       machine.id = id;
       machine.name = id;
@@ -216,6 +234,27 @@ class MachineState final : public Projection {
   }
 
  private:
+  static bool decode(const std::string& id, const std::string& stored, MachineViewT& machine, ViewBatch& batch) {
+    auto decoded = decode_record<schema::MachineView>(stored);
+    if (decoded) {
+      machine = std::move(*decoded);
+    } else {
+      batch.fail(make_error(Errc::kCorrupt, fmt::format("machine_state: record of '{}'", id)));
+    }
+    return decoded.has_value();
+  }
+
+  static void forget(uint64_t through, ViewBatch& batch, ChangedKeys& changed) {
+    for (const std::string& id : batch.keys()) {
+      MachineViewT machine;
+      const auto stored = batch.get(id);
+      if (!stored || !decode(id, *stored, machine, batch)) return;
+      if (!on_expired(machine, through)) continue;
+      batch.put(id, encode_record<schema::MachineView>(machine));
+      changed.insert(id);
+    }
+  }
+
   static void fold(MachineViewT& machine, const RecordedEvent& recorded) {
     const Envelope& envelope = recorded.envelope;
     const int64_t observed_us = to_unix_us(envelope.observed_at());

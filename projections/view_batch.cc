@@ -11,6 +11,23 @@ std::optional<std::string> ViewBatch::get(std::string_view key) {
   return std::nullopt;
 }
 
+std::vector<std::string> ViewBatch::keys() {
+  std::set<std::string> found;
+  const auto scanned = reader_.scan(view_, KeyRange::all(), [&](std::string_view key, std::string_view) {
+    found.emplace(key);
+    return true;
+  });
+  if (!scanned) fail(scanned.error());
+  for (const auto& [key, value] : changes_) {
+    if (value) {
+      found.insert(key);
+    } else {
+      found.erase(key);
+    }
+  }
+  return {found.begin(), found.end()};
+}
+
 void ViewBatch::put(std::string_view key, std::string value) {
   changes_.insert_or_assign(std::string(key), std::move(value));
 }

@@ -22,6 +22,8 @@ class ViewBatch {
   // nullopt when there is no such key, and also after a failed read: then error() says why and nothing of the batch may
   // be committed.
   std::optional<std::string> get(std::string_view key);
+  // Every key that there is now.  For views with few of them.
+  std::vector<std::string> keys();
   void put(std::string_view key, std::string value);
   void erase(std::string_view key);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "projections/machine_state.h"
 
+#include "bus/random.h"
+#include "projections/digest.h"
 #include "shop.h"
 
 namespace millrace {
@@ -52,7 +54,7 @@ TEST_F(MachineStateTest, ValuesStayWithTheirAgeWhenTheLinkGoes) {
   EXPECT_EQ(seen.disconnected_since_us, lost_at);
   ASSERT_EQ(seen.objects.size(), 1u);
   EXPECT_EQ(seen.objects[0]->observed_at_us, sampled_at);
-  EXPECT_EQ(seen.objects[0]->values[1]->value, 215);
+  EXPECT_EQ(seen.objects[0]->values[0]->value, 215);
 }
 
 TEST_F(MachineStateTest, KlipperAwayIsNotDisconnected) {
@@ -65,6 +67,42 @@ TEST_F(MachineStateTest, AFullSampleForgetsWhatItLeavesOut) {
   shop.say(sampled({{"extruder", "temperature", 20}, {"extruder1", "temperature", 21}}, true));
   shop.say(sampled({{"extruder", "temperature", 22}}, true));
   EXPECT_EQ(machine().objects.size(), 1u);
+}
+
+// Whatever expires when: the kept view is what the log that is left gives.
+TEST_F(MachineStateTest, ExpiredTelemetryLeavesWhatAReplayOfTheRestGives) {
+  SeededRandom random(11);
+  const std::vector<std::string> names{"extruder", "heater_bed", "fan", "chamber"};
+  for (int round = 0; round < 30; ++round) {
+    Shop shop;
+    Views kept;
+    Position through;
+    for (const char* machine : {"voron-2", "ender"}) shop.say(registered(machine), machine);
+    kept.fold(shop.events());
+    for (int step = 0; step < 60; ++step) {
+      const std::string machine = random.next() % 3 == 0 ? "voron-2" : "ender";
+      const Position before = shop.log->last();
+      if (random.next() % 12 == 0) {
+        shop.say(disconnected("closed"), machine);
+      } else if (random.next() % 15 == 0 && before > through && before.value > 0) {
+        through = Position{through.value + 1 + random.next() % (before.value - through.value)};
+        shop.expire_telemetry(through);
+      } else {
+        std::vector<Signal3> signals;
+        for (const auto& name : names) {
+          if (random.next() % 2 == 0)
+            signals.push_back({name, random.next() % 2 ? "temperature" : "target", 1.0 * step});
+        }
+        shop.say(sampled(signals, random.next() % 10 == 0), machine);
+      }
+      kept.fold(shop.log->read(before, {}, {})->events);
+    }
+    Views replayed;
+    replayed.fold(shop.events());
+    ASSERT_EQ(view_digest(*kept.store->reader(), std::string(kMachineStateView)).value(),
+              view_digest(*replayed.store->reader(), std::string(kMachineStateView)).value())
+        << "round " << round;
+  }
 }
 
 TEST_F(MachineStateTest, ObjectsOfAHostileSampleAreBounded) {

@@ -30,6 +30,18 @@ class Shop {
     return append({draft_of(std::move(payload), machine, from_unix_us(now_us))});
   }
 
+  // Removes the telemetry up to here, and says so.
+  std::shared_ptr<const Commit> expire_telemetry(Position through) {
+    schema::TelemetryExpiredT expired;
+    expired.through = through.value;
+    const EventDraft draft = draft_of(std::move(expired), "", from_unix_us(now_us));
+    const std::vector<Envelope> envelopes{*Envelope::build({"voron-2", 7, ++sequence}, draft)};
+    now_us += kSecond / 10;
+    const auto commit = log->append({envelopes, {}, from_unix_us(now_us), through});
+    EXPECT_TRUE(commit.has_value());
+    return std::make_shared<const Commit>(*commit);
+  }
+
   std::shared_ptr<const Commit> append(std::vector<EventDraft> drafts) {
     std::vector<Envelope> envelopes;
     for (const EventDraft& draft : drafts) envelopes.push_back(*Envelope::build({"voron-2", 7, ++sequence}, draft));
