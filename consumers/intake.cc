@@ -160,6 +160,7 @@ void Intake::ask_resend(const std::string& producer, Source& source) {
 
 void Intake::add(Envelope envelope) {
   group_bytes_ += envelope.bytes().size();
+  group_has_facts_ |= envelope.family() == Family::kFact;
   group_.push_back(std::move(envelope));
 }
 
@@ -241,6 +242,7 @@ void Intake::committed() {
   touched_.clear();
   group_.clear();
   group_bytes_ = 0;
+  group_has_facts_ = false;
 }
 
 void Intake::failed() {
@@ -254,6 +256,7 @@ void Intake::failed() {
   touched_.clear();
   group_.clear();
   group_bytes_ = 0;
+  group_has_facts_ = false;
 }
 
 std::map<std::string, Confirmation> Intake::take_confirmations() {

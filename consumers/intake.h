@@ -39,6 +39,7 @@ class Intake {
   // What to append now, in order; empty when there is nothing.
   const std::vector<Envelope>& group() const { return group_; }
   size_t group_bytes() const { return group_bytes_; }
+  bool group_has_facts() const { return group_has_facts_; }
   std::vector<ProducerMark> marks() const;
 
   // The group is durable.
@@ -89,6 +90,7 @@ class Intake {
   std::map<std::string, Rejections> rejections_;  // by topic
   std::vector<Envelope> group_;
   size_t group_bytes_ = 0;
+  bool group_has_facts_ = false;
   std::set<std::string> touched_;  // producers with events in the group
   std::set<std::string> to_confirm_;
   uint64_t hub_durable_ = 0;

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "bus/logging.h"
 
 namespace millrace {
@@ -14,6 +17,17 @@ LogInfo info_of(const EventLog& log) {
 }
 
 }  // namespace
+
+void FsyncCounter::add() {
+  const int64_t now = std::chrono::floor<std::chrono::minutes>(clock_.monotonic().time_since_epoch()).count();
+  const auto size = static_cast<int64_t>(minutes_.size());
+  for (int64_t minute = std::max(minute_ + 1, now - size + 1); minute <= now; ++minute) {
+    minutes_[static_cast<size_t>(minute % size)] = 0;
+  }
+  minute_ = now;
+  minutes_[static_cast<size_t>(now % size)] += 1;
+  last_hour_.set(static_cast<double>(std::accumulate(minutes_.begin(), minutes_.end(), uint64_t{0})));
+}
 
 Recorder::Recorder(RecorderOptions options, EventLog& log, MqttClient& subscriber, MqttClient& publisher, Topics topics,
                    const Clock& clock, Metrics& metrics, Health& health,
@@ -33,7 +47,8 @@ Recorder::Recorder(RecorderOptions options, EventLog& log, MqttClient& subscribe
       failed_appends_(metrics.counter("millrace_log_failed_appends_total", "Appends that the log refused")),
       queue_bytes_gauge_(metrics.gauge("millrace_recorder_queue_bytes", "Bytes received and not yet recorded")),
       last_position_(metrics.gauge("millrace_log_last_position", "Position of the last event in the log")),
-      intake_({.repeat_resend = options.repeat_resend}, info_of(log), clock, metrics) {
+      intake_({.repeat_resend = options.repeat_resend}, info_of(log), clock, metrics),
+      fsyncs_(clock, metrics.gauge("millrace_log_fsyncs_last_hour", "Group commits within the last hour")) {
   last_position_.set(static_cast<double>(log.last().value));
 }
 
@@ -111,7 +126,12 @@ Recorder::Work Recorder::wait_for_work() {
   bool announce = false;
   {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopping_ || announce_ || !queue_.empty() || !writes_.empty(); });
+    const auto ready = [this] { return stopping_ || announce_ || !queue_.empty() || !writes_.empty(); };
+    if (linger_until_) {
+      wake_.wait_for(lock, std::max(Micros{0}, *linger_until_ - clock_.monotonic()), ready);
+    } else {
+      wake_.wait(lock, ready);
+    }
     announce = std::exchange(announce_, false);
     queue_bytes_ = 0;
     work.received.swap(queue_);
@@ -128,15 +148,28 @@ Recorder::Work Recorder::wait_for_work() {
 void Recorder::run() {
   while (true) {
     Work work = wait_for_work();
-    if (work.empty()) {
+    if (work.empty() && intake_.group().empty()) {
       confirm();
       std::lock_guard lock(mutex_);
       if (stopping_) return;
       continue;
     }
     record(work.received);
+    if (work.writes.empty() && may_wait()) {
+      confirm();
+    } else {
+      append_group();
+    }
     for (HubWrite& hub_write : work.writes) write(hub_write);
   }
+}
+
+// Whether the group may wait for more events.
+bool Recorder::may_wait() {
+  if (options_.telemetry_linger.count() == 0 || intake_.group().empty() || intake_.group_has_facts()) return false;
+  if (!linger_until_) linger_until_ = clock_.monotonic() + options_.telemetry_linger;
+  std::lock_guard lock(mutex_);
+  return !stopping_ && clock_.monotonic() < *linger_until_;
 }
 
 // What the broker brought is appended by now, so that the group is this write's alone.
@@ -162,12 +195,12 @@ void Recorder::record(std::vector<Received>& received) {
                       intake_.group().size() + kMaxBatchEvents + 2 > EventLog::kMaxGroupEvents;
     if (full) append_group();
   }
-  append_group();
   queue_bytes_gauge_.set(0);
 }
 
 Result<Position> Recorder::append_group(std::optional<Position> remove_telemetry_through) {
   Result<Position> outcome = log_.last();
+  linger_until_.reset();
   if (!intake_.group().empty()) {
     const auto marks = intake_.marks();
     auto commit = log_.append({intake_.group(), marks, clock_.wall(), remove_telemetry_through});
@@ -178,6 +211,7 @@ Result<Position> Recorder::append_group(std::optional<Position> remove_telemetry
       outcome = commit->last;
       appended_.add(static_cast<double>(commit->envelopes.size()));
       groups_.add();
+      fsyncs_.add();
       last_position_.set(static_cast<double>(commit->last.value));
       health_.set("log", true);
       intake_.committed();

@@ -8,11 +8,13 @@
 // Threads: a broker thread only copies bytes into the bounded queue; one recorder thread does everything else.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,6 +36,9 @@ struct RecorderOptions {
   size_t max_hub_writes = 1024;
   std::chrono::milliseconds retry_after_failure{1'000};
   std::chrono::milliseconds repeat_resend{250};  // of a request that changed nothing
+  // For storage that wears out with every fsync: a group that holds only telemetry waits so long for more.  Facts never
+  // wait.
+  std::chrono::milliseconds telemetry_linger{0};
 };
 
 // Events born in the hub, appended as one group (decision 7).
@@ -43,6 +48,19 @@ struct HubWrite {
   // On the recorder's thread, once: the position of the last event, or why nothing was appended.  kUnavailable when the
   // recorder stops first.
   std::function<void(Result<Position>)> done;
+};
+
+// How many there were in the last hour, minute by minute.
+class FsyncCounter {
+ public:
+  FsyncCounter(const Clock& clock, Gauge& last_hour) : clock_(clock), last_hour_(last_hour) {}
+  void add();
+
+ private:
+  const Clock& clock_;
+  Gauge& last_hour_;
+  std::array<uint64_t, 60> minutes_{};
+  int64_t minute_ = 0;  // of the clock that never goes back
 };
 
 class Recorder {
@@ -81,6 +99,7 @@ class Recorder {
   void write(HubWrite& write);
   Result<Position> append_group(std::optional<Position> remove_telemetry_through = std::nullopt);
   void refused(const Error& error);
+  bool may_wait();
   void confirm();
   void announce_everything();
 
@@ -108,7 +127,10 @@ class Recorder {
   bool announce_ = false;  // a connection is new: ask every producer for what is not confirmed, and say "online"
   bool stopping_ = false;
 
-  Intake intake_;  // the recorder thread's own
+  // The recorder thread's own.
+  Intake intake_;
+  FsyncCounter fsyncs_;
+  std::optional<MonotonicTime> linger_until_;  // of the group that waits
   std::thread thread_;
 };
 

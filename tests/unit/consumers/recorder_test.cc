@@ -276,6 +276,34 @@ TEST_F(RecorderTest, RecordsEachProducerInOrderFromManyThreads) {
   EXPECT_EQ(counted("millrace_log_appended_events_total"), 2000);
 }
 
+TEST_F(RecorderTest, WithAnSdCardTelemetryWaitsAndFactsDoNot) {
+  start({.telemetry_linger = std::chrono::milliseconds(50)});
+  const auto send_telemetry = [this](uint64_t first, uint64_t last) {
+    std::vector<Envelope> events;
+    for (uint64_t s = first; s <= last; ++s) events.push_back(telemetry("m1", 1, s));
+    std::vector<std::string_view> bytes;
+    for (const Envelope& event : events) bytes.push_back(event.bytes());
+    subscriber_.deliver(topics_.ingest("m1"), encode_batch({"m1", {1, first}, {1, 1}, 1}, bytes));
+  };
+  send("m1", 1, 1);
+  ASSERT_TRUE(confirmed("m1", 1)) << "a fact";
+  for (uint64_t s = 2; s <= 30; ++s) send_telemetry(s, s);
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));  // longer than it may wait, but the clock stands
+  EXPECT_EQ(logged("m1"), up_to(1));
+  clock_.advance(std::chrono::milliseconds(50));
+  ASSERT_TRUE(confirmed("m1", 30));
+  EXPECT_EQ(counted("millrace_log_groups_total"), 2) << "one fsync for all of it";
+  send_telemetry(31, 31);
+  send("m1", 32, 32);
+  ASSERT_TRUE(confirmed("m1", 32)) << "a fact takes what waits along";
+  EXPECT_EQ(counted("millrace_log_groups_total"), 3);
+  EXPECT_EQ(metrics_->gauge("millrace_log_fsyncs_last_hour", "").value(), 3);
+  send_telemetry(33, 33);
+  recorder_->stop();
+  EXPECT_EQ(logged("m1"), up_to(33)) << "nothing is left behind at the end";
+  clock_.advance(std::chrono::hours(2));
+}
+
 TEST_F(RecorderTest, WhatArrivesDuringAnAppendBecomesOneGroup) {
   start();
   log_.hold();
