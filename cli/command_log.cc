@@ -82,6 +82,7 @@ void print_info_json(const LogInfo& info) {
       .field("last_recorded_at",
              info.last_recorded_at ? std::optional(to_rfc3339(*info.last_recorded_at)) : std::nullopt)
       .field("bytes_on_disk", info.bytes_on_disk)
+      .field("telemetry_removed_through", info.telemetry_removed_through.value)
       .key("producers")
       .array();
   for (const ProducerMark& mark : info.marks) {
@@ -97,8 +98,10 @@ void print_info_json(const LogInfo& info) {
 void print_info_text(const LogInfo& info) {
   const auto time = [](const std::optional<WallTime>& t) { return t ? to_rfc3339(*t) : std::string("-"); };
   fmt::print(
-      "incarnation     {}\nlast position   {}\nfirst recorded  {}\nlast recorded   {}\nsorted files    {} bytes\n",
-      info.incarnation, info.last.value, time(info.first_recorded_at), time(info.last_recorded_at), info.bytes_on_disk);
+      "incarnation     {}\nlast position   {}\nfirst recorded  {}\nlast recorded   {}\nsorted files    {} bytes\n"
+      "telemetry       removed through {}\n",
+      info.incarnation, info.last.value, time(info.first_recorded_at), time(info.last_recorded_at), info.bytes_on_disk,
+      info.telemetry_removed_through.value);
   for (const ProducerMark& mark : info.marks) {
     fmt::print("producer        {:<24} epoch {}  sequence {}\n", mark.producer, mark.order.epoch, mark.order.sequence);
   }

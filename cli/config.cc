@@ -28,6 +28,7 @@ struct Key {
   std::string name;
   size_t kind;  // index into Value
   Setter set;
+  std::string older = {};  // the variable that an older system used for it
 };
 
 constexpr size_t kText = 0;
@@ -99,6 +100,8 @@ std::vector<Key> keys_of(Config& config) {
     return config.data_dir = std::get<kText>(value), std::string();
   };
   constexpr int64_t kMaxDays = 36'500;
+  constexpr int64_t kMinCleanup = 10;
+  constexpr int64_t kMaxCleanup = 7 * 86'400;
   constexpr int64_t kMinOutbox = 1 << 20;
   constexpr int64_t kMaxOutbox = int64_t{1} << 40;
   return {
@@ -106,7 +109,10 @@ std::vector<Key> keys_of(Config& config) {
       {"site", "timezone", kText, checked(config.site_timezone, not_empty, "a time zone such as \"Europe/Berlin\"")},
       {"site", "demo", kFlag, into(config.site_demo)},
       {"hub", "data_dir", kText, into_path},
-      {"hub", "telemetry_days", kInteger, into(config.telemetry_days, 1, kMaxDays)},
+      {"hub", "telemetry_days", kInteger, into(config.telemetry_days, 1, kMaxDays), "STATUS_HISTORY_RETENTION_DAYS"},
+      {"hub", "cleanup_interval_seconds", kInteger, into(config.cleanup_interval_seconds, kMinCleanup, kMaxCleanup),
+       "STATUS_HISTORY_CLEANUP_INTERVAL_SECONDS"},
+      {"hub", "sd_card", kFlag, into(config.sd_card)},
       {"http", "listen", kText, checked(config.http_listen, is_host_port, "\"HOST:PORT\"")},
       {"mqtt", "url", kText, checked(config.mqtt_url, is_mqtt_url, "\"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\"")},
       {"mqtt", "username", kText, into(config.mqtt_username)},
@@ -120,8 +126,9 @@ std::vector<Key> keys_of(Config& config) {
       {"log", "level", kText,
        checked(
            config.log_level, [](const std::string& text) { return parse_log_level(text).has_value(); },
-           "one of trace, debug, info, warn, error, off")},
-      {"log", "format", kText, one_of(config.log_format, {"text", "json"})},
+           "one of trace, debug, info, warn, error, off"),
+       "LOG_LEVEL"},
+      {"log", "format", kText, one_of(config.log_format, {"text", "json"}), "LOG_FORMAT"},
       {"log", "file", kText, into(config.log_file)},
   };
 }
@@ -231,10 +238,8 @@ Result<void> apply_environment(Config& config, const Environment& environment) {
   };
   for (const Key& key : keys_of(config)) {
     if (auto set = apply("MILLRACE_" + upper(key.section) + "_" + upper(key.name), key); !set) return set;
-    // The names that the older system used.
-    if (key.section == "log" && key.name != "file") {
-      if (auto set = apply(upper(key.section) + "_" + upper(key.name), key); !set) return set;
-    }
+    if (key.older.empty()) continue;
+    if (auto set = apply(key.older, key); !set) return set;
   }
   for (MachineConfig& machine : config.machines) {
     for (const Key& key : keys_of(machine)) {

@@ -28,6 +28,8 @@ struct Config {
   bool site_demo = false;
   std::filesystem::path data_dir = "./data";
   int64_t telemetry_days = 30;
+  int64_t cleanup_interval_seconds = 3600;  // between two looks for telemetry that is too old
+  bool sd_card = false;                     // fewer fsyncs: samples wait for each other up to a second
   std::string http_listen = "127.0.0.1:8080";
   std::string mqtt_url = "mqtt://127.0.0.1:1883";
   std::string mqtt_username;

@@ -6,6 +6,12 @@
 #include "projections/registry.h"
 
 namespace millrace {
+namespace {
+
+constexpr std::chrono::seconds kSdCardLinger{1};
+constexpr std::chrono::seconds kClockInterval{1};
+
+}  // namespace
 
 std::filesystem::path log_directory(const std::filesystem::path& data_dir) { return data_dir / "log"; }
 std::filesystem::path views_directory(const std::filesystem::path& data_dir) { return data_dir / "views"; }
@@ -39,27 +45,56 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
 
   const Topics topics(config.mqtt_root);
   hub->broker_ = BrokerConnections::make(config, topics, std::string(kHubProducer));
+  RecorderOptions recording;
+  if (config.sd_card) recording.telemetry_linger = kSdCardLinger;
   hub->recorder_ = std::make_unique<Recorder>(
-      RecorderOptions{}, *hub->log_, *hub->broker_.subscriber, *hub->broker_.publisher, topics, clock, metrics, health,
+      recording, *hub->log_, *hub->broker_.subscriber, *hub->broker_.publisher, topics, clock, metrics, health,
       [projector = hub->projector_.get()](std::shared_ptr<const Commit> commit) {
         projector->offer(std::move(commit));
       });
+  RetentionOptions retention;
+  retention.telemetry_days = static_cast<int>(config.telemetry_days);
+  retention.interval = std::chrono::seconds(config.cleanup_interval_seconds);
+  hub->retention_ = std::make_unique<Retention>(
+      retention, *hub->log_, [recorder = hub->recorder_.get()](HubWrite write) { recorder->submit(std::move(write)); },
+      clock, metrics);
 
   if (auto started = hub->edge_->start(); !started) return started.error();
   if (auto started = hub->projector_->start(); !started) return started.error();
+  hub->clock_timer_ = std::make_unique<LoopTimer>(hub->loop_);
+  hub->watch_clock(ClockWatch(clock));
   hub->loop_thread_ = std::thread([loop = &hub->loop_] { loop->run(); });
   hub->recorder_->start();
+  hub->retention_->start();
   hub->broker_.start();
   return hub;
 }
 
+// Once a second, on the loop.
+void Hub::watch_clock(ClockWatch watch) {
+  clock_timer_->start(kClockInterval, [this, watch]() mutable {
+    if (const auto jump = watch.check()) {
+      log_warn("hub", "this computer's clock was moved by {:.0f} s, to {}",
+               std::chrono::duration<double>(jump->by).count(), to_rfc3339(jump->after));
+      std::vector<EventDraft> events;
+      events.push_back(clock_jumped(*jump, std::string(kHubProducer), ""));
+      recorder_->submit({std::move(events), {}, [](const Result<Position>& outcome) {
+                           if (!outcome) log_warn("hub", "not recorded: {}", outcome.error().message());
+                         }});
+    }
+    watch_clock(watch);
+  });
+}
+
 Hub::~Hub() {
+  if (retention_) retention_->stop();                  // while the recorder still takes its writes
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed
   if (broker_.publisher) broker_.publisher->stop();
   if (projector_) projector_->stop();
   if (loop_thread_.joinable()) {
     loop_.post([this] {
+      clock_timer_->cancel();
       edge_->stop();
       loop_.stop();
     });

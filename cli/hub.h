@@ -7,12 +7,14 @@
 #include <thread>
 
 #include "bus/clock.h"
+#include "bus/clock_watch.h"
 #include "bus/event_log.h"
 #include "bus/health.h"
 #include "bus/metrics.h"
 #include "cli/broker_connection.h"
 #include "cli/config.h"
 #include "consumers/recorder.h"
+#include "consumers/retention.h"
 #include "net/io_loop.h"
 #include "projections/projector.h"
 #include "projections/view_store.h"
@@ -32,13 +34,16 @@ class Hub {
 
  private:
   Hub() = default;
+  void watch_clock(ClockWatch watch);
 
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<ViewStore> views_;
   BrokerConnections broker_;
   std::unique_ptr<Projector> projector_;
   std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<Retention> retention_;
   IoLoop loop_;
+  std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<Edge> edge_;
   std::thread loop_thread_;
 };

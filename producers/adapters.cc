@@ -12,6 +12,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::chrono::seconds kClockInterval{1};
+
 // http://host:port -> ws://host:port/websocket
 std::string web_socket_url(std::string url) {
   while (url.ends_with('/')) url.pop_back();
@@ -81,6 +83,14 @@ class Adapters::Machine final : private MachineLink {
   void connection_changed(bool connected) {
     drive([&] { connected ? runner_->on_connected() : runner_->on_disconnected(); });
   }
+  void clock_jumped(const ClockJump& jump) {
+    if (fenced_) return;
+    drive([&] {
+      std::vector<EventDraft> events;
+      events.push_back(millrace::clock_jumped(jump, "adapter", id()));
+      runner_->emit(std::move(events), runner_->state());
+    });
+  }
   uint64_t unconfirmed() const { return runner_->unconfirmed(); }
 
  private:
@@ -131,7 +141,9 @@ Adapters::Adapters(IoLoop& loop, AdaptersOptions options, MqttClient& subscriber
       topics_(std::move(topics)),
       clock_(clock),
       metrics_(metrics),
-      health_(health) {}
+      health_(health),
+      clock_watch_(clock),
+      clock_timer_(loop) {}
 
 Adapters::~Adapters() = default;
 
@@ -154,10 +166,24 @@ Result<void> Adapters::start() {
   publisher_.on_connected([this] { loop_.post([this] { connection_changed(true); }); });
   publisher_.on_disconnected([this](const std::string&) { loop_.post([this] { connection_changed(false); }); });
   for (const auto& [id, machine] : machines_) machine->start();
+  watch_clock();
   return {};
 }
 
+// Once a second.  Every machine's events bear this clock's time, so each machine is told of.
+void Adapters::watch_clock() {
+  clock_timer_.start(kClockInterval, [this] {
+    if (const auto jump = clock_watch_.check()) {
+      log_warn("adapters", "this computer's clock was moved by {:.0f} s, to {}",
+               std::chrono::duration<double>(jump->by).count(), to_rfc3339(jump->after));
+      for (const auto& [id, machine] : machines_) machine->clock_jumped(*jump);
+    }
+    watch_clock();
+  });
+}
+
 void Adapters::stop() {
+  clock_timer_.cancel();
   for (const auto& [id, machine] : machines_) machine->stop();
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bus/clock.h"
+#include "bus/clock_watch.h"
 #include "bus/confirmation.h"
 #include "bus/health.h"
 #include "bus/metrics.h"
@@ -55,6 +56,7 @@ class Adapters {
   void receive(const MqttClient::Message& message);  // on the broker's thread
   void deliver();                                    // on the loop's
   void connection_changed(bool connected);
+  void watch_clock();
 
   IoLoop& loop_;
   const AdaptersOptions options_;
@@ -65,6 +67,8 @@ class Adapters {
   Metrics& metrics_;
   Health& health_;
   std::map<std::string, std::unique_ptr<Machine>> machines_;
+  ClockWatch clock_watch_;
+  LoopTimer clock_timer_;
 
   // What arrived and the loop has not yet seen: per machine only the latest counts, so this is bounded.
   std::mutex mutex_;

@@ -42,6 +42,8 @@ demo = true
 [hub]
 data_dir = "/var/lib/millrace"
 telemetry_days = 7
+cleanup_interval_seconds = 60
+sd_card = true
 [http]
 listen = "0.0.0.0:80"
 [mqtt]
@@ -72,6 +74,8 @@ moonraker_api_key = "k"
   EXPECT_TRUE(config.site_demo);
   EXPECT_EQ(config.data_dir, "/var/lib/millrace");
   EXPECT_EQ(config.telemetry_days, 7);
+  EXPECT_EQ(config.cleanup_interval_seconds, 60);
+  EXPECT_TRUE(config.sd_card);
   EXPECT_EQ(config.http_listen, "0.0.0.0:80");
   EXPECT_EQ(config.mqtt_url, "mqtts://broker:8883");
   EXPECT_EQ(config.mqtt_username, "u");
@@ -207,6 +211,14 @@ TEST(Config, LoggingHasItsOlderNamesToo) {
   EXPECT_EQ(older.log_format, "json");
   EXPECT_EQ(older.log_file, "");
   expect_all(refusal("", {{"LOG_LEVEL", "loud"}}), {"environment", "LOG_LEVEL"});
+}
+
+TEST(Config, RetentionHasItsOlderNamesToo) {
+  const Config older =
+      good("", {{"STATUS_HISTORY_RETENTION_DAYS", "9"}, {"STATUS_HISTORY_CLEANUP_INTERVAL_SECONDS", "120"}});
+  EXPECT_EQ(older.telemetry_days, 9);
+  EXPECT_EQ(older.cleanup_interval_seconds, 120);
+  expect_all(refusal("", {{"STATUS_HISTORY_RETENTION_DAYS", "0"}}), {"STATUS_HISTORY_RETENTION_DAYS", "from 1 to"});
 }
 
 TEST(Config, BadVariableIsNamed) {
