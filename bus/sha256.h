@@ -4,11 +4,14 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace millrace {
 
 using Sha256 = std::array<unsigned char, 32>;
+
+std::string hex_of(const Sha256& hash);  // 64 digits, lower case
 
 // One thread.
 class Sha256Digester {
