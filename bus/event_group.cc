@@ -23,7 +23,6 @@ constexpr uint32_t kMagic = 0x3147524D;  // "MRG1"
 constexpr size_t kHeaderBytes = 32;
 constexpr size_t kEntryBytes = 8;
 constexpr size_t kMinEnvelopeBytes = 8;  // the offset of its root and the file identifier
-constexpr size_t kDigestBytes = 8;
 constexpr size_t kMaxBodyBytes = 64u << 20;
 // Below 64 KiB LZ4 works with a table that fits the processor's first cache: 1.6 times the speed of one block of 1 MiB
 // (measured), for a twentieth more bytes.
@@ -180,8 +179,8 @@ struct GroupEncoder::Impl {
     put_header(recorded_at, members);
     const bool compressed = source_.size() >= kMinCompressed && compress(digest);
     if (!compressed) store_plain(digest);
-    std::memcpy(out_.data() + content_, digest.data(), kDigestBytes);
-    return std::string_view(out_).substr(0, content_ + kDigestBytes);
+    std::memcpy(out_.data() + content_, digest.data(), kGroupDigestBytes);
+    return std::string_view(out_).substr(0, content_ + kGroupDigestBytes);
   }
 
  private:
@@ -198,7 +197,7 @@ struct GroupEncoder::Impl {
   }
 
   void store_plain(Sha256& digest) {
-    reserve(kHeaderBytes + source_.size() + kDigestBytes);
+    reserve(kHeaderBytes + source_.size() + kGroupDigestBytes);
     put(out_, 28, static_cast<uint32_t>(kPlain));
     source_.copy(0, source_.size(), out_.data() + kHeaderBytes);
     content_ = kHeaderBytes + source_.size();
@@ -250,7 +249,7 @@ struct GroupEncoder::Impl {
   }
 
   void append_piece(size_t i, uint32_t length) {
-    reserve(content_ + kPieceHeader + length + kDigestBytes);
+    reserve(content_ + kPieceHeader + length + kGroupDigestBytes);
     put(out_, content_, length);
     std::memcpy(out_.data() + content_ + kPieceHeader, slots_.data() + i * kSlot, length);
     digester_.add(std::string_view(out_).substr(content_, kPieceHeader + length));
@@ -283,11 +282,11 @@ std::string_view GroupEncoder::encode(WallTime recorded_at, std::span<const Grou
 }
 
 Result<EventGroup> decode_group(std::string_view value) {
-  if (value.size() < kHeaderBytes + kDigestBytes) return corrupt(fmt::format("{} bytes only", value.size()));
-  const auto content = value.substr(0, value.size() - kDigestBytes);
+  if (value.size() < kHeaderBytes + kGroupDigestBytes) return corrupt(fmt::format("{} bytes only", value.size()));
+  const auto content = value.substr(0, value.size() - kGroupDigestBytes);
   thread_local Sha256Digester digester;
   const Sha256 digest = digester.digest(content);
-  if (std::memcmp(digest.data(), value.data() + content.size(), kDigestBytes) != 0) {
+  if (std::memcmp(digest.data(), value.data() + content.size(), kGroupDigestBytes) != 0) {
     return corrupt("its checksum does not match");
   }
   const size_t count = get<uint32_t>(value, 4);

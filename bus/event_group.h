@@ -19,6 +19,8 @@
 
 namespace millrace {
 
+inline constexpr size_t kGroupDigestBytes = 8;  // at the end of the stored value
+
 struct EventGroup {
   WallTime recorded_at{};
   Position first;                     // of the group's first event

@@ -16,8 +16,18 @@
 #include "bus/envelope.h"
 #include "bus/ids.h"
 #include "bus/result.h"
+#include "bus/sha256.h"
 
 namespace millrace {
+
+// A stored group of facts with other bytes in some of its events.
+struct GroupReplacement {
+  Position first;
+  std::string bytes;                // the group as the engine stores it
+  Sha256 before{};                  // digest of the group as it is stored now
+  Sha256 after{};                   // and of `bytes`
+  std::vector<uint64_t> positions;  // of the events that differ
+};
 
 struct AppendBatch {
   std::span<const Envelope> envelopes;  // 1 to kMaxGroupEvents
@@ -25,6 +35,8 @@ struct AppendBatch {
   WallTime recorded_at{};               // moved forward by the log where it would go back
   // Telemetry up to here goes in the same atomic batch: the last position of a commit, beyond what went before.
   std::optional<Position> remove_telemetry_through = std::nullopt;
+  // Made by rewrite_groups(); put in the place of the groups in the same atomic batch.
+  std::span<const GroupReplacement> replacements = {};
 };
 
 // What one append() committed.
@@ -86,6 +98,14 @@ class EventLog {
 
   // The first position recorded at or after `time`; last() + 1 when there is none.
   virtual Result<Position> first_at(WallTime time) const = 0;
+
+  // What append() needs to replace these facts, whose bytes alone may differ.  kInvalidArgument where the engine keeps
+  // no groups, kNotFound for a position that holds no fact.
+  virtual Result<std::vector<GroupReplacement>> rewrite_groups(std::span<const RecordedEvent> changed) const;
+  // Where a replacement was appended last; 0: never.  Views that are older than this hold what was replaced.
+  virtual Position replaced_at() const { return {}; }
+  // Rewrites the engine's files until nothing of what was replaced is left in them.
+  virtual Result<void> destroy_replaced() { return {}; }
 
   virtual Position last() const = 0;
   virtual Position telemetry_removed_through() const = 0;

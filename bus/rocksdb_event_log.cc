@@ -31,6 +31,7 @@ constexpr std::string_view kFormatKey = "format";
 constexpr std::string_view kIncarnationKey = "incarnation";
 constexpr std::string_view kLastKey = "last";
 constexpr std::string_view kRecordedAtKey = "recorded_at";
+constexpr std::string_view kReplacedKey = "replaced_at";
 constexpr std::string_view kRemovedKey = "telemetry_removed_through";
 constexpr std::string_view kSchemaPrefix = "schema/";
 
@@ -87,6 +88,10 @@ std::optional<EventOrder> decode_order(std::string_view value) {
   return EventOrder{from_big_endian(value), from_big_endian(value.substr(8))};
 }
 
+Error no_fact(Position position) {
+  return make_error(Errc::kNotFound, fmt::format("position {} holds no fact", position.value));
+}
+
 class RocksdbEventLog final : public EventLog {
  public:
   static Result<std::unique_ptr<EventLog>> open(const std::filesystem::path& directory, const Clock* clock,
@@ -135,6 +140,7 @@ class RocksdbEventLog final : public EventLog {
       std::lock_guard lock(marks_mutex_);
       for (const ProducerMark& mark : batch.marks) marks_[mark.producer] = mark.order;
     }
+    if (!batch.replacements.empty()) replaced_at_.store(commit.last.value);
     if (batch.remove_telemetry_through) removed_.store(batch.remove_telemetry_through->value);
     last_.store(commit.last.value, std::memory_order_release);
     commit.envelopes.assign(batch.envelopes.begin(), batch.envelopes.end());
@@ -160,6 +166,49 @@ class RocksdbEventLog final : public EventLog {
   Result<Position> first_at(WallTime time) const override { return reader().first_at(time, last()); }
   Position last() const override { return Position{last_.load(std::memory_order_acquire)}; }
   Position telemetry_removed_through() const override { return Position{removed_.load()}; }
+
+  Position replaced_at() const override { return Position{replaced_at_.load()}; }
+
+  Result<std::vector<GroupReplacement>> rewrite_groups(std::span<const RecordedEvent> changed) const override {
+    std::vector<GroupReplacement> replacements;
+    GroupEncoder encoder;
+    Sha256Digester digester;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kFacts)));
+    for (size_t i = 0; i < changed.size();) {
+      it->SeekForPrev(big_endian(changed[i].position.value));
+      if (!it->status().ok()) return error_from(it->status(), "facts");
+      if (!it->Valid()) return no_fact(changed[i].position);
+      const std::string_view stored = view(it->value());
+      auto group = decode_group(stored);
+      if (!group) return group.error();
+      GroupReplacement replacement;
+      replacement.first = group->first;
+      replacement.before = digester.digest(stored.substr(0, stored.size() - kGroupDigestBytes));
+      std::vector<GroupMember> members;
+      for (const RecordedEvent& event : group->events) {
+        const bool differs = i < changed.size() && changed[i].position == event.position;
+        members.push_back({event.position, (differs ? changed[i] : event).envelope.bytes()});
+        if (!differs) continue;
+        replacement.positions.push_back(event.position.value);
+        ++i;
+      }
+      if (replacement.positions.empty()) return no_fact(changed[i].position);
+      replacement.bytes = encoder.encode(group->recorded_at, members, replacement.after);
+      replacements.push_back(std::move(replacement));
+    }
+    return replacements;
+  }
+
+  // Both write-ahead logs and sorted files: everything is flushed, which lets the former go, and written anew.
+  Result<void> destroy_replaced() override {
+    rocksdb::FlushOptions flush;
+    const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
+    if (const auto status = db_->Flush(flush, all); !status.ok()) return error_from(status, "flush");
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    const auto status = db_->CompactRange(options, family(LogFamily::kFacts), nullptr, nullptr);
+    return status.ok() ? Result<void>{} : Result<void>{error_from(status, "compaction")};
+  }
 
   Result<void> reclaim() override {
     const std::string begin = big_endian(0);
@@ -263,6 +312,7 @@ class RocksdbEventLog final : public EventLog {
     last_recorded_at_ = from_unix_us(static_cast<int64_t>(meta_number(kRecordedAtKey).value_or(0)));
     if (auto loaded = load_marks(); !loaded) return loaded;
     if (auto loaded = load_chain_tip(); !loaded) return loaded;
+    replaced_at_.store(meta_number(kReplacedKey).value_or(0));
     removed_.store(meta_number(kRemovedKey).value_or(0));
     last_.store(meta_number(kLastKey).value_or(0), std::memory_order_release);
     return {};
@@ -380,6 +430,12 @@ class RocksdbEventLog final : public EventLog {
     for (const ProducerMark& mark : batch.marks) {
       writes.Put(family(LogFamily::kProducers), slice(mark.producer), encode_order(mark.order));
     }
+    for (const GroupReplacement& group : batch.replacements) {
+      writes.Put(family(LogFamily::kFacts), big_endian(group.first.value), group.bytes);
+    }
+    if (!batch.replacements.empty()) {
+      writes.Put(family(LogFamily::kMeta), slice(kReplacedKey), big_endian(commit.last.value));
+    }
     if (batch.remove_telemetry_through) {
       writes.DeleteRange(family(LogFamily::kTelemetry), big_endian(0),
                          big_endian(batch.remove_telemetry_through->value + 1));
@@ -397,7 +453,8 @@ class RocksdbEventLog final : public EventLog {
   bool read_only_ = false;
   uint64_t incarnation_ = 0;
   std::atomic<uint64_t> last_{0};
-  std::atomic<uint64_t> removed_{0};  // telemetry up to here
+  std::atomic<uint64_t> replaced_at_{0};  // position of the last event that tells of replaced facts
+  std::atomic<uint64_t> removed_{0};      // telemetry up to here
   mutable std::mutex marks_mutex_;
   std::map<std::string, EventOrder, std::less<>> marks_;
 

@@ -6,6 +6,7 @@
 
 #include "cli/command_bench.h"
 #include "cli/command_log.h"
+#include "cli/command_redact.h"
 #include "cli/command_replay.h"
 #include "cli/command_run.h"
 #include "cli/command_sim.h"
@@ -107,6 +108,17 @@ void add_sim(CLI::App& app, Command& chosen) {
   });
 }
 
+void add_redact(CLI::App& log, Command& chosen) {
+  auto options = std::make_shared<RedactOptions>();
+  auto* command = log.add_subcommand("redact", "make names in facts unreadable, while no hub runs");
+  command->add_option("--data", options->data_dir, "data folder of the hub")->capture_default_str();
+  command->add_option("--job", options->job_id, "the file, user and metadata of this job");
+  command->add_option("--text", options->text, "this text wherever a fact says it");
+  command->add_option("--reason", options->reason, "kept with the event that tells of it");
+  command->add_flag("--yes", options->yes, "do it; without this only show what would change");
+  command->callback([options, &chosen] { chosen = [options] { return run_log_redact(*options); }; });
+}
+
 void add_log(CLI::App& app, Command& chosen) {
   auto* log = app.add_subcommand("log", "read the log, also beside a running hub");
   log->require_subcommand(1);
@@ -133,6 +145,7 @@ void add_log(CLI::App& app, Command& chosen) {
     }
     command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
   }
+  add_redact(*log, chosen);
 }
 
 void add_replay(CLI::App& app, Command& chosen) {

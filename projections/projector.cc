@@ -91,7 +91,8 @@ struct Projector::Impl {
     if (!stored) return stored.error();
     const auto& checkpoint = *stored;
     const bool usable = checkpoint && checkpoint->version == view.projection->version() &&
-                        checkpoint->incarnation == log.incarnation() && checkpoint->position <= log.last();
+                        checkpoint->incarnation == log.incarnation() && checkpoint->position <= log.last() &&
+                        checkpoint->position >= log.replaced_at();  // else it may hold names that were made unreadable
     if (usable) {
       view.applied = checkpoint->position;
       return {};
