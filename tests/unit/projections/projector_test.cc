@@ -4,16 +4,18 @@
 #include <mutex>
 
 #include "bus/random.h"
+#include "bus/redaction.h"
 #include "projections/checkpoint.h"
 #include "projections/digest.h"
 #include "shop.h"
+#include "tests/support/event_fixtures.h"
 
 namespace millrace {
 namespace {
 
 using namespace std::chrono_literals;
 
-class ProjectorTest : public testing::Test {
+class ProjectorTest : public ::testing::Test {
  protected:
   void start(ProjectorOptions options = {}) {
     projector = std::make_unique<Projector>(*shop.log, *store, make_projections(), *metrics, health, options);
@@ -72,6 +74,28 @@ TEST_F(ProjectorTest, AGapOrAFullQueueIsReadFromTheLog) {
   something(0);  // never offered
   for (uint64_t i = 1; i < 500; ++i) projector->offer(something(i));
   ASSERT_TRUE(reaches_the_end());
+  expect_equal_to_a_replay();
+}
+
+TEST_F(ProjectorTest, NamesThatWereMadeUnreadableLeaveTheViewsToo) {
+  const millrace::testing::TemporaryDirectory directory;
+  const SystemClock clock;
+  shop.log = std::move(open_rocksdb_event_log(directory.path(), clock).value());
+  const std::string job = "voron-2." + std::to_string(kStart);
+  shop.say(started(job, kStart, "secret.gcode"));
+  shop.say(finished(job, schema::JobOutcome::completed, schema::JobEvidence::conclusive));
+  start();
+  ASSERT_TRUE(reaches_the_end());
+  kill();
+  const auto changed = find_redactions(*shop.log, {.job_id = job});
+  ASSERT_TRUE(redact(*shop.log, *changed, "job", "", clock));
+  start();
+  ASSERT_TRUE(reaches_the_end());
+  kill();
+  const auto jobs = list_jobs(*store->reader(), {})->jobs;
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0].filename, "************");
+  EXPECT_EQ(jobs[0].outcome, schema::JobOutcome::completed);
   expect_equal_to_a_replay();
 }
 
