@@ -58,6 +58,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->retention_ = std::make_unique<Retention>(
       retention, *hub->log_, [recorder = hub->recorder_.get()](HubWrite write) { recorder->submit(std::move(write)); },
       clock, metrics);
+  hub->storage_ = std::make_unique<StorageWatch>(StorageWatchOptions{}, config.data_dir, clock, metrics, health);
 
   if (auto started = hub->edge_->start(); !started) return started.error();
   if (auto started = hub->projector_->start(); !started) return started.error();
@@ -66,6 +67,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->loop_thread_ = std::thread([loop = &hub->loop_] { loop->run(); });
   hub->recorder_->start();
   hub->retention_->start();
+  hub->storage_->start();
   hub->broker_.start();
   return hub;
 }
@@ -87,6 +89,7 @@ void Hub::watch_clock(ClockWatch watch) {
 }
 
 Hub::~Hub() {
+  if (storage_) storage_->stop();
   if (retention_) retention_->stop();                  // while the recorder still takes its writes
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed

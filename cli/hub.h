@@ -15,6 +15,7 @@
 #include "cli/config.h"
 #include "consumers/recorder.h"
 #include "consumers/retention.h"
+#include "consumers/storage_watch.h"
 #include "net/io_loop.h"
 #include "projections/projector.h"
 #include "projections/view_store.h"
@@ -42,6 +43,7 @@ class Hub {
   std::unique_ptr<Projector> projector_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Retention> retention_;
+  std::unique_ptr<StorageWatch> storage_;
   IoLoop loop_;
   std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<Edge> edge_;
