@@ -37,7 +37,8 @@ int run_log_redact(const RedactOptions& options) {
   }
   const auto position = redact(**log, *changed, options.job_id.empty() ? "text" : "job", options.reason, clock);
   if (!position) return fail(position.error());
-  fmt::print(stderr, "{} events were made unreadable; position {} tells of it. Older backups still hold what they said.\n",
+  fmt::print(stderr,
+             "{} events were made unreadable; position {} tells of it. Older backups still hold what they said.\n",
              changed->size(), position->value);
   return 0;
 }
