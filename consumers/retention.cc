@@ -159,8 +159,8 @@ Result<void> Retention::write(Position after, Piece piece, WallTime limit) {
   expired.recorded_before_us = to_unix_us(limit);
   piece.events.push_back(draft_of(std::move(expired), "", clock_.wall()));
   std::promise<Result<Position>> written;
-  submit_(
-      {std::move(piece.events), piece.through, [&written](Result<Position> outcome) { written.set_value(outcome); }});
+  submit_({std::move(piece.events), piece.through,
+           [&written](const Result<Position>& outcome) { written.set_value(outcome); }});
   const auto outcome = written.get_future().get();
   if (outcome) return {};
   recalled_ = false;  // what was summarised is still there, and will be again
