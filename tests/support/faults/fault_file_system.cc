@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/faults/fault_file_system.h"
 
+#include <rocksdb/system_clock.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -15,6 +17,25 @@ using rocksdb::IOStatus;
 constexpr uint64_t kSector = 512;
 
 IOStatus no_power() { return IOStatus::IOError("the power is off"); }
+
+// After a failed flush RocksDB sleeps for a second; a disk without power does not get better by that.
+class ImpatientClock final : public rocksdb::SystemClockWrapper {
+ public:
+  using rocksdb::SystemClockWrapper::SystemClockWrapper;
+  const char* Name() const override { return "ImpatientClock"; }
+  void SleepForMicroseconds(int micros) override { target_->SleepForMicroseconds(std::min(micros, kLongestSleep)); }
+
+ private:
+  static constexpr int kLongestSleep = 5'000;
+};
+
+class FaultEnv final : public rocksdb::EnvWrapper {
+ public:
+  explicit FaultEnv(std::unique_ptr<rocksdb::Env> target) : EnvWrapper(std::move(target)) {
+    file_system_ = EnvWrapper::target()->GetFileSystem();
+    system_clock_ = std::make_shared<ImpatientClock>(EnvWrapper::target()->GetSystemClock());
+  }
+};
 
 // The file system does not own itself; RocksDB wants to share it.
 std::shared_ptr<rocksdb::FileSystem> unowned(rocksdb::FileSystem* file_system) {
@@ -150,7 +171,7 @@ FaultFileSystem::FaultFileSystem(std::filesystem::path directory, std::filesyste
       directory_(clean(directory.string())),
       keep_(std::move(keep)),
       lie_(lie),
-      env_(rocksdb::NewCompositeEnv(unowned(this))),
+      env_(std::make_unique<FaultEnv>(rocksdb::NewCompositeEnv(unowned(this)))),
       random_(seed) {
   std::filesystem::create_directories(directory_);
   std::filesystem::create_directories(keep_);
