@@ -250,7 +250,8 @@ TEST_F(RecorderTest, ANewConnectionAndArrivingEventsDoNotWaitForEachOther) {
   });
   for (uint64_t s = 1; s <= 3000; ++s) send("m1", s, s);
   reconnecting.join();
-  EXPECT_TRUE(confirmed("m1", 3000));
+  send("m1", 3001, 3001);  // behind the last announcement, which asks for what follows 3000
+  EXPECT_TRUE(confirmed("m1", 3001));
 }
 
 TEST_F(RecorderTest, WritesOfTheHubAreNumberedAppendedAndAnswered) {
@@ -289,6 +290,7 @@ TEST_F(RecorderTest, ARefusedWriteOfTheHubUsesNoNumber) {
   submit(std::move(drafts));
   ASSERT_TRUE(eventually([&] { return refused == 3; }));
   EXPECT_TRUE(logged("hub").empty());
+  ASSERT_TRUE(eventually([&] { return gauged("millrace_log_writable") == 1; }));
   drafts.clear();
   drafts.push_back(draft_of(schema::ClockJumpedT{}, "", noon()));
   submit(std::move(drafts));
@@ -410,6 +412,9 @@ TEST_F(RecorderTest, WhileTheLogIsDownReadinessSaysWhyAndBatchesWait) {
   for (int i = 0; i < 5; ++i) send("m1", 1, 5);  // nothing is appended, nobody is asked: what finds no room is dropped
   EXPECT_EQ(counted("millrace_recorder_queue_dropped_batches_total"), 2);
   EXPECT_EQ(confirmation("m1"), std::nullopt);
+  std::string refusal;
+  recorder_->submit({{}, {}, [&](Result<Position> outcome) { refusal = outcome.error().context; }});
+  EXPECT_EQ(refusal, "still no space") << "a write of the hub is answered at once";
   log_.stay_down(false);
   ASSERT_TRUE(confirmed("m1", 5));
   EXPECT_EQ(logged("m1"), up_to(5));

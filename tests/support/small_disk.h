@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file system of a few MiB that really gets full.  Only root may mount one.
+#pragma once
+
+#include <filesystem>
+
+namespace millrace::testing {
+
+class SmallDisk {
+ public:
+  // Mounts `mebibytes` of memory at `directory`, which is made.
+  SmallDisk(std::filesystem::path directory, uint64_t mebibytes);
+  ~SmallDisk();
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  bool mounted() const { return mounted_; }
+  const std::filesystem::path& path() const { return directory_; }
+  uint64_t free_bytes() const;
+  void fill_up_to(uint64_t free_bytes);  // with a file of its own, so that so much is left
+  void make_room();                      // removes that file
+
+ private:
+  const std::filesystem::path directory_;
+  bool mounted_ = false;
+};
+
+}  // namespace millrace::testing
+
+// Says loudly what was not tested.
+#define MILLRACE_NEEDS_MOUNTED(disk)                                                   \
+  if (!(disk).mounted())                                                               \
+  GTEST_SKIP() << "SKIPPED: mounting a small file system is not permitted here, so a " \
+                  "disk that is really full was NOT tested (run as root)"
