@@ -11,10 +11,11 @@
 
 namespace millrace::testing {
 
-SmallDisk::SmallDisk(std::filesystem::path directory, uint64_t mebibytes) : directory_(std::move(directory)) {
+SmallDisk::SmallDisk(std::filesystem::path directory, uint64_t mebibytes, uint64_t inodes)
+    : directory_(std::move(directory)) {
   std::filesystem::create_directories(directory_);
-  const std::string size = "size=" + std::to_string(mebibytes) + "m";
-  mounted_ = ::mount("none", directory_.c_str(), "tmpfs", 0, size.c_str()) == 0;
+  const std::string options = "size=" + std::to_string(mebibytes) + "m,nr_inodes=" + std::to_string(inodes);
+  mounted_ = ::mount("none", directory_.c_str(), "tmpfs", 0, options.c_str()) == 0;
 }
 
 SmallDisk::~SmallDisk() {

@@ -8,8 +8,8 @@ namespace millrace::testing {
 
 class SmallDisk {
  public:
-  // Mounts `mebibytes` of memory at `directory`, which is made.
-  SmallDisk(std::filesystem::path directory, uint64_t mebibytes);
+  // Mounts `mebibytes` of memory at `directory`, which is made; with room for `inodes` files, 0: as many as one likes.
+  SmallDisk(std::filesystem::path directory, uint64_t mebibytes, uint64_t inodes = 0);
   ~SmallDisk();
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "bus/outbox.h"
 #include "producers/outbox_runner.h"
 #include "projections/digest.h"
@@ -66,6 +68,27 @@ TEST_F(SmallDiskTest, AppendsAreRefusedBeforeTheDiskIsFullAndGoOnWhenThereIsRoom
   log_.reset();
   open(options);
   EXPECT_EQ(ledger_.compare(*log_), "");
+}
+
+TEST_F(SmallDiskTest, NoInodeLeftIsRefusedUntilThereIsOne) {
+  const SmallDisk few(directory_ / "few", 64, 64);
+  log_ = std::move(open_rocksdb_event_log(few.path(), clock_, {.reserve_bytes = 0}).value());
+  ASSERT_TRUE(ledger_.append(*log_));
+  std::vector<std::filesystem::path> files;
+  while (true) {
+    files.push_back(few.path() / ("file-" + std::to_string(files.size())));
+    if (!std::ofstream(files.back())) break;
+    ASSERT_LT(files.size(), 100u);
+  }
+  const auto refused = ledger_.append(*log_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kFull);
+  EXPECT_NE(refused.error().context.find("has no inode left"), std::string::npos) << refused.error().context;
+  std::filesystem::remove(files.front());
+  ASSERT_TRUE(log_->recover());
+  ASSERT_TRUE(ledger_.append(*log_));
+  EXPECT_EQ(ledger_.compare(*log_), "");
+  log_.reset();
 }
 
 // Without the reserve RocksDB meets the end of the disk: in a flush with small write buffers, in its write-ahead log
