@@ -204,10 +204,12 @@ class RocksdbEventLog final : public EventLog {
   Position replaced_at() const override { return Position{replaced_at_.load()}; }
 
   Result<std::vector<GroupReplacement>> rewrite_groups(std::span<const RecordedEvent> changed) const override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
     std::vector<GroupReplacement> replacements;
     GroupEncoder encoder;
     Sha256Digester digester;
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kFacts)));
+    std::unique_ptr<rocksdb::Iterator> it((*open)->db->NewIterator({}, (*open)->family(LogFamily::kFacts)));
     for (size_t i = 0; i < changed.size();) {
       it->SeekForPrev(big_endian(changed[i].position.value));
       if (!it->status().ok()) return error_from(it->status(), "facts");
@@ -235,12 +237,14 @@ class RocksdbEventLog final : public EventLog {
 
   // Both write-ahead logs and sorted files: everything is flushed, which lets the former go, and written anew.
   Result<void> destroy_replaced() override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
     rocksdb::FlushOptions flush;
-    const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
-    if (const auto status = db_->Flush(flush, all); !status.ok()) return error_from(status, "flush");
+    const std::vector<rocksdb::ColumnFamilyHandle*> all((*open)->families.begin(), (*open)->families.end());
+    if (const auto status = (*open)->db->Flush(flush, all); !status.ok()) return error_from(status, "flush");
     rocksdb::CompactRangeOptions options;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
-    const auto status = db_->CompactRange(options, family(LogFamily::kFacts), nullptr, nullptr);
+    const auto status = (*open)->db->CompactRange(options, (*open)->family(LogFamily::kFacts), nullptr, nullptr);
     return status.ok() ? Result<void>{} : Result<void>{error_from(status, "compaction")};
   }
 
@@ -248,7 +252,7 @@ class RocksdbEventLog final : public EventLog {
     const auto open = databases_.lease();
     if (!open) return open.error();
     rocksdb::DB& db = *(*open)->db;
-    auto* telemetry = (*open)->families[static_cast<size_t>(LogFamily::kTelemetry)];
+    auto* telemetry = (*open)->family(LogFamily::kTelemetry);
     const std::string begin = big_endian(0);
     const std::string end = big_endian(removed_.load() + 1);
     const rocksdb::Slice from = slice(begin);
@@ -363,8 +367,8 @@ class RocksdbEventLog final : public EventLog {
 
   static std::optional<uint64_t> meta_number(const OpenLogDatabase& open, std::string_view key) {
     std::string value;
-    auto* family = open.families[static_cast<size_t>(LogFamily::kMeta)];
-    if (!open.db->Get({}, family, slice(key), &value).ok() || value.size() != 8) return std::nullopt;
+    if (!open.db->Get({}, open.family(LogFamily::kMeta), slice(key), &value).ok() || value.size() != 8)
+      return std::nullopt;
     return from_big_endian(value);
   }
   std::optional<uint64_t> meta_number(std::string_view key) const { return meta_number(*databases_.get(), key); }
@@ -537,9 +541,9 @@ class RocksdbEventLog final : public EventLog {
 
   const std::filesystem::path directory_;
   const LogStoreOptions store_;
-  LeasedDatabase databases_;  // who reads takes a lease
-  rocksdb::DB* db_ =
-      nullptr;  // the appending thread's own, as is `families_`: they change when the log is opened again
+  LeasedDatabase databases_;
+  // The appending thread's own, because they change when the log is opened again: everybody else takes a lease.
+  rocksdb::DB* db_ = nullptr;
   LogFamilyHandles families_{};
   bool read_only_ = false;
   uint64_t incarnation_ = 0;

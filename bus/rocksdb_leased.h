@@ -21,6 +21,7 @@ struct OpenLogDatabase {
   OpenLogDatabase& operator=(const OpenLogDatabase&) = delete;
   ~OpenLogDatabase();
 
+  rocksdb::ColumnFamilyHandle* family(LogFamily family) const { return families[static_cast<size_t>(family)]; }
   RocksdbLogReader reader() const { return RocksdbLogReader(*db, families); }
 };
 
