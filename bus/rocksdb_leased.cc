@@ -38,6 +38,8 @@ Result<void> LeasedDatabase::replace(const Opener& open) {
   {
     std::unique_lock lock(mutex_);
     replacing_ = true;
+    // What only tidies up must not be waited for.
+    if (database_) database_->db->DisableManualCompaction();
     changed_.wait(lock, [this] { return leases_ == 0; });
     closing = std::move(database_);
   }

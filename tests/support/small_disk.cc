@@ -37,6 +37,10 @@ void SmallDisk::fill_up_to(uint64_t free_bytes) {
   ::close(file);
 }
 
+bool SmallDisk::make_read_only(bool read_only) {
+  return ::mount(nullptr, directory_.c_str(), nullptr, MS_REMOUNT | (read_only ? MS_RDONLY : 0), nullptr) == 0;
+}
+
 void SmallDisk::make_room() {
   std::error_code ignored;
   std::filesystem::remove(directory_ / "filler", ignored);

@@ -19,6 +19,7 @@ class SmallDisk {
   uint64_t free_bytes() const;
   void fill_up_to(uint64_t free_bytes);  // with a file of its own, so that so much is left
   void make_room();                      // removes that file
+  bool make_read_only(bool read_only);   // false while a file is open for writing
 
  private:
   const std::filesystem::path directory_;

@@ -91,6 +91,26 @@ TEST_F(SmallDiskTest, NoInodeLeftIsRefusedUntilThereIsOne) {
   log_.reset();
 }
 
+TEST_F(SmallDiskTest, ReadOnlyDiskIsNamedAndItsLogCanBeRead) {
+  open({.write_buffer_bytes = kMebibyte});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(ledger_.append(*log_));
+  log_.reset();
+  ASSERT_TRUE(disk_.make_read_only(true));
+  const auto refused = open_rocksdb_event_log(disk_.path() / "log", clock_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kIo);
+  EXPECT_NE(refused.error().context.find("Read-only file system"), std::string::npos) << refused.error().context;
+  {
+    const auto reader = open_rocksdb_event_log_reader(disk_.path() / "log", directory_ / "scratch");
+    ASSERT_TRUE(reader) << reader.error().message();
+    EXPECT_EQ(ledger_.compare(**reader), "");
+  }
+  ASSERT_TRUE(disk_.make_read_only(false));
+  open({.write_buffer_bytes = kMebibyte});
+  EXPECT_EQ(ledger_.compare(*log_), "");
+  ASSERT_TRUE(ledger_.append(*log_));
+}
+
 // Without the reserve RocksDB meets the end of the disk: in a flush with small write buffers, in its write-ahead log
 // with large ones.
 class NoReserveTest : public SmallDiskTest, public ::testing::WithParamInterface<uint64_t> {};
