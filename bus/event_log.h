@@ -18,6 +18,10 @@
 #include "bus/result.h"
 #include "bus/sha256.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace millrace {
 
 // A stored group of facts with other bytes in some of its events.
@@ -85,10 +89,20 @@ class EventLog {
 
   virtual ~EventLog() = default;
 
-  // Appends the batch atomically and durably.  On any error nothing of it is readable, except kSyncFailed: the tail is
-  // then unknown and every later append fails until the log is reopened.  kInvalidArgument for an empty or too large
-  // one, and for a removal that does not end with a commit.
+  // Appends the batch atomically and durably.  On an error it is not readable now and last() stays:
+  //   kInvalidArgument  an empty or too large batch, a removal that does not end with a commit
+  //   kFull             refused before anything was written: too little room is left on the disk
+  //   kUnavailable      refused likewise: a disk that takes no writes, or a log that recover() has not opened again
+  //   kSyncFailed       the write or its fsync failed, on a full disk too.  All or nothing of the batch may come to
+  //                     light when the log is opened again; until recover() succeeds every append is refused
   virtual Result<Commit> append(const AppendBatch& batch) = 0;
+
+  // The appending thread's.  Succeeds when append() can be tried: at once, or after closing and opening the log in
+  // place where a write had failed.  Then last(), mark() and read() tell whether the failed batch is in it; all that
+  // append() confirmed is.  The error says what is still wrong and what helps; kCorrupt when confirmed events are gone,
+  // which only a disk that lies about its syncs can do.  Reads wait meanwhile, for seconds at most, or get
+  // kUnavailable.
+  virtual Result<void> recover() { return {}; }
 
   // Events after `after` in ascending order that pass the filter.  Sees everything committed before the call.
   virtual Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const = 0;
@@ -124,6 +138,8 @@ class EventLog {
 struct LogStoreOptions {
   size_t write_buffer_bytes = 16u << 20;  // one memtable; small, so that a full disk is met early and memory stays low
   size_t block_cache_bytes = 8u << 20;
+  std::optional<uint64_t> reserve_bytes;  // less free on the disk: refused.  Default three write buffers and a group
+  rocksdb::Env* env = nullptr;            // tests put a file system under the log; outlives it
 };
 
 // In memory: the same contract, for tests and rebuilds.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <charconv>
@@ -116,7 +117,8 @@ class SegmentOutbox final : public Outbox {
       return make_error(
           Errc::kFull, fmt::format("outbox '{}' holds {} of {} bytes", directory_.string(), size_, options_.max_bytes));
     }
-    if (active().size + record.size() > options_.segment_bytes && active().last != EventOrder{}) {
+    if (auto whole = cut_off_failed_record(); !whole) return whole;
+    if (sync_failed_ || (active().size + record.size() > options_.segment_bytes && active().last != EventOrder{})) {
       if (auto started = start_segment(segments_.rbegin()->first + 1); !started) return started;
     }
     const uint64_t offset = active().size;
@@ -154,6 +156,12 @@ class SegmentOutbox final : public Outbox {
       entries.push_back({it->order, run->substr(it->offset - begin->offset, it->length)});
     }
     return entries;
+  }
+
+  bool disk_is_low() const override {
+    struct statvfs disk {};
+    return ::statvfs(directory_.c_str(), &disk) == 0 &&
+           uint64_t{disk.f_bavail} * disk.f_frsize < options_.reserve_bytes;
   }
 
   std::optional<EventOrder> oldest() const override {
@@ -216,8 +224,10 @@ class SegmentOutbox final : public Outbox {
       std::error_code ignored;
       std::filesystem::remove(segments_.rbegin()->second.path, ignored);
       segments_.erase(std::prev(segments_.end()));
+      torn_ = false;
       return written;
     }
+    sync_failed_ = false;
     return options_.sync ? sync_directory(directory_) : Result<void>{};
   }
 
@@ -225,14 +235,26 @@ class SegmentOutbox final : public Outbox {
   Result<void> write_record(std::string_view record) {
     Segment& segment = active();
     auto written = segment.file.write_all(record);
-    if (written && options_.sync) written = segment.file.sync();
+    if (written && options_.sync) {
+      written = segment.file.sync();
+      sync_failed_ = !written;
+    }
     if (!written) {
-      (void)segment.file.truncate(segment.size);
+      torn_ = true;
+      (void)cut_off_failed_record();
       return written;
     }
     segment.size += record.size();
     size_ += record.size();
     return {};
+  }
+
+  // Also later, where a disk that fails refuses even that.
+  Result<void> cut_off_failed_record() {
+    if (!torn_) return {};
+    auto cut = active().file.truncate(active().size);
+    torn_ = !cut;
+    return cut;
   }
 
   void index_events(uint64_t record_offset, const std::vector<Envelope>& events) {
@@ -332,6 +354,10 @@ class SegmentOutbox final : public Outbox {
   EventOrder last_;
   EventOrder confirmed_;
   uint64_t size_ = 0;  // of all segments
+  bool torn_ = false;  // behind the active segment's records lies a part of one that failed
+  // What a failed fsync was to write may never reach the disk, whatever later ones say: the next record begins a
+  // segment.
+  bool sync_failed_ = false;
 };
 
 }  // namespace

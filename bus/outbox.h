@@ -26,6 +26,7 @@ namespace millrace {
 struct OutboxOptions {
   uint64_t max_bytes = 256u << 20;
   uint64_t segment_bytes = 8u << 20;
+  uint64_t reserve_bytes = 16u << 20;  // of the disk: with less free it is low
   bool sync = false;
 };
 
@@ -41,7 +42,7 @@ class Outbox {
   virtual ~Outbox() = default;
 
   // Appends events and, if given, the new state, in one write.  Events must follow last() in order.
-  // kFull: nothing was written.  kIo: nothing is counted as written.
+  // kFull (its bound, or the disk) and kIo: nothing is counted as written, and it may be tried again.
   virtual Result<void> append(const std::vector<Envelope>& events, std::optional<std::string_view> state) = 0;
 
   // Forgets everything up to and including `order`.  Space is returned a segment at a time.
@@ -55,6 +56,7 @@ class Outbox {
   virtual EventOrder confirmed() const = 0;
   virtual const std::string& state() const = 0;  // the latest, "" when never set
   virtual uint64_t size_bytes() const = 0;
+  virtual bool disk_is_low() const = 0;  // less free than the reserve: what can be spared should not be appended
   virtual uint64_t size_events() const = 0;
   virtual uint64_t events_after(EventOrder order) const = 0;
   virtual uint64_t bytes_after(EventOrder order) const = 0;

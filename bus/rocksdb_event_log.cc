@@ -13,12 +13,15 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "bus/crc32.h"
 #include "bus/event_group.h"
 #include "bus/event_log.h"
 #include "bus/hash_chain.h"
+#include "bus/logging.h"
+#include "bus/rocksdb_leased.h"
 #include "bus/rocksdb_log_reader.h"
 #include "bus/rocksdb_store.h"
 #include "schemas/event_bfbs_generated.h"
@@ -42,9 +45,13 @@ constexpr Micros kTimeIndexInterval{1'000'000};
 
 rocksdb::Options database_options(const LogStoreOptions& store) {
   rocksdb::Options options;
+  if (store.env != nullptr) options.env = store.env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
+  // What was only in the write-ahead log goes to a sorted file of its own when the log is opened, and that is synced.
+  // After a failed fsync this is what makes the tail durable: the page cache may show it and never write it.
+  options.avoid_flush_during_recovery = false;
   options.info_log = make_rocksdb_logger("log");
   options.db_write_buffer_size = store.write_buffer_bytes;
   options.max_background_jobs = 2;
@@ -81,6 +88,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const LogStoreOp
   return descriptors;
 }
 
+double mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1u << 20); }
+
 std::string encode_order(EventOrder order) { return big_endian(order.epoch) + big_endian(order.sequence); }
 
 std::optional<EventOrder> decode_order(std::string_view value) {
@@ -97,16 +106,12 @@ class RocksdbEventLog final : public EventLog {
   static Result<std::unique_ptr<EventLog>> open(const std::filesystem::path& directory, const Clock* clock,
                                                 const LogStoreOptions& store, const std::filesystem::path& scratch) {
     std::unique_ptr<RocksdbEventLog> log(new RocksdbEventLog(directory, store));
-    if (auto opened = log->open_database(scratch); !opened) return opened.error();
+    log->read_only_ = !scratch.empty();
+    if (auto opened = log->replace_database(scratch.empty() ? Access::kWrite : Access::kSecondary, scratch); !opened) {
+      return opened.error();
+    }
     if (auto loaded = log->load(clock); !loaded) return loaded.error();
     return std::unique_ptr<EventLog>(std::move(log));
-  }
-
-  ~RocksdbEventLog() override {
-    for (auto* handle : families_) {
-      if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);
-    }
-    if (db_) db_->Close();
   }
 
   Result<Commit> append(const AppendBatch& batch) override {
@@ -115,8 +120,8 @@ class RocksdbEventLog final : public EventLog {
                         fmt::format("append of {} events: expected 1 to {}", batch.envelopes.size(), kMaxGroupEvents));
     }
     if (read_only_) return make_error(Errc::kInvalidArgument, "append to a log that was opened to read");
-    if (broken_) return make_error(Errc::kSyncFailed, "an earlier write failed: the log must be reopened");
-    if (auto room = check_room(); !room) return room.error();
+    if (broken_) return make_error(Errc::kUnavailable, fmt::format("the log must be opened again: {}", *broken_));
+    if (auto writable = check_disk(); !writable) return writable.error();
     if (auto allowed = check_removal(batch.remove_telemetry_through); !allowed) return allowed.error();
 
     Commit commit;
@@ -129,9 +134,8 @@ class RocksdbEventLog final : public EventLog {
     rocksdb::WriteOptions options;
     options.sync = true;
     if (const auto status = db_->Write(options, &writes_); !status.ok()) {
-      broken_ = true;
-      const Error cause = error_from(status, "append");
-      return make_error(cause.code == Errc::kFull ? Errc::kFull : Errc::kSyncFailed, cause.context);
+      broken_ = error_from(status, fmt::format("append at position {}", commit.first.value)).context;
+      return make_error(Errc::kSyncFailed, *broken_);
     }
     chain_tip_ = link.link;
     last_recorded_at_ = commit.recorded_at;
@@ -147,33 +151,65 @@ class RocksdbEventLog final : public EventLog {
     return commit;
   }
 
+  Result<void> recover() override {
+    if (read_only_) return {};
+    if (auto writable = check_disk(); !writable) return writable;
+    if (!broken_) return {};
+    if (auto opened = replace_database(Access::kWrite, {}); !opened) {
+      // What can be read stays readable meanwhile.
+      if (auto readable = replace_database(Access::kReadOnly, {}); !readable) {
+        log_error("log", "'{}' cannot be read either: {}", directory_.string(), readable.error().message());
+      }
+      return opened;
+    }
+    if (auto kept = check_confirmed(); !kept) return kept;
+    if (auto loaded = load(nullptr); !loaded) return loaded;
+    broken_.reset();
+    return {};
+  }
+
   Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
+    const RocksdbLogReader reader = (*open)->reader();
     if (filter.from) {
-      const auto first = reader().first_at(*filter.from, last());
+      const auto first = reader.first_at(*filter.from, last());
       if (!first) return first.error();
       after = std::max(after, Position{first->value - 1});
     }
     Position until = last();
     if (filter.to) {
-      const auto end = reader().first_at(*filter.to, until);
+      const auto end = reader.first_at(*filter.to, until);
       if (!end) return end.error();
       until = Position{end->value - 1};
     }
-    return reader().read(after, until, limit, filter);
+    return reader.read(after, until, limit, filter);
   }
 
-  Result<RecordedEvent> at(Position position) const override { return reader().at(position, last()); }
-  Result<Position> first_at(WallTime time) const override { return reader().first_at(time, last()); }
+  Result<RecordedEvent> at(Position position) const override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
+    return (*open)->reader().at(position, last());
+  }
+
+  Result<Position> first_at(WallTime time) const override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
+    return (*open)->reader().first_at(time, last());
+  }
+
   Position last() const override { return Position{last_.load(std::memory_order_acquire)}; }
   Position telemetry_removed_through() const override { return Position{removed_.load()}; }
 
   Position replaced_at() const override { return Position{replaced_at_.load()}; }
 
   Result<std::vector<GroupReplacement>> rewrite_groups(std::span<const RecordedEvent> changed) const override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
     std::vector<GroupReplacement> replacements;
     GroupEncoder encoder;
     Sha256Digester digester;
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kFacts)));
+    std::unique_ptr<rocksdb::Iterator> it((*open)->db->NewIterator({}, (*open)->family(LogFamily::kFacts)));
     for (size_t i = 0; i < changed.size();) {
       it->SeekForPrev(big_endian(changed[i].position.value));
       if (!it->status().ok()) return error_from(it->status(), "facts");
@@ -201,29 +237,34 @@ class RocksdbEventLog final : public EventLog {
 
   // Both write-ahead logs and sorted files: everything is flushed, which lets the former go, and written anew.
   Result<void> destroy_replaced() override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
     rocksdb::FlushOptions flush;
-    const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
-    if (const auto status = db_->Flush(flush, all); !status.ok()) return error_from(status, "flush");
+    const std::vector<rocksdb::ColumnFamilyHandle*> all((*open)->families.begin(), (*open)->families.end());
+    if (const auto status = (*open)->db->Flush(flush, all); !status.ok()) return error_from(status, "flush");
     rocksdb::CompactRangeOptions options;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
-    const auto status = db_->CompactRange(options, family(LogFamily::kFacts), nullptr, nullptr);
+    const auto status = (*open)->db->CompactRange(options, (*open)->family(LogFamily::kFacts), nullptr, nullptr);
     return status.ok() ? Result<void>{} : Result<void>{error_from(status, "compaction")};
   }
 
   Result<void> reclaim() override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
+    rocksdb::DB& db = *(*open)->db;
+    auto* telemetry = (*open)->family(LogFamily::kTelemetry);
     const std::string begin = big_endian(0);
     const std::string end = big_endian(removed_.load() + 1);
     const rocksdb::Slice from = slice(begin);
     const rocksdb::Slice to = slice(end);
     // Whole files first, then what shares a file with telemetry that stays.
-    if (const auto status = rocksdb::DeleteFilesInRange(db_.get(), family(LogFamily::kTelemetry), &from, &to, false);
-        !status.ok()) {
+    if (const auto status = rocksdb::DeleteFilesInRange(&db, telemetry, &from, &to, false); !status.ok()) {
       return error_from(status, "reclaim");
     }
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    const auto status = db_->CompactRange(options, family(LogFamily::kTelemetry), &from, &to);
+    const auto status = db.CompactRange(options, telemetry, &from, &to);
     return status.ok() ? Result<void>{} : Result<void>{error_from(status, "reclaim")};
   }
 
@@ -240,13 +281,16 @@ class RocksdbEventLog final : public EventLog {
     info.incarnation_number = incarnation_;
     info.last = last();
     info.telemetry_removed_through = telemetry_removed_through();
-    if (const auto first = read({}, {.events = 1}, {}); first && !first->events.empty()) {
+    const auto first = read({}, {.events = 1}, {});
+    const auto open = databases_.lease();
+    if (!open) return open.error();
+    if (first && !first->events.empty()) {
       info.first_recorded_at = first->events.front().recorded_at;
-      info.last_recorded_at = from_unix_us(static_cast<int64_t>(meta_number(kRecordedAtKey).value_or(0)));
+      info.last_recorded_at = from_unix_us(static_cast<int64_t>(meta_number(**open, kRecordedAtKey).value_or(0)));
     }
-    for (auto* family : families_) {
+    for (auto* family : (*open)->families) {
       uint64_t bytes = 0;
-      if (db_->GetIntProperty(family, "rocksdb.total-sst-files-size", &bytes)) info.bytes_on_disk += bytes;
+      if ((*open)->db->GetIntProperty(family, "rocksdb.total-sst-files-size", &bytes)) info.bytes_on_disk += bytes;
     }
     std::lock_guard lock(marks_mutex_);
     for (const auto& [producer, order] : marks_) info.marks.push_back({producer, order});
@@ -266,36 +310,68 @@ class RocksdbEventLog final : public EventLog {
   RocksdbEventLog(std::filesystem::path directory, const LogStoreOptions& store)
       : directory_(std::move(directory)), store_(store) {}
 
-  RocksdbLogReader reader() const { return RocksdbLogReader(*db_, families_); }
+  enum class Access { kWrite, kReadOnly, kSecondary };
+
   rocksdb::ColumnFamilyHandle* family(LogFamily family) const { return families_[static_cast<size_t>(family)]; }
 
-  Result<void> open_database(const std::filesystem::path& scratch) {
+  Result<void> replace_database(Access access, const std::filesystem::path& scratch) {
+    db_ = nullptr;
+    families_ = {};
+    if (auto opened = databases_.replace([&] { return open_database(access, scratch); }); !opened) return opened;
+    db_ = databases_.get()->db.get();
+    families_ = databases_.get()->families;
+    return {};
+  }
+
+  Result<std::unique_ptr<OpenLogDatabase>> open_database(Access access, const std::filesystem::path& scratch) const {
     const auto descriptors = family_descriptors(store_);
     auto options = database_options(store_);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
     rocksdb::Status status;
-    if (scratch.empty()) {
+    if (access == Access::kWrite) {
       std::error_code ignored;
       std::filesystem::create_directories(directory_, ignored);
       status = rocksdb::DB::Open(options, directory_.string(), descriptors, &handles, &db);
+    } else if (access == Access::kReadOnly) {
+      options.create_if_missing = options.create_missing_column_families = false;
+      status = rocksdb::DB::OpenForReadOnly(options, directory_.string(), descriptors, &handles, &db);
     } else {
       options.create_if_missing = options.create_missing_column_families = false;
       options.max_open_files = -1;  // what a secondary requires
       status = rocksdb::DB::OpenAsSecondary(options, directory_.string(), scratch.string(), descriptors, &handles, &db);
-      read_only_ = true;
     }
     if (!status.ok()) return error_from(status, fmt::format("log in '{}'", directory_.string()));
-    db_.reset(db);
-    std::copy(handles.begin(), handles.end(), families_.begin());
-    return {};
+    auto opened = std::make_unique<OpenLogDatabase>();
+    opened->db.reset(db);
+    std::copy(handles.begin(), handles.end(), opened->families.begin());
+    return opened;
   }
 
-  std::optional<uint64_t> meta_number(std::string_view key) const {
+  // After the log was opened again, before anything of it is believed: it holds what append() had confirmed.
+  Result<void> check_confirmed() const {
+    if (last().value == 0) return {};
+    const uint64_t stored = meta_number(kLastKey).value_or(0);
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    it->SeekForPrev(big_endian(last().value));
+    if (!it->status().ok()) return error_from(it->status(), "chain");
+    ChainLink link;
+    const bool same = it->Valid() && decode_link(view(it->value()), link) && link.link == chain_tip_;
+    if (stored >= last().value && same) return {};
+    return make_error(
+        Errc::kCorrupt,
+        fmt::format("the log in '{}' ends at position {} after it was opened again, {} had been confirmed "
+                    "and synced: the disk has lost events; see 'millrace log verify' and 'repair'",
+                    directory_.string(), stored, last().value));
+  }
+
+  static std::optional<uint64_t> meta_number(const OpenLogDatabase& open, std::string_view key) {
     std::string value;
-    if (!db_->Get({}, family(LogFamily::kMeta), slice(key), &value).ok() || value.size() != 8) return std::nullopt;
+    if (!open.db->Get({}, open.family(LogFamily::kMeta), slice(key), &value).ok() || value.size() != 8)
+      return std::nullopt;
     return from_big_endian(value);
   }
+  std::optional<uint64_t> meta_number(std::string_view key) const { return meta_number(*databases_.get(), key); }
 
   // With a clock: creates what a new log needs.
   Result<void> load(const Clock* clock) {
@@ -359,14 +435,31 @@ class RocksdbEventLog final : public EventLog {
     return {};
   }
 
-  Result<void> check_room() const {
+  // Whether there is a disk that takes writes, with room for what RocksDB does on its own beside the append.
+  Result<void> check_disk() const {
     struct statvfs disk {};
     if (::statvfs(directory_.c_str(), &disk) != 0) return {};
+    if ((disk.f_flag & ST_RDONLY) != 0) {
+      return make_error(
+          Errc::kUnavailable,
+          fmt::format("the disk of '{}' is mounted read-only: mount it for writing (after looking at why: "
+                      "a failing disk ends so), recording then goes on by itself",
+                      directory_.string()));
+    }
+    if (disk.f_files > 0 && disk.f_favail == 0) {
+      return make_error(Errc::kFull, fmt::format("the disk of '{}' has no inode left for a new file: remove files, "
+                                                 "recording then goes on by itself",
+                                                 directory_.string()));
+    }
     const uint64_t available = uint64_t{disk.f_bavail} * disk.f_frsize;
-    const uint64_t reserve = kReservedMemtables * store_.write_buffer_bytes + kMaxGroupBytes;
+    const uint64_t reserve =
+        store_.reserve_bytes.value_or(kReservedMemtables * store_.write_buffer_bytes + kMaxGroupBytes);
     if (available >= reserve) return {};
-    return make_error(Errc::kFull, fmt::format("{} MiB free on the disk of '{}', {} MiB are kept in reserve",
-                                               available >> 20, directory_.string(), reserve >> 20));
+    return make_error(
+        Errc::kFull,
+        fmt::format("{:.1f} MiB are free on the disk of '{}', {:.1f} MiB are kept in reserve: free {:.1f} MiB, "
+                    "recording then goes on by itself",
+                    mebibytes(available), directory_.string(), mebibytes(reserve), mebibytes(reserve - available)));
   }
 
   // Groups are removed whole: the removal has to end where a commit ends.
@@ -448,7 +541,9 @@ class RocksdbEventLog final : public EventLog {
 
   const std::filesystem::path directory_;
   const LogStoreOptions store_;
-  std::unique_ptr<rocksdb::DB> db_;
+  LeasedDatabase databases_;
+  // The appending thread's own, because they change when the log is opened again: everybody else takes a lease.
+  rocksdb::DB* db_ = nullptr;
   LogFamilyHandles families_{};
   bool read_only_ = false;
   uint64_t incarnation_ = 0;
@@ -459,7 +554,7 @@ class RocksdbEventLog final : public EventLog {
   std::map<std::string, EventOrder, std::less<>> marks_;
 
   // The appending thread's own.
-  bool broken_ = false;
+  std::optional<std::string> broken_;  // why no append is taken until recover() has succeeded
   WallTime last_recorded_at_{};
   WallTime last_time_index_{};
   Sha256 chain_tip_{};

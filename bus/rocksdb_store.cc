@@ -46,7 +46,9 @@ Error error_from(const rocksdb::Status& status, std::string_view what) {
   if (status.IsCorruption()) return make_error(Errc::kCorrupt, message);
   if (status.IsNoSpace()) return make_error(Errc::kFull, message);
   if (status.IsNotFound()) return make_error(Errc::kNotFound, message);
-  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+  const std::string text = status.ToString();
+  if (status.IsIOError() &&
+      (text.find("While lock file") != std::string::npos || text.find("lock hold by") != std::string::npos)) {
     return make_error(Errc::kConflict, message);
   }
   return make_error(Errc::kIo, message);

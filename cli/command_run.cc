@@ -10,6 +10,7 @@
 #include "cli/adapters_role.h"
 #include "cli/hub.h"
 #include "cli/opened_log.h"
+#include "cli/process_limits.h"
 #include "cli/signals.h"
 
 namespace millrace {
@@ -45,6 +46,7 @@ Result<std::set<std::string>> parse_roles(const std::string& text) {
 
 int run_run_command(const Config& config, const std::set<std::string>& roles) {
   block_stop_signals();
+  end_when_out_of_memory();
   LoggingOptions logging;
   logging.level = parse_log_level(config.log_level).value();
   logging.json = config.log_format == "json";

@@ -2,6 +2,7 @@
 #include "cli/hub.h"
 
 #include "bus/logging.h"
+#include "cli/process_limits.h"
 #include "cli/version.h"
 #include "projections/registry.h"
 
@@ -40,6 +41,14 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   options.timezone = config.site_timezone;
   options.version = kVersion;
   options.demo = config.site_demo;
+  // The log's files come first: it is HTTP that refuses when there are too few.
+  const size_t files = raise_open_files_limit();
+  const size_t connections = connections_within(files, options.http.max_connections);
+  if (connections < options.http.max_connections) {
+    log_warn("hub", "this process may open {} files: {} HTTP connections are taken, not {} (LimitNOFILE=, ulimit -n)",
+             files, connections, options.http.max_connections);
+    options.http.max_connections = connections;
+  }
   hub->edge_ = std::make_unique<Edge>(EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health}, options);
   hub->projector_->on_applied = [edge = hub->edge_.get()](auto group) { edge->on_applied(std::move(group)); };
 

@@ -42,7 +42,11 @@ Intake::Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Me
       hub_epoch_(log.incarnation_number),
       clock_(clock),
       metrics_(metrics) {
-  for (const ProducerMark& mark : log.marks) {
+  resume(log.marks);
+}
+
+void Intake::resume(const std::vector<ProducerMark>& marks) {
+  for (const ProducerMark& mark : marks) {
     if (mark.producer == kHubProducer) {
       hub_durable_ = hub_taken_ = mark.order.sequence;
     } else {

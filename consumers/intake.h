@@ -44,8 +44,10 @@ class Intake {
 
   // The group is durable.
   void committed();
-  // Nothing of the group was appended: forget it; producers are asked to send it again.
+  // Nothing of the group was appended, or it is not known: forget it; producers are asked to send it again.
   void failed();
+  // The log was opened again and stands at `marks`: go on from there.  Precondition: no group is held.
+  void resume(const std::vector<ProducerMark>& marks);
 
   // What to say now, and to whom.  Each is given once; give it back with repeat() when it could not be published.
   std::map<std::string, Confirmation> take_confirmations();

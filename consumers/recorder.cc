@@ -11,9 +11,18 @@
 namespace millrace {
 namespace {
 
+constexpr std::string_view kLogPart = "log";
+
 LogInfo info_of(const EventLog& log) {
   auto info = log.info();
   return info ? std::move(*info) : LogInfo{};
+}
+
+Counter& recovery_counter(Metrics& metrics, const std::string& outcome) {
+  return metrics.counter(
+      "millrace_log_recoveries_total",
+      "Attempts to make the log take appends again, by closing and opening it where a write had failed",
+      {{"outcome", outcome}});
 }
 
 }  // namespace
@@ -45,11 +54,15 @@ Recorder::Recorder(RecorderOptions options, EventLog& log, MqttClient& subscribe
       dropped_batches_(metrics.counter("millrace_recorder_queue_dropped_batches_total",
                                        "Batches dropped because the queue was full; their producers send them again")),
       failed_appends_(metrics.counter("millrace_log_failed_appends_total", "Appends that the log refused")),
+      recoveries_(recovery_counter(metrics, "done")),
+      failed_recoveries_(recovery_counter(metrics, "failed")),
+      writable_(metrics.gauge("millrace_log_writable", "1 while the log takes appends, 0 after it refused one")),
       queue_bytes_gauge_(metrics.gauge("millrace_recorder_queue_bytes", "Bytes received and not yet recorded")),
       last_position_(metrics.gauge("millrace_log_last_position", "Position of the last event in the log")),
       intake_({.repeat_resend = options.repeat_resend}, info_of(log), clock, metrics),
       fsyncs_(clock, metrics.gauge("millrace_log_fsyncs_last_hour", "Group commits within the last hour")) {
   last_position_.set(static_cast<double>(log.last().value));
+  writable_.set(1);
 }
 
 Recorder::~Recorder() { stop(); }
@@ -109,12 +122,14 @@ void Recorder::submit(HubWrite write) {
   Error refusal = make_error(Errc::kUnavailable, "the hub is stopping");
   {
     std::lock_guard lock(mutex_);
-    if (!stopping_ && writes_.size() < options_.max_hub_writes) {
+    if (!stopping_ && !down_ && writes_.size() < options_.max_hub_writes) {
       writes_.push_back(std::move(write));
       wake_.notify_one();
       return;
     }
-    if (!stopping_) {
+    if (down_) {
+      refusal = *down_;
+    } else if (!stopping_) {
       refusal = make_error(Errc::kFull, fmt::format("{} writes of the hub wait already", options_.max_hub_writes));
     }
   }
@@ -147,6 +162,7 @@ Recorder::Work Recorder::wait_for_work() {
 
 void Recorder::run() {
   while (true) {
+    if (down_) recover_log();
     Work work = wait_for_work();
     if (work.empty() && intake_.group().empty()) {
       confirm();
@@ -178,6 +194,7 @@ void Recorder::write(HubWrite& write) {
     return write.done(make_error(Errc::kInvalidArgument, fmt::format("a write of {} events: expected 1 to {}",
                                                                      write.events.size(), EventLog::kMaxGroupEvents)));
   }
+  if (down_) return write.done(*down_);
   if (auto taken = intake_.take_hub_events(std::move(write.events)); !taken) return write.done(taken.error());
   write.done(append_group(write.remove_telemetry_through));
 }
@@ -194,6 +211,7 @@ void Recorder::record(std::vector<Received>& received) {
     const bool full = intake_.group_bytes() >= EventLog::kMaxGroupBytes - kMaxBatchBytes ||
                       intake_.group().size() + kMaxBatchEvents + 2 > EventLog::kMaxGroupEvents;
     if (full) append_group();
+    if (down_) break;  // the rest comes again, as does the group
   }
   queue_bytes_gauge_.set(0);
 }
@@ -213,12 +231,11 @@ Result<Position> Recorder::append_group(std::optional<Position> remove_telemetry
       groups_.add();
       fsyncs_.add();
       last_position_.set(static_cast<double>(commit->last.value));
-      health_.set("log", true);
       intake_.committed();
       on_commit_(std::make_shared<const Commit>(std::move(*commit)));
     }
   }
-  confirm();
+  if (!down_) confirm();  // nobody is asked to send again before it can be taken
   return outcome;
 }
 
@@ -227,11 +244,69 @@ void Recorder::refused(const Error& error) {
   failed_appends_.add();
   log_error("recorder", "append of {} events refused: {}", intake_.group().size(), error.message());
   intake_.failed();
-  if (error.code == Errc::kInvalidArgument) return;  // a wrong request says nothing about the log
-  health_.set("log", false, error.message());
-  // Waiting keeps a full disk from being asked thousands of times.
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, options_.retry_after_failure, [this] { return stopping_; });
+  if (error.code != Errc::kInvalidArgument) set_down(error);  // a wrong request says nothing about the log
+}
+
+void Recorder::set_down(const Error& error) {
+  writable_.set(0);
+  health_.set(std::string(kLogPart), false, error.context);
+  std::lock_guard lock(mutex_);
+  down_ = error;
+}
+
+// Until the log takes appends again, or the recorder is stopped.  What arrives from the broker meanwhile waits in the
+// bounded queue; the hub's own writes are refused, because somebody waits for their outcome.
+void Recorder::recover_log() {
+  const Position before = log_.last();
+  std::vector<HubWrite> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    waiting.swap(writes_);
+  }
+  for (HubWrite& hub_write : waiting) hub_write.done(*down_);
+  for (auto pause = options_.retry_after_failure;; pause = std::min(2 * pause, options_.retry_after_failure_max)) {
+    {
+      std::unique_lock lock(mutex_);
+      if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
+    }
+    auto recovered = log_.recover();
+    if (recovered) recovered = resume_from_log(before);
+    if (recovered) break;
+    failed_recoveries_.add();
+    log_error("recorder", "the log takes no events: {}", recovered.error().message());
+    set_down(recovered.error());
+  }
+  {
+    std::lock_guard lock(mutex_);
+    down_.reset();
+  }
+  recoveries_.add();
+  writable_.set(1);
+  health_.set(std::string(kLogPart), true);
+  log_info("recorder", "the log takes events again, behind position {}", log_.last().value);
+  confirm();
+}
+
+// The failed group may be in the log after all: the intake goes on from the log's marks, so that it is not stored
+// twice, and whoever follows the log is told of it.
+Result<void> Recorder::resume_from_log(Position before) {
+  const auto info = log_.info();
+  if (!info) return info.error();
+  Commit found{before + 1, info->last, clock_.wall(), {}};
+  if (info->last > before) {
+    const auto tail = log_.read(before, {.events = EventLog::kMaxGroupEvents}, {});
+    if (!tail) return tail.error();
+    for (const RecordedEvent& event : tail->events) {
+      found.recorded_at = event.recorded_at;
+      found.envelopes.push_back(event.envelope);
+    }
+    log_warn("recorder", "the group whose write had failed is in the log, up to position {}", info->last.value);
+  }
+  intake_.resume(info->marks);
+  intake_.repeat_all();
+  last_position_.set(static_cast<double>(info->last.value));
+  if (!found.envelopes.empty()) on_commit_(std::make_shared<const Commit>(std::move(found)));
+  return {};
 }
 
 void Recorder::confirm() {

@@ -34,7 +34,8 @@ struct RecorderOptions {
       64u << 20;  // above what all producers' windows hold; beyond it batches are dropped and resent
   size_t max_queue_batches = 65'536;
   size_t max_hub_writes = 1024;
-  std::chrono::milliseconds retry_after_failure{1'000};
+  std::chrono::milliseconds retry_after_failure{1'000};  // doubles while the log cannot be recovered
+  std::chrono::milliseconds retry_after_failure_max{8'000};
   std::chrono::milliseconds repeat_resend{250};  // of a request that changed nothing
   // For storage that wears out with every fsync: a group that holds only telemetry waits so long for more.  Facts never
   // wait.
@@ -46,7 +47,7 @@ struct HubWrite {
   std::vector<EventDraft> events;  // 1 to EventLog::kMaxGroupEvents
   std::optional<Position> remove_telemetry_through = std::nullopt;
   // On the recorder's thread, once: the position of the last event, or why nothing was appended.  kUnavailable when the
-  // recorder stops first.
+  // recorder stops first; after kSyncFailed it may be appended all the same.
   std::function<void(Result<Position>)> done;
 };
 
@@ -67,7 +68,8 @@ class Recorder {
  public:
   // `subscriber` receives, `publisher` sends confirmations: two connections, because a lone confirmation on the
   // receiving one would wait 40 ms for a delayed acknowledgement.  Both are started by the owner after start().  All
-  // outlive this. `on_commit` runs on the recorder thread after each append, before its confirmation.
+  // outlive this. `on_commit` runs on the recorder thread after each append, before its confirmation; a group that came
+  // to light when the log was opened again is handed on in the same way.
   Recorder(RecorderOptions options, EventLog& log, MqttClient& subscriber, MqttClient& publisher, Topics topics,
            const Clock& clock, Metrics& metrics, Health& health,
            std::function<void(std::shared_ptr<const Commit>)> on_commit);
@@ -76,7 +78,7 @@ class Recorder {
   void start();
   void stop();  // appends what is queued, then joins
 
-  // From any thread; returns at once.  kFull when too many wait.
+  // From any thread; returns at once.  kFull when too many wait; while the log is down, why it is.
   void submit(HubWrite write);
 
  private:
@@ -100,6 +102,9 @@ class Recorder {
   Result<Position> append_group(std::optional<Position> remove_telemetry_through = std::nullopt);
   void refused(const Error& error);
   bool may_wait();
+  void set_down(const Error& error);
+  void recover_log();
+  Result<void> resume_from_log(Position before);
   void confirm();
   void announce_everything();
 
@@ -116,6 +121,9 @@ class Recorder {
   Counter& groups_;
   Counter& dropped_batches_;
   Counter& failed_appends_;
+  Counter& recoveries_;
+  Counter& failed_recoveries_;
+  Gauge& writable_;
   Gauge& queue_bytes_gauge_;
   Gauge& last_position_;
 
@@ -126,6 +134,7 @@ class Recorder {
   std::vector<HubWrite> writes_;
   bool announce_ = false;  // a connection is new: ask every producer for what is not confirmed, and say "online"
   bool stopping_ = false;
+  std::optional<Error> down_;  // why the log takes no appends; set and cleared by the recorder's thread
 
   // The recorder thread's own.
   Intake intake_;

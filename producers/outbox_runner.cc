@@ -6,6 +6,12 @@
 #include "bus/logging.h"
 
 namespace millrace {
+namespace {
+
+constexpr std::string_view kOutboxFull = "outbox_full";
+constexpr std::string_view kDiskFull = "disk_full";
+
+}  // namespace
 
 Result<std::unique_ptr<OutboxRunner>> OutboxRunner::open(OutboxRunnerOptions options, std::unique_ptr<Outbox> outbox,
                                                          MqttClient& publisher, const Topics& topics,
@@ -78,15 +84,17 @@ void OutboxRunner::emit(std::vector<EventDraft> events, std::string_view state) 
   if (events.empty() && state == outbox_->state()) return;
   if (fenced_) return;
   const auto limit = static_cast<uint64_t>(static_cast<double>(options_.max_outbox_bytes) * options_.telemetry_share);
-  if (outbox_->size_bytes() > limit) drop_telemetry(events);
-  const bool tells_drops = dropped_count_ > 0 && outbox_->size_bytes() <= limit;
+  const bool full = outbox_->size_bytes() > limit;
+  const bool low = !full && outbox_->disk_is_low();
+  if (full || low) drop_telemetry(events, full ? kOutboxFull : kDiskFull);
+  const bool tells_drops = dropped_count_ > 0 && !full && !low;
   const uint64_t told = dropped_count_;
   if (tells_drops) append_drop_notice(events);
   // JobStarted may carry its own event id, so the drop notice goes behind the events of this call.
   if (events.empty() && state == outbox_->state()) return;
-  if (!store(events, state)) {
-    dropped_count_ = told;
-    remember_dropped(events, "outbox_full");
+  if (!store_or_thin(events, state)) {
+    if (tells_drops) dropped_count_ += told;
+    remember_dropped(events, full ? kOutboxFull : kDiskFull);
     return;
   }
   events_.add(static_cast<double>(events.size()));
@@ -97,7 +105,9 @@ bool OutboxRunner::store(std::vector<EventDraft>& events, std::string_view state
   const auto numbered = number(events);
   const auto stored = outbox_->append(numbered, state);
   if (!stored) {
-    log_error("outbox", "'{}': {} events not stored: {}", options_.producer, events.size(), stored.error().message());
+    // Said once, not with every event while it lasts.
+    if (dropped_count_ == 0)
+      log_error("outbox", "'{}': {} events not stored: {}", options_.producer, events.size(), stored.error().message());
     return false;
   }
   next_.sequence += numbered.size();
@@ -105,14 +115,20 @@ bool OutboxRunner::store(std::vector<EventDraft>& events, std::string_view state
   return true;
 }
 
-void OutboxRunner::drop_telemetry(std::vector<EventDraft>& events) {
+// Where all of it finds no room, its facts may.
+bool OutboxRunner::store_or_thin(std::vector<EventDraft>& events, std::string_view state) {
+  return store(events, state) || (drop_telemetry(events, kDiskFull) && !events.empty() && store(events, state));
+}
+
+bool OutboxRunner::drop_telemetry(std::vector<EventDraft>& events, std::string_view reason) {
   const auto is_telemetry = [](const EventDraft& draft) { return family_of(draft.payload.type) == Family::kTelemetry; };
   const auto kept =
       std::stable_partition(events.begin(), events.end(), [&](auto& draft) { return !is_telemetry(draft); });
-  if (kept == events.end()) return;
+  if (kept == events.end()) return false;
   std::vector<EventDraft> gone(std::make_move_iterator(kept), std::make_move_iterator(events.end()));
   events.erase(kept, events.end());
-  remember_dropped(gone, "outbox_full");
+  remember_dropped(gone, reason);
+  return true;
 }
 
 void OutboxRunner::remember_dropped(const std::vector<EventDraft>& events, std::string_view reason) {

@@ -3,7 +3,8 @@
 //
 // Batching: whichever comes first of 64 events, 16 KiB and 5 ms; at once when nothing is on its way.  After a new
 // connection, a request to resend, or too long a silence it begins again behind the last confirmation.
-// A full outbox drops telemetry first, keeps a reserve for facts, and says what was dropped in an event of its own.
+// A full outbox or a disk that is nearly full drops telemetry first, keeps a reserve for facts, and says what was
+// dropped in an event of its own, once there is room again.
 //
 // One thread.  The owner calls on_timer() at or after next_deadline().
 #pragma once
@@ -68,8 +69,9 @@ class OutboxRunner final : public EventSink {
 
   Result<void> open_epoch();
   bool store(std::vector<EventDraft>& events, std::string_view state);
+  bool store_or_thin(std::vector<EventDraft>& events, std::string_view state);
   std::vector<Envelope> number(const std::vector<EventDraft>& events);
-  void drop_telemetry(std::vector<EventDraft>& events);
+  bool drop_telemetry(std::vector<EventDraft>& events, std::string_view reason);
   void remember_dropped(const std::vector<EventDraft>& events, std::string_view reason);
   void append_drop_notice(std::vector<EventDraft>& events);
   void pump();

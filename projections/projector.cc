@@ -69,6 +69,7 @@ struct Projector::Impl {
   Position caught_up_at;  // the end of the log at start()
   bool reported_ready = false;
   bool rebuilding = false;
+  bool reload = false;  // after a failure: what the store holds may be older than what was applied
 
   mutable std::mutex mutex;
   mutable std::condition_variable wake;      // the worker: something to do
@@ -217,8 +218,21 @@ struct Projector::Impl {
     return apply(events, commits.back()->last);
   }
 
+  Result<void> load_all() {
+    for (Progress& view : views) {
+      if (auto loaded = load(view); !loaded) return loaded;
+    }
+    caught_up_at = log.last();
+    reload = false;
+    return {};
+  }
+
   // One round of work.
   Result<void> step() {
+    if (reload) {
+      if (auto recovered = store.recover(); !recovered) return recovered;
+      if (auto loaded = load_all(); !loaded) return loaded;
+    }
     bool read_log = false;
     {
       std::lock_guard lock(mutex);
@@ -261,8 +275,9 @@ struct Projector::Impl {
   void failed(const Error& error) {
     failures_total.add();
     log_error("projector", "the views stay at position {}: {}", least().value, error.message());
-    health.set(std::string(kPart), false, error.message());
+    health.set(std::string(kPart), false, error.context);
     reported_ready = false;
+    reload = true;
   }
 };
 
@@ -273,10 +288,7 @@ Projector::Projector(const EventLog& log, ViewStore& store, std::vector<std::uni
 Projector::~Projector() { stop(); }
 
 Result<void> Projector::start() {
-  for (Impl::Progress& view : impl_->views) {
-    if (auto loaded = impl_->load(view); !loaded) return loaded;
-  }
-  impl_->caught_up_at = impl_->log.last();
+  if (auto loaded = impl_->load_all(); !loaded) return loaded;
   {
     std::lock_guard lock(impl_->mutex);
     impl_->applied = impl_->least();

@@ -15,6 +15,10 @@
 
 #include "bus/result.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace millrace {
 
 // Keys in [from, to), ascending or, with `backwards`, descending.  An empty `to` has no upper bound.
@@ -35,7 +39,8 @@ class ViewReader {
   using Visitor = std::function<bool(std::string_view key, std::string_view value)>;
 
   virtual ~ViewReader() = default;
-  // nullopt when there is no such key.  kNotFound for an unknown view; kIo, kCorrupt.
+  // nullopt when there is no such key.  kNotFound for an unknown view; kIo, kCorrupt; kUnavailable while the store is
+  // closed because its disk fails.
   virtual Result<std::optional<std::string>> get(std::string_view view, std::string_view key) const = 0;
   virtual Result<void> scan(std::string_view view, const KeyRange& range, const Visitor& visitor) const = 0;
 };
@@ -49,10 +54,13 @@ struct ViewWrite {
 class ViewStore {
  public:
   virtual ~ViewStore() = default;
-  // All or nothing.  kFull when the disk is full, kIo; the same writes may be committed again later.
+  // All or nothing.  On kFull, kIo or kUnavailable it may have been done or not: recover() and see.
   virtual Result<void> commit(const std::vector<ViewWrite>& writes) = 0;
   // Erases every key of `view` and commits `writes` with it, all or nothing.
   virtual Result<void> clear(std::string_view view, const std::vector<ViewWrite>& writes) = 0;
+  // The committing thread's.  Makes commits possible again after one has failed, where needed by closing the store and
+  // opening it again: what it then holds may be older, or nothing.  Succeeds at once when nothing is wrong.
+  virtual Result<void> recover() { return {}; }
   // What a reader holds stays as it is; let go of it soon.  The store outlives its readers.
   virtual std::shared_ptr<const ViewReader> reader() const = 0;
 };
@@ -63,6 +71,7 @@ std::unique_ptr<ViewStore> make_memory_view_store(std::vector<std::string> views
 struct ViewStoreOptions {
   size_t write_buffer_bytes = 1u << 20;  // per view
   size_t block_cache_bytes = 2u << 20;   // for all views together
+  rocksdb::Env* env = nullptr;           // tests put a file system under the store; outlives it
 };
 
 // Opens or creates the store in `directory`.  A view that is not named is dropped.  A store whose files do not verify

@@ -195,6 +195,14 @@ TEST_P(EventLogContract, TelemetryIsRemovedByWholeCommits) {
   EXPECT_EQ(positions(), (Positions{1, 3, 6, 7, 8}));
 }
 
+TEST_P(EventLogContract, RecoveringAWellLogChangesNothing) {
+  append({fact("a", 1, 1)}, {{"a", {1, 1}}});
+  ASSERT_TRUE(log_->recover());
+  EXPECT_EQ(append({fact("a", 1, 2)}).first, Position{2});
+  EXPECT_EQ(positions(), (Positions{1, 2}));
+  EXPECT_EQ(log_->mark("a"), (EventOrder{1, 1}));
+}
+
 TEST_P(EventLogContract, InfoTellsWhatIsThere) {
   append({fact("a", 1, 1)}, {{"a", {1, 1}}}, noon(0));
   append({fact("a", 1, 2)}, {{"a", {1, 2}}}, noon(9));

@@ -66,7 +66,8 @@ class SharedMqtt final : public MqttClient {
   FakeMqtt fake_;
 };
 
-// A log whose next appends fail, or wait until they are let through.
+// A log whose next appends fail, or wait until they are let through.  It stays down until it is allowed to recover; a
+// failed group may come to light then.
 class UnreliableLog final : public EventLog {
  public:
   Result<Commit> append(const AppendBatch& batch) override {
@@ -78,10 +79,26 @@ class UnreliableLog final : public EventLog {
       waiting_ = false;
       if (failures_ > 0) {
         --failures_;
-        return make_error(Errc::kFull, "no space");
+        down_ = true;
+        if (surfaces_)
+          surfacing_.emplace(
+              Copy{{batch.envelopes.begin(), batch.envelopes.end()}, {batch.marks.begin(), batch.marks.end()}});
+        return make_error(Errc::kSyncFailed, "no space");
       }
     }
+    EXPECT_FALSE(down_) << "append to a log that was not recovered";
     return log_->append(batch);
+  }
+  Result<void> recover() override {
+    std::lock_guard lock(mutex_);
+    ++recoveries_;
+    if (!recovers_) return make_error(Errc::kFull, "still no space");
+    down_ = false;
+    if (surfacing_) {
+      EXPECT_TRUE(log_->append({surfacing_->envelopes, surfacing_->marks, noon()}));
+      surfacing_.reset();
+    }
+    return {};
   }
   Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
     return log_->read(after, limit, filter);
@@ -98,6 +115,15 @@ class UnreliableLog final : public EventLog {
   void fail(int times) {
     std::lock_guard lock(mutex_);
     failures_ = times;
+  }
+  void stay_down(bool down) {
+    std::lock_guard lock(mutex_);
+    recovers_ = !down;
+  }
+  void surface_failed_groups() { surfaces_ = true; }
+  int recoveries() {
+    std::lock_guard lock(mutex_);
+    return recoveries_;
   }
   void hold() {
     std::lock_guard lock(mutex_);
@@ -118,7 +144,17 @@ class UnreliableLog final : public EventLog {
   std::unique_ptr<EventLog> log_ = make_memory_event_log();
   std::mutex mutex_;
   std::condition_variable changed_;
+  struct Copy {
+    std::vector<Envelope> envelopes;
+    std::vector<ProducerMark> marks;
+  };
+
   int failures_ = 0;
+  bool down_ = false;
+  bool recovers_ = true;
+  bool surfaces_ = false;
+  std::optional<Copy> surfacing_;
+  int recoveries_ = 0;
   bool held_ = false;
   bool waiting_ = false;
 };
@@ -126,7 +162,7 @@ class UnreliableLog final : public EventLog {
 class RecorderTest : public ::testing::Test {
  protected:
   void start(RecorderOptions options = {}) {
-    options.retry_after_failure = std::chrono::milliseconds(1);
+    options.retry_after_failure = options.retry_after_failure_max = std::chrono::milliseconds(1);
     recorder_ =
         std::make_unique<Recorder>(options, log_, subscriber_, publisher_, topics_, clock_, *metrics_, health_,
                                    [this](std::shared_ptr<const Commit> commit) { committed_ = commit->last.value; });
@@ -178,6 +214,8 @@ class RecorderTest : public ::testing::Test {
   }
   double counted(const std::string& name) { return metrics_->counter(name, "").value(); }
 
+  double gauged(const std::string& name) { return metrics_->gauge(name, "").value(); }
+
   ManualClock clock_;
   UnreliableLog log_;
   SharedMqtt subscriber_, publisher_;
@@ -212,7 +250,8 @@ TEST_F(RecorderTest, ANewConnectionAndArrivingEventsDoNotWaitForEachOther) {
   });
   for (uint64_t s = 1; s <= 3000; ++s) send("m1", s, s);
   reconnecting.join();
-  EXPECT_TRUE(confirmed("m1", 3000));
+  send("m1", 3001, 3001);  // behind the last announcement, which asks for what follows 3000
+  EXPECT_TRUE(confirmed("m1", 3001));
 }
 
 TEST_F(RecorderTest, WritesOfTheHubAreNumberedAppendedAndAnswered) {
@@ -251,6 +290,7 @@ TEST_F(RecorderTest, ARefusedWriteOfTheHubUsesNoNumber) {
   submit(std::move(drafts));
   ASSERT_TRUE(eventually([&] { return refused == 3; }));
   EXPECT_TRUE(logged("hub").empty());
+  ASSERT_TRUE(eventually([&] { return gauged("millrace_log_writable") == 1; }));
   drafts.clear();
   drafts.push_back(draft_of(schema::ClockJumpedT{}, "", noon()));
   submit(std::move(drafts));
@@ -353,12 +393,58 @@ TEST_F(RecorderTest, FailedAppendAsksForTheEventsAgain) {
     EXPECT_EQ(confirmation("m1")->status, Confirmation::Status::kResend);
     EXPECT_EQ(confirmation("m1")->recorded, EventOrder{});
   }
-  EXPECT_EQ(health_.parts().at("log").ready, false);
   send("m1", 1, 5);
   ASSERT_TRUE(confirmed("m1", 5));
   EXPECT_EQ(logged("m1"), up_to(5));
   EXPECT_EQ(counted("millrace_log_failed_appends_total"), 3);
   EXPECT_TRUE(health_.parts().at("log").ready);
+}
+
+TEST_F(RecorderTest, WhileTheLogIsDownReadinessSaysWhyAndBatchesWait) {
+  log_.fail(1);
+  log_.stay_down(true);
+  start({.max_queue_batches = 3});
+  send("m1", 1, 5);
+  ASSERT_TRUE(eventually([&] { return log_.recoveries() > 2; }));
+  EXPECT_FALSE(health_.ready());
+  EXPECT_EQ(health_.parts().at("log").text, "still no space");
+  EXPECT_EQ(gauged("millrace_log_writable"), 0);
+  for (int i = 0; i < 5; ++i) send("m1", 1, 5);  // nothing is appended, nobody is asked: what finds no room is dropped
+  EXPECT_EQ(counted("millrace_recorder_queue_dropped_batches_total"), 2);
+  EXPECT_EQ(confirmation("m1"), std::nullopt);
+  std::string refusal;
+  recorder_->submit({{}, {}, [&](Result<Position> outcome) { refusal = outcome.error().context; }});
+  EXPECT_EQ(refusal, "still no space") << "a write of the hub is answered at once";
+  log_.stay_down(false);
+  ASSERT_TRUE(confirmed("m1", 5));
+  EXPECT_EQ(logged("m1"), up_to(5));
+  EXPECT_TRUE(health_.parts().at("log").ready);
+  EXPECT_EQ(gauged("millrace_log_writable"), 1);
+}
+
+TEST_F(RecorderTest, AGroupThatComesToLightIsConfirmedAndNotStoredAgain) {
+  start();
+  send("m1", 1, 3);
+  ASSERT_TRUE(confirmed("m1", 3));
+  log_.fail(1);
+  log_.surface_failed_groups();
+  send("m1", 4, 9);
+  ASSERT_TRUE(asked_to_resend("m1"));
+  EXPECT_EQ(confirmation("m1")->recorded, (EventOrder{1, 9})) << "what the log turned out to hold";
+  EXPECT_EQ(committed_, 9u) << "whoever follows the log is told of it";
+  send("m1", 4, 12);
+  ASSERT_TRUE(confirmed("m1", 12));
+  EXPECT_EQ(logged("m1"), up_to(12));
+}
+
+TEST_F(RecorderTest, MayBeStoppedWhileTheLogIsDown) {
+  log_.fail(1);
+  log_.stay_down(true);
+  start();
+  send("m1", 1, 5);
+  ASSERT_TRUE(eventually([&] { return log_.recoveries() > 0; }));
+  recorder_->stop();
+  EXPECT_EQ(logged("m1"), std::vector<uint64_t>{});
 }
 
 TEST_F(RecorderTest, SendersThatObeyConfirmationsGetEverythingRecordedOnce) {
