@@ -96,7 +96,8 @@ Result<Position> Recording::append_group(std::optional<Position> remove_telemetr
   linger_until_.reset();
   if (!intake_.group().empty()) {
     const auto marks = intake_.marks();
-    auto commit = log_.append({intake_.group(), marks, clock_.wall(), remove_telemetry_through});
+    const auto ended = intake_.ended();
+    auto commit = log_.append({intake_.group(), marks, clock_.wall(), remove_telemetry_through, {}, ended});
     if (!commit) {
       outcome = commit.error();
       refused(commit.error());
