@@ -41,6 +41,8 @@ struct AppendBatch {
   std::optional<Position> remove_telemetry_through = std::nullopt;
   // Made by rewrite_groups(); put in the place of the groups in the same atomic batch.
   std::span<const GroupReplacement> replacements = {};
+  // Where superseded epochs ended; written in the same atomic batch too.
+  std::span<const ProducerMark> ended = {};
 };
 
 // What one append() committed.
@@ -79,7 +81,8 @@ struct LogInfo {
   std::optional<WallTime> last_recorded_at;
   uint64_t bytes_on_disk = 0;
   Position telemetry_removed_through;  // 0: all is there
-  std::vector<ProducerMark> marks;
+  std::vector<ProducerMark> marks;     // of each producer's latest epoch
+  std::vector<ProducerMark> ended;     // of the epochs before, as they were given to append()
 };
 
 class EventLog {

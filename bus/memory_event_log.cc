@@ -38,6 +38,7 @@ class MemoryEventLog final : public EventLog {
     }
     commit_ends_.insert(commit.last.value);
     for (const ProducerMark& mark : batch.marks) marks_[mark.producer] = mark.order;
+    for (const ProducerMark& mark : batch.ended) ended_[{mark.producer, mark.order.epoch}] = mark.order.sequence;
     if (batch.remove_telemetry_through) remove_telemetry(*batch.remove_telemetry_through);
     return commit;
   }
@@ -102,6 +103,7 @@ class MemoryEventLog final : public EventLog {
       info.last_recorded_at = times_.back();
     }
     for (const auto& [producer, order] : marks_) info.marks.push_back({producer, order});
+    for (const auto& [of, sequence] : ended_) info.ended.push_back({of.first, {of.second, sequence}});
     return info;
   }
 
@@ -123,6 +125,7 @@ class MemoryEventLog final : public EventLog {
   std::set<uint64_t> commit_ends_;
   Position removed_;
   std::map<std::string, EventOrder, std::less<>> marks_;
+  std::map<std::pair<std::string, uint64_t>, uint64_t> ended_;  // by producer and epoch
 };
 
 }  // namespace

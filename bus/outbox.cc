@@ -24,9 +24,17 @@ namespace {
 constexpr size_t kRecordHeader = 8;
 constexpr size_t kBodyHeader = 1 + 8 + 8 + 4;
 constexpr size_t kEventHeader = 8 + 8 + 4;
+constexpr size_t kDropsNote = 8 + 8 + 8 + 4;  // u64 count, the telling event's u64 epoch and u64 sequence, u32 CRC-32
 constexpr size_t kMaxRecord = 64u << 20;
 // A segment whose events are all confirmed is replaced once it is worth a file's creation.
 constexpr uint64_t kRollConfirmedBytes = 1u << 20;
+// Confirmed events take room until their segment goes, so no segment may be much of a small outbox.
+constexpr uint64_t kMinSegments = 8;
+
+OutboxOptions with_small_segments(OutboxOptions options) {
+  options.segment_bytes = std::min(options.segment_bytes, options.max_bytes / kMinSegments);
+  return options;
+}
 
 template <class T>
 void put(std::string& out, T number) {
@@ -93,7 +101,7 @@ std::optional<uint32_t> segment_number(const std::filesystem::path& path) {
 class SegmentOutbox final : public Outbox {
  public:
   SegmentOutbox(std::filesystem::path directory, OutboxOptions options)
-      : directory_(std::move(directory)), options_(options) {}
+      : directory_(std::move(directory)), options_(with_small_segments(options)) {}
 
   Result<void> load() {
     std::error_code error;
@@ -113,7 +121,8 @@ class SegmentOutbox final : public Outbox {
 
   Result<void> append(const std::vector<Envelope>& events, std::optional<std::string_view> state) override {
     const std::string record = encode_record(last_, events, state);
-    if (size_ + record.size() > options_.max_bytes && !events.empty()) {
+    const bool opens = events.size() == 1 && events[0].type() == EventType::EpochOpened;
+    if (size_ + record.size() > options_.max_bytes && !events.empty() && !opens) {
       return make_error(
           Errc::kFull, fmt::format("outbox '{}' holds {} of {} bytes", directory_.string(), size_, options_.max_bytes));
     }
@@ -183,13 +192,37 @@ class SegmentOutbox final : public Outbox {
     return bytes;
   }
 
+  // Overwritten in place: there may be no room for another file.
+  Result<void> note_drops(uint64_t count, EventOrder told_by) override {
+    std::string note;
+    put(note, count);
+    put(note, told_by.epoch);
+    put(note, told_by.sequence);
+    put(note, crc32_of(note));
+    auto file = File::open(directory_ / "drops", O_WRONLY | O_CREAT);
+    if (!file) return file.error();
+    return file->write_all(note);
+  }
+
+  uint64_t untold_drops() const override {
+    const auto note = read_file(directory_ / "drops");
+    if (!note || note->size() != kDropsNote) return 0;
+    std::string_view rest = *note;
+    const uint32_t crc = crc32_of(rest.substr(0, kDropsNote - sizeof(uint32_t)));
+    const uint64_t count = take<uint64_t>(rest);
+    EventOrder told_by;
+    told_by.epoch = take<uint64_t>(rest);
+    told_by.sequence = take<uint64_t>(rest);
+    const bool told = told_by != EventOrder{} && told_by <= last_;
+    return take<uint32_t>(rest) != crc || told ? 0 : count;
+  }
+
+  Result<void> note_epoch(uint64_t epoch) override {
+    return write_file_durably(directory_ / "epoch", std::to_string(std::max(epoch, stored_epoch())));
+  }
+
   Result<uint64_t> open_epoch(WallTime now) override {
-    uint64_t stored = last_.epoch;
-    if (const auto text = read_file(directory_ / "epoch")) {
-      uint64_t number = 0;
-      std::from_chars(text->data(), text->data() + text->size(), number);
-      stored = std::max(stored, number);
-    }
+    const uint64_t stored = stored_epoch();
     const uint64_t now_ms = static_cast<uint64_t>(std::max<int64_t>(to_unix_us(now) / 1000, 1));
     const uint64_t epoch = std::max(stored + 1, now_ms);
     if (auto written = write_file_durably(directory_ / "epoch", std::to_string(epoch)); !written)
@@ -198,6 +231,13 @@ class SegmentOutbox final : public Outbox {
   }
 
  private:
+  uint64_t stored_epoch() const {
+    const auto text = read_file(directory_ / "epoch");
+    uint64_t number = 0;
+    if (text) std::from_chars(text->data(), text->data() + text->size(), number);
+    return std::max(last_.epoch, number);
+  }
+
   using Place = std::deque<Slot>::const_iterator;
 
   Segment& active() { return segments_.rbegin()->second; }
@@ -272,7 +312,7 @@ class SegmentOutbox final : public Outbox {
   }
 
   Result<void> drop_confirmed_segments() {
-    if (slots_.empty() && active().size > kRollConfirmedBytes) {
+    if (slots_.empty() && active().size > std::min(kRollConfirmedBytes, options_.segment_bytes)) {
       if (auto started = start_segment(segments_.rbegin()->first + 1); !started) return started;
     }
     while (segments_.size() > 1 && (slots_.empty() || segments_.begin()->first < slots_.front().segment)) {

@@ -5,8 +5,8 @@
 // Layout: <directory>/<number>.seg, records with a CRC each; a torn tail is cut off at open.  A record is one append():
 // its events and, where given, the producer's own small state, so that both change together or not at all.  Every
 // segment begins with the state and the last order at that time, so that earlier segments can go.  <directory>/epoch
-// holds the last opened epoch.  What was confirmed is not written down: after a restart the events of the oldest
-// segment are offered again, and the log drops what it knows.
+// holds the last opened epoch, <directory>/drops what was dropped and is not yet told.  What was confirmed is not
+// written down: after a restart the events of the oldest segment are offered again, and the log drops what it knows.
 #pragma once
 
 #include <filesystem>
@@ -42,6 +42,7 @@ class Outbox {
   virtual ~Outbox() = default;
 
   // Appends events and, if given, the new state, in one write.  Events must follow last() in order.
+  // A lone EpochOpened has room in a full outbox too: the producer could not start otherwise.
   // kFull (its bound, or the disk) and kIo: nothing is counted as written, and it may be tried again.
   virtual Result<void> append(const std::vector<Envelope>& events, std::optional<std::string_view> state) = 0;
 
@@ -61,8 +62,15 @@ class Outbox {
   virtual uint64_t events_after(EventOrder order) const = 0;
   virtual uint64_t bytes_after(EventOrder order) const = 0;
 
+  // Events that found no room and have no number.  The count survives the process, until the event `told_by`, which
+  // says it, is in the outbox; {0, 0}: none is about to.
+  virtual Result<void> note_drops(uint64_t count, EventOrder told_by) = 0;
+  virtual uint64_t untold_drops() const = 0;
+
   // The epoch for this start of the producer: max(stored + 1, now in ms), durable when it returns (decision 1).
   virtual Result<uint64_t> open_epoch(WallTime now) = 0;
+  // Later epochs will be above `epoch` too, which another process of the same name has opened.  Durable.
+  virtual Result<void> note_epoch(uint64_t epoch) = 0;
 };
 
 }  // namespace millrace

@@ -92,6 +92,10 @@ double mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1u << 20
 
 std::string encode_order(EventOrder order) { return big_endian(order.epoch) + big_endian(order.sequence); }
 
+// A producer's latest mark has its name as key; that of an ended epoch has the name, a zero and the epoch.
+std::string ended_key(const ProducerMark& mark) { return mark.producer + '\0' + big_endian(mark.order.epoch); }
+bool is_ended_key(std::string_view key) { return key.find('\0') != std::string_view::npos; }
+
 std::optional<EventOrder> decode_order(std::string_view value) {
   if (value.size() != 16) return std::nullopt;
   return EventOrder{from_big_endian(value), from_big_endian(value.substr(8))};
@@ -292,6 +296,7 @@ class RocksdbEventLog final : public EventLog {
       uint64_t bytes = 0;
       if ((*open)->db->GetIntProperty(family, "rocksdb.total-sst-files-size", &bytes)) info.bytes_on_disk += bytes;
     }
+    if (auto read = read_ended(info.ended); !read) return read.error();
     std::lock_guard lock(marks_mutex_);
     for (const auto& [producer, order] : marks_) info.marks.push_back({producer, order});
     return info;
@@ -416,11 +421,27 @@ class RocksdbEventLog final : public EventLog {
     std::lock_guard lock(marks_mutex_);
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kProducers)));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      if (is_ended_key(view(it->key()))) continue;
       const auto order = decode_order(view(it->value()));
       if (!order) return make_error(Errc::kCorrupt, fmt::format("mark of producer '{}'", view(it->key())));
       marks_[std::string(view(it->key()))] = *order;
     }
     if (!it->status().ok()) return error_from(it->status(), "producers' marks");
+    return {};
+  }
+
+  // Not kept in memory: a producer has one for each of its starts, and only a starting recorder asks.
+  Result<void> read_ended(std::vector<ProducerMark>& ended) const {
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kProducers)));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      const std::string_view key = view(it->key());
+      if (!is_ended_key(key)) continue;
+      const std::string producer(key.substr(0, key.find('\0')));
+      const auto order = decode_order(view(it->value()));
+      if (!order) return make_error(Errc::kCorrupt, fmt::format("mark of an ended epoch of '{}'", producer));
+      ended.push_back({producer, *order});
+    }
+    if (!it->status().ok()) return error_from(it->status(), "marks of ended epochs");
     return {};
   }
 
@@ -528,6 +549,9 @@ class RocksdbEventLog final : public EventLog {
     }
     if (!batch.replacements.empty()) {
       writes.Put(family(LogFamily::kMeta), slice(kReplacedKey), big_endian(commit.last.value));
+    }
+    for (const ProducerMark& mark : batch.ended) {
+      writes.Put(family(LogFamily::kProducers), ended_key(mark), encode_order(mark.order));
     }
     if (batch.remove_telemetry_through) {
       writes.DeleteRange(family(LogFamily::kTelemetry), big_endian(0),

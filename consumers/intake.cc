@@ -42,16 +42,21 @@ Intake::Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Me
       hub_epoch_(log.incarnation_number),
       clock_(clock),
       metrics_(metrics) {
-  resume(log.marks);
+  resume(log);
 }
 
-void Intake::resume(const std::vector<ProducerMark>& marks) {
-  for (const ProducerMark& mark : marks) {
+void Intake::resume(const LogInfo& log) {
+  for (const ProducerMark& mark : log.marks) {
     if (mark.producer == kHubProducer) {
       hub_durable_ = hub_taken_ = mark.order.sequence;
     } else {
       sources_[mark.producer].durable = sources_[mark.producer].taken = mark.order;
     }
+  }
+  for (const ProducerMark& mark : log.ended) {
+    auto& ended = sources_[mark.producer].ended;
+    ended[mark.order.epoch] = mark.order.sequence;
+    if (ended.size() > options_.max_ended_epochs) ended.erase(ended.begin());
   }
 }
 
@@ -76,7 +81,7 @@ void Intake::take(const std::string& producer, const std::string& topic, std::st
   }
   Source& source = sources_[producer];
   for (const BatchEntry& entry : batch->entries) {
-    switch (judge(source, batch->header, entry)) {
+    switch (judge(source, *batch, entry)) {
       case Verdict::kAppend:
         append(source, batch->header, entry, topic);
         touched_.insert(producer);
@@ -97,38 +102,87 @@ void Intake::take(const std::string& producer, const std::string& topic, std::st
   }
 }
 
-Intake::Verdict Intake::judge(Source& source, const BatchHeader& header, const BatchEntry& entry) {
+Intake::Verdict Intake::judge(Source& source, const ReceivedBatch& batch, const BatchEntry& entry) {
+  const BatchHeader& header = batch.header;
   if (header.sender_epoch < source.taken.epoch) return Verdict::kFenced;
-  // An older epoch's event from the present sender was counted or declared lost when the newer epoch opened.
+  if (entry.order.epoch < source.taken.epoch) return judge_ended_epoch(source, batch, entry);
   if (entry.order <= source.taken) return Verdict::kKnown;
   if (entry.order.epoch > source.taken.epoch) return judge_new_epoch(source, header, entry);
   if (entry.order.sequence == source.taken.sequence + 1) return Verdict::kAppend;
   if (header.oldest < entry.order) return Verdict::kGap;
   // Nothing older can come any more: the hole is named and the stream goes on.
   add_hole(header.producer, {entry.order.epoch, source.taken.sequence + 1},
-           {entry.order.epoch, entry.order.sequence - 1});
+           {entry.order.epoch, entry.order.sequence - 1}, "outbox_lost");
   return Verdict::kAppend;
 }
 
-Intake::Verdict Intake::judge_new_epoch(Source& source, const BatchHeader& header, const BatchEntry& entry) {
+// Where a superseded epoch ended; nullopt for one of which nothing is remembered.
+std::optional<uint64_t> Intake::end_of(const Source& source, uint64_t epoch) {
+  for (const auto* known : {&source.ended_now, &source.ended}) {
+    if (const auto found = known->find(epoch); found != known->end()) return found->second;
+  }
+  const auto& oldest = source.ended.empty() ? source.ended_now : source.ended;
+  if (source.durable == EventOrder{}) return 0;  // nothing is known, so nothing is forgotten
+  if (oldest.empty() || epoch < oldest.begin()->first) return std::nullopt;
+  return 0;  // opened and superseded before anything of it arrived
+}
+
+// Whether an event is in the log or named as dropped, as far as the log remembers.
+bool Intake::settled(const Source& source, EventOrder order) {
+  if (order.epoch >= source.taken.epoch) return order <= source.taken;
+  const auto end = end_of(source, order.epoch);
+  return !end || order.sequence <= *end;
+}
+
+// Names what is missing up to `last`, the end of its epoch.
+void Intake::name_rest(Source& source, const std::string& producer, EventOrder last, const std::string& reason) {
+  const bool current = last.epoch == source.taken.epoch;
+  const uint64_t end = current ? source.taken.sequence : end_of(source, last.epoch).value_or(0);
+  add_hole(producer, {last.epoch, end + 1}, last, reason);
+  if (current) {
+    source.taken = last;
+  } else {
+    source.ended_now[last.epoch] = last.sequence;
+  }
+  touched_.insert(producer);
+}
+
+// The last event before the epoch that `entry` opens, as its EpochOpened says.
+std::optional<EventOrder> Intake::previous_of(const BatchEntry& entry) {
   const auto* opened = entry.envelope ? entry.envelope->as<schema::EpochOpened>() : nullptr;
-  const bool begins = entry.order.sequence == 1 && opened != nullptr;
-  const EventOrder previous =
-      begins ? EventOrder{opened->previous_epoch(), opened->previous_last_sequence()} : EventOrder{};
-  // Nothing lies between what is taken and this epoch's beginning.
-  if (begins && previous <= source.taken) return Verdict::kAppend;
+  if (entry.order.sequence != 1 || opened == nullptr) return std::nullopt;
+  return EventOrder{opened->previous_epoch(), opened->previous_last_sequence()};
+}
+
+// The present sender has events of an epoch that another one's ended: two processes had one name, and the one that was
+// refused is back, or an outbox was put back from a copy.  They come too late for their place in the order, so what
+// the log does not have is named.
+Intake::Verdict Intake::judge_ended_epoch(Source& source, const ReceivedBatch& batch, const BatchEntry& entry) {
+  source.offered = batch.entries.back().order;
+  const auto end = end_of(source, entry.order.epoch);
+  if (!end || entry.order.sequence <= *end) return Verdict::kKnown;
+  const auto previous = previous_of(entry);
+  const bool follows = entry.order.sequence == *end + 1 && (!previous || settled(source, *previous));
+  if (!follows && batch.header.oldest < entry.order) return Verdict::kGap;
+  if (!follows && previous) name_rest(source, batch.header.producer, *previous, "outbox_lost");
+  name_rest(source, batch.header.producer, batch.entries.back().order, "fenced");
+  return Verdict::kKnown;
+}
+
+Intake::Verdict Intake::judge_new_epoch(Source& source, const BatchHeader& header, const BatchEntry& entry) {
+  const auto previous = previous_of(entry);
+  if (previous && settled(source, *previous)) return Verdict::kAppend;
   if (header.oldest < entry.order) return Verdict::kGap;
-  if (begins && previous.epoch == source.taken.epoch) {
-    add_hole(header.producer, {previous.epoch, source.taken.sequence + 1}, previous);
-  } else if (begins) {
-    add_hole(header.producer, {previous.epoch, 1}, previous);
+  if (previous) {
+    name_rest(source, header.producer, *previous, "outbox_lost");
   } else if (entry.order.sequence > 1) {
-    add_hole(header.producer, {entry.order.epoch, 1}, {entry.order.epoch, entry.order.sequence - 1});
+    add_hole(header.producer, {entry.order.epoch, 1}, {entry.order.epoch, entry.order.sequence - 1}, "outbox_lost");
   }
   return Verdict::kAppend;
 }
 
 void Intake::append(Source& source, const BatchHeader& header, const BatchEntry& entry, const std::string& topic) {
+  if (entry.order.epoch != source.taken.epoch) source.ended_now[source.taken.epoch] = source.taken.sequence;
   source.taken = entry.order;
   source.wants_resend = false;
   auto rejection = schema::EventRejectedT{};
@@ -195,16 +249,16 @@ void Intake::add_hub_event(EventDraft draft) {
   add(std::move(*envelope));
 }
 
-void Intake::add_hole(const std::string& producer, EventOrder from, EventOrder to) {
+void Intake::add_hole(const std::string& producer, EventOrder from, EventOrder to, const std::string& reason) {
   schema::EventsDroppedT dropped;
   dropped.producer = producer;
   dropped.epoch = to.epoch;
   dropped.from_sequence = from.sequence;
   dropped.to_sequence = to.sequence;
   dropped.count = to.sequence - from.sequence + 1;
-  dropped.reason = "outbox_lost";
-  log_warn("recorder", "events {} to {} of '{}' (epoch {}) can no longer be sent: recorded as dropped", from.sequence,
-           to.sequence, producer, to.epoch);
+  dropped.reason = reason;
+  log_warn("recorder", "events {} to {} of '{}' (epoch {}) will never come ({}): recorded as dropped", from.sequence,
+           to.sequence, producer, to.epoch, reason);
   counted("lost").add(static_cast<double>(dropped.count));
   add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
 }
@@ -236,10 +290,22 @@ std::vector<ProducerMark> Intake::marks() const {
   return marks;
 }
 
+std::vector<ProducerMark> Intake::ended() const {
+  std::vector<ProducerMark> ended;
+  for (const auto& producer : touched_) {
+    for (const auto& [epoch, sequence] : sources_.at(producer).ended_now)
+      ended.push_back({producer, {epoch, sequence}});
+  }
+  return ended;
+}
+
 void Intake::committed() {
   for (const auto& producer : touched_) {
     Source& source = sources_.at(producer);
     source.durable = source.taken;
+    for (const auto& [epoch, sequence] : source.ended_now) source.ended[epoch] = sequence;
+    source.ended_now.clear();
+    while (source.ended.size() > options_.max_ended_epochs) source.ended.erase(source.ended.begin());
     to_confirm_.insert(producer);
   }
   hub_durable_ = hub_taken_;
@@ -253,6 +319,8 @@ void Intake::failed() {
   for (const auto& producer : touched_) {
     Source& source = sources_.at(producer);
     source.taken = source.durable;
+    source.ended_now.clear();
+    source.offered.reset();
     source.wants_resend = true;
     to_confirm_.insert(producer);
   }
@@ -263,13 +331,25 @@ void Intake::failed() {
   group_has_facts_ = false;
 }
 
+// The present sender waits for the events of its former epochs before it sends those of its own.
+EventOrder Intake::answer_of(Source& source) {
+  if (!source.offered) return source.durable;
+  const EventOrder offered = *source.offered;
+  const auto ended = source.ended.find(offered.epoch);
+  const bool forgotten = !end_of(source, offered.epoch);
+  if (ended == source.ended.end() && !forgotten) return source.durable;  // not yet durable
+  source.offered.reset();
+  return forgotten ? offered : EventOrder{offered.epoch, ended->second};
+}
+
 std::map<std::string, Confirmation> Intake::take_confirmations() {
   std::map<std::string, Confirmation> confirmations;
   for (const auto& producer : to_confirm_) {
     Source& source = sources_.at(producer);
-    Confirmation confirmation{incarnation_, source.durable, Confirmation::Status::kOk};
+    const bool fenced = std::exchange(source.fenced, false);
+    Confirmation confirmation{incarnation_, fenced ? source.durable : answer_of(source), Confirmation::Status::kOk};
     if (source.wants_resend) confirmation.status = Confirmation::Status::kResend;
-    if (std::exchange(source.fenced, false)) confirmation.status = Confirmation::Status::kFenced;
+    if (fenced) confirmation.status = Confirmation::Status::kFenced;
     confirmations.emplace(producer, std::move(confirmation));
   }
   to_confirm_.clear();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ namespace millrace {
 
 struct IntakeOptions {
   size_t max_producers = 4096;
+  size_t max_ended_epochs = 64;           // remembered of each producer; an event of an older one counts as known
   size_t max_rejections_per_minute = 10;  // written as events, per source; further ones are counted in the next
   std::chrono::milliseconds repeat_resend{250};
 };
@@ -41,13 +43,14 @@ class Intake {
   size_t group_bytes() const { return group_bytes_; }
   bool group_has_facts() const { return group_has_facts_; }
   std::vector<ProducerMark> marks() const;
+  std::vector<ProducerMark> ended() const;  // epochs that end with this group
 
   // The group is durable.
   void committed();
   // Nothing of the group was appended, or it is not known: forget it; producers are asked to send it again.
   void failed();
-  // The log was opened again and stands at `marks`: go on from there.  Precondition: no group is held.
-  void resume(const std::vector<ProducerMark>& marks);
+  // The log was opened again: go on from where it stands.  Precondition: no group is held.
+  void resume(const LogInfo& log);
 
   // What to say now, and to whom.  Each is given once; give it back with repeat() when it could not be published.
   std::map<std::string, Confirmation> take_confirmations();
@@ -59,8 +62,13 @@ class Intake {
   struct Source {  // one producer
     EventOrder durable;
     EventOrder taken;  // durable + what is in the group
+    // Superseded epochs -> the last sequence of each that is in the log or named as dropped.  {0, 0} is among them when
+    // the producer is known from its first event on.
+    std::map<uint64_t, uint64_t> ended;
+    std::map<uint64_t, uint64_t> ended_now;  // changed by the group
     bool wants_resend = false;
-    bool fenced = false;  // an older epoch spoke
+    bool fenced = false;                // an older epoch spoke
+    std::optional<EventOrder> offered;  // of an ended epoch, by the present sender: what became of it is to be said
     EventOrder resend_asked_at;
     MonotonicTime resend_asked{};
   };
@@ -71,12 +79,18 @@ class Intake {
   };
   enum class Verdict { kAppend, kKnown, kGap, kFenced };
 
-  Verdict judge(Source& source, const BatchHeader& header, const BatchEntry& entry);
+  Verdict judge(Source& source, const ReceivedBatch& batch, const BatchEntry& entry);
+  Verdict judge_ended_epoch(Source& source, const ReceivedBatch& batch, const BatchEntry& entry);
   Verdict judge_new_epoch(Source& source, const BatchHeader& header, const BatchEntry& entry);
+  static std::optional<uint64_t> end_of(const Source& source, uint64_t epoch);
+  static EventOrder answer_of(Source& source);
+  static bool settled(const Source& source, EventOrder order);
+  static std::optional<EventOrder> previous_of(const BatchEntry& entry);
+  void name_rest(Source& source, const std::string& producer, EventOrder last, const std::string& reason);
   void append(Source& source, const BatchHeader& header, const BatchEntry& entry, const std::string& topic);
   void ask_resend(const std::string& producer, Source& source);
   void add(Envelope envelope);
-  void add_hole(const std::string& producer, EventOrder from, EventOrder to);
+  void add_hole(const std::string& producer, EventOrder from, EventOrder to, const std::string& reason);
   void reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited);
   void add_hub_event(EventDraft draft);
   Result<Envelope> build_hub_event(EventDraft draft, uint64_t sequence) const;

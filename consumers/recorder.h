@@ -25,7 +25,7 @@
 #include "bus/metrics.h"
 #include "bus/mqtt_client.h"
 #include "bus/topics.h"
-#include "consumers/intake.h"
+#include "consumers/recording.h"
 
 namespace millrace {
 
@@ -40,28 +40,6 @@ struct RecorderOptions {
   // For storage that wears out with every fsync: a group that holds only telemetry waits so long for more.  Facts never
   // wait.
   std::chrono::milliseconds telemetry_linger{0};
-};
-
-// Events born in the hub, appended as one group (decision 7).
-struct HubWrite {
-  std::vector<EventDraft> events;  // 1 to EventLog::kMaxGroupEvents
-  std::optional<Position> remove_telemetry_through = std::nullopt;
-  // On the recorder's thread, once: the position of the last event, or why nothing was appended.  kUnavailable when the
-  // recorder stops first; after kSyncFailed it may be appended all the same.
-  std::function<void(Result<Position>)> done;
-};
-
-// How many there were in the last hour, minute by minute.
-class FsyncCounter {
- public:
-  FsyncCounter(const Clock& clock, Gauge& last_hour) : clock_(clock), last_hour_(last_hour) {}
-  void add();
-
- private:
-  const Clock& clock_;
-  Gauge& last_hour_;
-  std::array<uint64_t, 60> minutes_{};
-  int64_t minute_ = 0;  // of the clock that never goes back
 };
 
 class Recorder {
@@ -82,64 +60,36 @@ class Recorder {
   void submit(HubWrite write);
 
  private:
-  struct Received {
-    std::string producer;  // of the topic
-    std::string topic;
-    std::string payload;
-  };
-
   void receive(const MqttClient::Message& message);
   void run();
   struct Work {
-    std::vector<Received> received;
+    std::vector<Recording::Received> received;
     std::vector<HubWrite> writes;
-    bool empty() const { return received.empty() && writes.empty(); }
   };
 
   Work wait_for_work();
-  void record(std::vector<Received>& received);
-  void write(HubWrite& write);
-  Result<Position> append_group(std::optional<Position> remove_telemetry_through = std::nullopt);
-  void refused(const Error& error);
-  bool may_wait();
-  void set_down(const Error& error);
-  void recover_log();
-  Result<void> resume_from_log(Position before);
-  void confirm();
+  bool stopping();
+  void wait_for_recovery();
   void announce_everything();
 
   const RecorderOptions options_;
-  EventLog& log_;
   MqttClient& subscriber_;
   MqttClient& publisher_;
   const Topics topics_;
   const Clock& clock_;
   Health& health_;
-  const std::function<void(std::shared_ptr<const Commit>)> on_commit_;
-
-  Counter& appended_;
-  Counter& groups_;
   Counter& dropped_batches_;
-  Counter& failed_appends_;
-  Counter& recoveries_;
-  Counter& failed_recoveries_;
-  Gauge& writable_;
-  Gauge& queue_bytes_gauge_;
-  Gauge& last_position_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<Received> queue_;
+  std::vector<Recording::Received> queue_;
   size_t queue_bytes_ = 0;
   std::vector<HubWrite> writes_;
   bool announce_ = false;  // a connection is new: ask every producer for what is not confirmed, and say "online"
   bool stopping_ = false;
-  std::optional<Error> down_;  // why the log takes no appends; set and cleared by the recorder's thread
+  std::optional<Error> down_;  // why the log takes no appends, as the recorder's thread last saw it
 
-  // The recorder thread's own.
-  Intake intake_;
-  FsyncCounter fsyncs_;
-  std::optional<MonotonicTime> linger_until_;  // of the group that waits
+  Recording recording_;  // the recorder thread's own
   std::thread thread_;
 };
 

@@ -38,6 +38,8 @@ OutboxRunner::OutboxRunner(OutboxRunnerOptions options, std::unique_ptr<Outbox> 
                                {{"producer", options_.producer}})),
       backlog_(metrics.gauge("millrace_producer_outbox_events", "Events not yet confirmed by the log",
                              {{"producer", options_.producer}})),
+      dropped_count_(outbox_->untold_drops()),
+      dropped_reason_("outbox_full"),
       silence_(options_.silence_min) {}
 
 Result<void> OutboxRunner::open_epoch() {
@@ -141,6 +143,14 @@ void OutboxRunner::remember_dropped(const std::vector<EventDraft>& events, std::
   dropped_count_ += count;
   dropped_reason_ = reason;
   dropped_.add(static_cast<double>(count));
+  note_drops({});
+}
+
+void OutboxRunner::note_drops(EventOrder told_by) {
+  if (auto noted = outbox_->note_drops(dropped_count_, told_by); !noted) {
+    log_error("outbox", "'{}': the count of {} dropped events is in memory only: {}", options_.producer, dropped_count_,
+              noted.error().message());
+  }
 }
 
 // Dropped events never had a number, so from and to stay 0.
@@ -148,6 +158,7 @@ void OutboxRunner::append_drop_notice(std::vector<EventDraft>& events) {
   schema::EventsDroppedT dropped;
   dropped.producer = options_.producer;
   dropped.epoch = next_.epoch;
+  note_drops({next_.epoch, next_.sequence + events.size()});
   dropped.count = std::exchange(dropped_count_, 0);
   dropped.reason = dropped_reason_;
   const std::string machine = is_reserved_name(options_.producer) ? "" : options_.producer;
@@ -168,14 +179,32 @@ void OutboxRunner::on_disconnected() {
   set_deadline();
 }
 
+// The next start opens an epoch above the one that won, whatever the clock says.
+void OutboxRunner::fence(EventOrder by) {
+  fenced_ = true;
+  log_error("outbox", "'{}' is fenced: epoch {} of another process is open, this one's is {}", options_.producer,
+            by.epoch, next_.epoch);
+  if (auto noted = outbox_->note_epoch(by.epoch); !noted) {
+    log_error("outbox", "'{}': {}", options_.producer, noted.error().message());
+  }
+  if (on_fenced) on_fenced();
+}
+
+// Whether events of `epoch` are this outbox's.  Epochs of another process, or of an outbox that this one is a copy of,
+// lie between its own ones, and their confirmation says nothing about these.
+bool OutboxRunner::own(uint64_t epoch) const {
+  return epoch == next_.epoch || outbox_->events_after({epoch, 0}) > outbox_->events_after({epoch + 1, 0});
+}
+
 void OutboxRunner::on_confirmation(const Confirmation& confirmation) {
+  const bool resend = confirmation.status == Confirmation::Status::kResend;
   if (confirmation.recorded.epoch > next_.epoch) {
-    if (confirmation.status != Confirmation::Status::kFenced || fenced_) return;
-    fenced_ = true;
-    log_error("outbox", "'{}' is fenced: epoch {} of another process is open, this one's is {}", options_.producer,
-              confirmation.recorded.epoch, next_.epoch);
-    if (on_fenced) on_fenced();
+    if (confirmation.status == Confirmation::Status::kFenced && !fenced_) fence(confirmation.recorded);
     return;
+  }
+  if (!own(confirmation.recorded.epoch)) {
+    if (resend) rewind(outbox_->confirmed());
+    return pump();
   }
   if (confirmation.recorded > outbox_->last()) {
     log_warn("outbox", "'{}': confirmation of {}/{} is beyond what was sent and is not believed", options_.producer,
@@ -192,7 +221,7 @@ void OutboxRunner::on_confirmation(const Confirmation& confirmation) {
     silence_ = options_.silence_min;
     silent_at_.reset();
   }
-  if (confirmation.status == Confirmation::Status::kResend) rewind(confirmation.recorded);
+  if (resend) rewind(confirmation.recorded);
   pump();
 }
 
@@ -259,12 +288,14 @@ bool OutboxRunner::publish_batch() {
   }
   batches_.add();
   sent_ = entries->back().order;
-  if (!silent_at_) silent_at_ = clock_.monotonic() + silence_;
   return true;
 }
 
 void OutboxRunner::set_deadline() {
-  if (outbox_->size_events() == 0) silent_at_.reset();
+  // What is under way may be lost even when nothing more is published, so the silence is watched as long as it is.
+  const bool waits = connected_ && !fenced_ && in_flight() > 0;
+  if (!waits) silent_at_.reset();
+  if (waits && !silent_at_) silent_at_ = clock_.monotonic() + silence_;
   deadline_.reset();
   for (const auto& at : {linger_until_, retry_at_, silent_at_}) {
     if (at && (!deadline_ || *at < *deadline_)) deadline_ = at;

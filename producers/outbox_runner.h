@@ -74,10 +74,13 @@ class OutboxRunner final : public EventSink {
   bool drop_telemetry(std::vector<EventDraft>& events, std::string_view reason);
   void remember_dropped(const std::vector<EventDraft>& events, std::string_view reason);
   void append_drop_notice(std::vector<EventDraft>& events);
+  void note_drops(EventOrder told_by);
   void pump();
   bool wait_for_more(uint64_t unsent) const;
   bool publish_batch();
   uint64_t in_flight() const;
+  bool own(uint64_t epoch) const;
+  void fence(EventOrder by);
   void rewind(EventOrder to);
   void set_deadline();
 

@@ -103,6 +103,7 @@ int main(int count, char** arguments) {
       write(folder / "batch", batches()) && write(folder / "group", groups()) &&
       write(folder / "confirmation", {encode(Confirmation{"log-1", {1'763'700'000'000, 42}, Confirmation::Status::kOk}),
                                       encode(Confirmation{"x", {}, Confirmation::Status::kResend})}) &&
-      write(folder / "config", configs()) && write(folder / "adapter", adapter_steps());
+      write(folder / "topics", {"millrace\nmillrace/v1/ingest/m1"}) && write(folder / "config", configs()) &&
+      write(folder / "adapter", adapter_steps());
   return written ? 0 : 1;
 }

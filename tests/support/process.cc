@@ -19,13 +19,21 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
   return true;
 }
 
-Broker::Broker(std::filesystem::path directory) : directory_(std::move(directory)), port_(free_loopback_port()) {
+Broker::Broker(std::filesystem::path directory, bool persistent)
+    : directory_(std::move(directory)), persistent_(persistent), port_(free_loopback_port()) {
   std::filesystem::create_directories(directory_);
+}
+
+void Broker::stop() {
+  if (process_) process_->terminate();
+  process_.reset();
 }
 
 void Broker::start() {
   const auto config = directory_ / "mosquitto.conf";
-  std::ofstream(config) << "listener " << port_ << " 127.0.0.1\nallow_anonymous true\npersistence false\n"
+  std::ofstream(config) << "listener " << port_ << " 127.0.0.1\nallow_anonymous true\n"
+                        << (persistent_ ? "persistence true\npersistence_location " + directory_.string() + "/\n"
+                                        : "persistence false\n")
                         << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\n"
                         << (::geteuid() == 0 ? "user root\n" : "");
   const std::string program = std::filesystem::exists("/usr/sbin/mosquitto") ? "/usr/sbin/mosquitto" : "mosquitto";

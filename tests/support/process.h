@@ -18,14 +18,17 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
 // A Mosquitto of the test's own, configured as the project's mosquitto.conf is.
 class Broker {
  public:
-  explicit Broker(std::filesystem::path directory);
+  // `persistent`: what is retained survives stop(), in a file.
+  explicit Broker(std::filesystem::path directory, bool persistent = false);
   void start();  // and waits until it answers
+  void stop();   // as it is stopped with its host
   void kill() { process_.reset(); }
   uint16_t port() const { return port_; }
   std::string url() const { return "mqtt://127.0.0.1:" + std::to_string(port_); }
 
  private:
   std::filesystem::path directory_;
+  bool persistent_;
   uint16_t port_;
   std::optional<ChildProcess> process_;
 };

@@ -8,11 +8,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kReconnect{50};
 constexpr std::chrono::milliseconds kSilence{500};
+constexpr std::chrono::seconds kKeepAlive{2};  // a connection that swallows everything is noticed soon
 constexpr size_t kEventsPerEmit = 32;
 
 std::unique_ptr<MqttClient> quick_client(const std::string& url) {
   MqttOptions options;
   options.url = url;
+  options.keep_alive = kKeepAlive;
   options.reconnect_min = options.reconnect_max = kReconnect;
   return make_mqtt_client(options);
 }

@@ -215,6 +215,21 @@ TEST_P(EventLogContract, InfoTellsWhatIsThere) {
   EXPECT_EQ(info.marks[0].order, (EventOrder{1, 2}));
 }
 
+TEST_P(EventLogContract, EndsOfEpochsAreKeptBesideTheMark) {
+  const std::vector<Envelope> events{fact("a", 7, 1)};
+  const std::vector<ProducerMark> marks{{"a", {7, 1}}};
+  const std::vector<ProducerMark> ended{{"a", {3, 20}}, {"a", {5, 9}}};
+  ASSERT_TRUE(log_->append({events, marks, noon(), std::nullopt, {}, ended}));
+  if (GetParam().survives_reopening) open();
+  const LogInfo info = log_->info().value();
+  ASSERT_EQ(info.marks.size(), 1u);
+  EXPECT_EQ(info.marks[0].order, (EventOrder{7, 1}));
+  ASSERT_EQ(info.ended.size(), 2u);
+  EXPECT_EQ(info.ended[0].producer, "a");
+  EXPECT_EQ(info.ended[0].order, (EventOrder{3, 20}));
+  EXPECT_EQ(info.ended[1].order, (EventOrder{5, 9}));
+}
+
 TEST_P(EventLogContract, ReopenedLogGoesOn) {
   if (!GetParam().survives_reopening) return;
   append({fact("a", 1, 1), telemetry("a", 1, 2)}, {{"a", {1, 2}}}, noon(7));

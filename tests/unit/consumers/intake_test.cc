@@ -43,7 +43,8 @@ class IntakeTest : public ::testing::Test {
   void commit() {
     if (!intake_->group().empty()) {
       const auto marks = intake_->marks();
-      ASSERT_TRUE(log_->append({intake_->group(), marks, noon()}));
+      const auto ended = intake_->ended();
+      ASSERT_TRUE(log_->append({intake_->group(), marks, noon(), std::nullopt, {}, ended}));
     }
     intake_->committed();
   }
@@ -184,6 +185,47 @@ TEST_F(IntakeTest, OlderEpochIsFencedOnceANewerIsOpen) {
   EXPECT_EQ(answer.status, Confirmation::Status::kFenced);
   EXPECT_EQ(answer.recorded, (EventOrder{5, 1}));
   EXPECT_TRUE(intake_->group().empty());
+}
+
+// Two processes had one name.  The older one was refused, and comes back with what it still has.
+TEST_F(IntakeTest, WhatAFencedProcessLeftIsNamedOnceWhenItComesBack) {
+  send({epoch_opened("a", 3), fact("a", 3, 2)});
+  send({epoch_opened("a", 5)});
+  commit();
+  for (int start = 0; start < 2; ++start) {
+    send({fact("a", 3, 2), fact("a", 3, 3), fact("a", 3, 4)}, {.oldest = {3, 2}, .sender_epoch = 7});
+    commit();
+    EXPECT_EQ(confirmation("a").recorded, (EventOrder{3, 4})) << "it may forget them";
+    restart();
+  }
+  send({epoch_opened("a", 7, {3, 4})});
+  commit();
+  EXPECT_EQ(logged("a", 3), (Sequences{1, 2}));
+  EXPECT_EQ(logged("a", 7), (Sequences{1}));
+  const auto dropped = events_of<schema::EventsDropped>(EventType::EventsDropped);
+  ASSERT_EQ(dropped.size(), 1u);
+  const auto* table = dropped[0].envelope.as<schema::EventsDropped>();
+  EXPECT_EQ(table->epoch(), 3u);
+  EXPECT_EQ(table->from_sequence(), 3u);
+  EXPECT_EQ(table->to_sequence(), 4u);
+  EXPECT_EQ(text(table->reason()), "fenced");
+}
+
+TEST_F(IntakeTest, NewEpochWaitsForTheRestOfOneThatAnotherEnded) {
+  send({epoch_opened("a", 3), fact("a", 3, 2)});
+  send({epoch_opened("a", 5)});
+  commit();
+  (void)intake_->take_confirmations();
+  send({epoch_opened("a", 7, {3, 4})}, {.oldest = {3, 3}});
+  EXPECT_TRUE(intake_->group().empty());
+  EXPECT_EQ(confirmation("a").status, Confirmation::Status::kResend);
+}
+
+TEST_F(IntakeTest, NothingIsTakenForKnownOfAProducerWhoseFirstGroupFailed) {
+  send({epoch_opened("a", 5)});
+  send({epoch_opened("a", 3)}, {.sender_epoch = 5});
+  intake_->failed();
+  EXPECT_EQ(confirmation("a").recorded, (EventOrder{0, 0}));
 }
 
 TEST_F(IntakeTest, OldEventsOfThePresentSenderAreKnownNotFenced) {

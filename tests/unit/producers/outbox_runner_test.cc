@@ -218,6 +218,65 @@ TEST_F(OutboxRunnerTest, ConfirmationBeyondWhatWasSentIsNotBelieved) {
   EXPECT_EQ(runner_->unconfirmed(), 3u);
 }
 
+// A process of the same name had an epoch between two of ours, or this outbox is a copy put back.
+TEST_F(OutboxRunnerTest, ConfirmationOfAnothersEpochForgetsNothing) {
+  open();
+  emit_facts(2);
+  const uint64_t old_epoch = epoch_;
+  clock_.advance(std::chrono::seconds(1));
+  open();
+  ASSERT_GT(epoch_, old_epoch + 1);
+  runner_->on_confirmation({"log", {old_epoch + 1, 50}, Confirmation::Status::kOk});
+  EXPECT_EQ(runner_->unconfirmed(), 4u);
+  runner_->on_confirmation({"log", {old_epoch, 3}, Confirmation::Status::kOk});
+  EXPECT_EQ(runner_->unconfirmed(), 1u);
+}
+
+TEST_F(OutboxRunnerTest, SilenceIsWatchedUntilTheLastIsConfirmed) {
+  open();
+  runner_->on_connected();
+  emit_facts(4);
+  pass(std::chrono::milliseconds(5));
+  (void)published();
+  confirm(3);  // and then nothing more comes
+  ASSERT_TRUE(runner_->next_deadline().has_value());
+  pass(std::chrono::seconds(5));
+  EXPECT_EQ(published(), (std::vector<Sequences>{{4, 5}}));
+}
+
+TEST_F(OutboxRunnerTest, FencedProcessStartsAboveTheOneThatWon) {
+  open();
+  runner_->on_confirmation({"log", {epoch_ + 1'000'000, 1}, Confirmation::Status::kFenced});
+  const uint64_t winner = epoch_ + 1'000'000;  // its clock was ahead
+  open();
+  EXPECT_GT(epoch_, winner);
+}
+
+TEST_F(OutboxRunnerTest, WhatAKilledProcessDroppedIsToldByTheNext) {
+  const OutboxOptions outbox{.max_bytes = 20'000, .segment_bytes = 2'000};
+  open(outbox);
+  while (metrics_->counter("millrace_producer_dropped_events_total", "", {{"producer", "m1"}}).value() < 3) {
+    emit_telemetry();
+  }
+  open(outbox);  // it starts, though the outbox is full
+  runner_->on_connected();
+  confirm(1);
+  for (int start = 0; start < 2; ++start) {
+    emit_facts(1);
+    confirm(runner_->next_id().sequence - 1);
+    clock_.advance(std::chrono::seconds(1));
+    open(outbox);
+  }
+  uint64_t told = 0;
+  for (const auto& message : mqtt_.published) {
+    const auto batch = decode_batch(message.payload).value();
+    for (const auto& entry : batch.entries) {
+      if (const auto* dropped = entry.envelope->as<schema::EventsDropped>()) told += dropped->count();
+    }
+  }
+  EXPECT_EQ(told, 3u) << "once";
+}
+
 TEST_F(OutboxRunnerTest, FullOutboxDropsTelemetryFirstAndSaysSo) {
   open({.max_bytes = 20'000, .segment_bytes = 2'000});
   uint64_t stored = 1;

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many kills in little time: the line without its adapters and pages, under full load, with buffers so small that the
+// log and the views flush and compact all the time.  A hub kills itself at a chosen point (before an append, when the
+// broker has its acknowledgements already; within one; behind one, before the confirmation; within a commit of the
+// views) or is killed at any instant, and so are producers and the broker.
+//
+// The roles are this program itself, started again.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <thread>
+
+#include "bus/logging.h"
+#include "bus/random.h"
+#include "consumers/recorder.h"
+#include "projections/projector.h"
+#include "projections/registry.h"
+#include "projections/view_store.h"
+#include "tests/component/line/line.h"
+#include "tests/crash/line/line_checks.h"
+#include "tests/support/event_fixtures.h"
+
+namespace millrace {
+namespace {
+
+using namespace testing;
+
+constexpr size_t kSmallBuffer = 128u << 10;
+constexpr std::chrono::milliseconds kReconnect{20};
+
+// Where a hub dies by itself.
+enum class Point { kNowhere, kBeforeAppend, kWithinAppend, kAfterAppend, kWithinViews };
+constexpr size_t kPoints = 5;
+constexpr std::array<const char*, kPoints> kPointNames{"any instant", "before append", "within append", "after append",
+                                                       "within a view's commit"};
+
+struct Death {
+  Point point = Point::kNowhere;
+  uint64_t countdown = 0;  // of the times that the point is passed
+  uint64_t delay_us = 0;   // within
+
+  void pass(Point passed) {
+    if (passed == point && --countdown == 0) ::kill(::getpid(), SIGKILL);
+  }
+  void enter(Point entered) {
+    if (entered != point || --countdown != 0) return;
+    std::thread([delay = delay_us] {
+      std::this_thread::sleep_for(std::chrono::microseconds(delay));
+      ::kill(::getpid(), SIGKILL);
+    }).detach();
+  }
+};
+
+class DyingLog final : public EventLog {
+ public:
+  DyingLog(std::unique_ptr<EventLog> log, Death& death) : log_(std::move(log)), death_(death) {}
+  Result<Commit> append(const AppendBatch& batch) override {
+    death_.pass(Point::kBeforeAppend);
+    death_.enter(Point::kWithinAppend);
+    auto commit = log_->append(batch);
+    death_.pass(Point::kAfterAppend);
+    return commit;
+  }
+  Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
+    return log_->read(after, limit, filter);
+  }
+  Result<RecordedEvent> at(Position position) const override { return log_->at(position); }
+  Result<Position> first_at(WallTime time) const override { return log_->first_at(time); }
+  Position last() const override { return log_->last(); }
+  Position telemetry_removed_through() const override { return log_->telemetry_removed_through(); }
+  std::optional<EventOrder> mark(std::string_view producer) const override { return log_->mark(producer); }
+  Result<LogInfo> info() const override { return log_->info(); }
+  std::string incarnation() const override { return log_->incarnation(); }
+  uint64_t incarnation_number() const override { return log_->incarnation_number(); }
+
+ private:
+  std::unique_ptr<EventLog> log_;
+  Death& death_;
+};
+
+class DyingViews final : public ViewStore {
+ public:
+  DyingViews(std::unique_ptr<ViewStore> views, Death& death) : views_(std::move(views)), death_(death) {}
+  Result<void> commit(const std::vector<ViewWrite>& writes) override {
+    death_.enter(Point::kWithinViews);
+    return views_->commit(writes);
+  }
+  Result<void> clear(std::string_view view, const std::vector<ViewWrite>& writes) override {
+    return views_->clear(view, writes);
+  }
+  std::shared_ptr<const ViewReader> reader() const override { return views_->reader(); }
+
+ private:
+  std::unique_ptr<ViewStore> views_;
+  Death& death_;
+};
+
+std::unique_ptr<MqttClient> client_of(const std::string& url) {
+  MqttOptions options;
+  options.url = url;
+  options.reconnect_min = options.reconnect_max = kReconnect;
+  return make_mqtt_client(options);
+}
+
+// hub FOLDER URL POINT COUNTDOWN DELAY: until SIGTERM, or the death that was chosen.
+int run_hub(const std::filesystem::path& folder, const std::string& url, Death death) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  SystemClock clock;
+  Health health;
+  const auto metrics = make_metrics();
+  DyingLog log(open_rocksdb_event_log(folder / "log", clock, {.write_buffer_bytes = kSmallBuffer}).value(), death);
+  DyingViews views(
+      open_rocksdb_view_store(folder / "views", view_names(), {.write_buffer_bytes = kSmallBuffer}).value(), death);
+  Projector projector(log, views, make_projections(), *metrics, health);
+  projector.on_applied = [](auto) {};
+  projector.start().value();
+  const auto subscriber = client_of(url), publisher = client_of(url);
+  Recorder recorder({}, log, *subscriber, *publisher, Topics{}, clock, *metrics, health,
+                    [&](auto commit) { projector.offer(std::move(commit)); });
+  recorder.start();
+  subscriber->start();
+  publisher->start();
+  int signal = 0;
+  sigwait(&ends, &signal);
+  subscriber->stop();
+  recorder.stop();
+  publisher->stop();
+  const bool applied = projector.wait_for(log.last(), std::chrono::seconds(60));
+  projector.stop();
+  return applied ? 0 : 1;
+}
+
+// producer FOLDER URL NAME MODE: emits as fast as it is confirmed; with "drain" it only sends what it has, and ends.
+int run_producer(const std::filesystem::path& folder, const std::string& url, const std::string& name, bool drains) {
+  LineProducer producer(name, folder / name, url);
+  while (!producer.fenced()) {
+    if (drains && producer.unconfirmed() == 0) return 0;
+    if (!drains && producer.unconfirmed() < 2'000) producer.emit(64);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the pace of the load
+  }
+  return 3;
+}
+
+class DenseLine {
+ public:
+  explicit DenseLine(uint64_t seed) : random(seed) {
+    broker.start();
+    start_hub();
+    for (const char* name : {"p1", "p2", "p3"}) start_producer(name);
+  }
+
+  void start_hub() {
+    point_ = random.unit() < 0.25 ? Point::kNowhere : static_cast<Point>(1 + random.next() % (kPoints - 1));
+    const std::vector<std::string> death{std::to_string(static_cast<int>(point_)),
+                                         std::to_string(1 + random.next() % 40), std::to_string(random.next() % 1'500)};
+    hub = start({"hub", folder.path().string(), broker.url(), death[0], death[1], death[2]});
+  }
+  void start_immortal_hub() { hub = start({"hub", folder.path().string(), broker.url(), "0", "0", "0"}); }
+  void start_producer(const std::string& name, const std::string& mode = "load") {
+    producers[name].reset();  // the old one ends before the new one opens its outbox
+    producers[name] = start({"producer", folder.path().string(), broker.url(), name, mode});
+  }
+
+  // Lets the hub die where it was told to, or kills it at any instant.
+  void kill_hub() {
+    const bool chosen =
+        point_ != Point::kNowhere && eventually([this] { return !hub->running(); }, std::chrono::milliseconds(3'000));
+    hub.reset();
+    ++kills[chosen ? static_cast<size_t>(point_) : 0];
+    start_hub();
+  }
+
+  std::string output() const { return (folder / "output.log").string(); }
+
+  TemporaryDirectory folder;
+  SeededRandom random;
+  Broker broker{folder / "broker"};
+  std::optional<ChildProcess> hub;
+  std::map<std::string, std::optional<ChildProcess>> producers;
+  std::array<uint64_t, kPoints> kills{};
+
+ private:
+  std::optional<ChildProcess> start(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), std::filesystem::read_symlink("/proc/self/exe").string());
+    return ChildProcess::start(arguments, folder / "output.log").value();
+  }
+
+  Point point_ = Point::kNowhere;
+};
+
+void kill_densely(uint64_t kills, uint64_t seed) {
+  std::cout << "seed " << seed << ", " << kills << " kills (MILLRACE_CRASH_SEED, MILLRACE_CRASH_KILLS)\n";
+  const auto began = std::chrono::steady_clock::now();
+  DenseLine line(seed);
+  ConfirmationWitness witness(line.broker.url());
+  uint64_t others = 0;
+  for (uint64_t kill = 0; kill < kills; ++kill) {
+    const uint64_t heard = witness.heard();
+    const bool works = eventually([&] { return witness.heard() > heard || !line.hub->running(); });
+    ASSERT_TRUE(works) << "the line works again after kill " << kill << ", see " << line.output();
+    std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int>(line.random.between(0, 30'000))));
+    const double dice = line.random.unit();
+    if (dice < 0.10) ++others, line.broker.kill(), line.broker.start();
+    if (dice > 0.08 && dice < 0.25) ++others, line.start_producer("p" + std::to_string(1 + line.random.next() % 3));
+    if (dice > 0.20) line.kill_hub();
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  line.hub.reset();
+  line.start_immortal_hub();
+  for (auto& [name, process] : line.producers) {
+    line.start_producer(name, "drain");
+    ASSERT_EQ(process->wait(), 0) << name << " has sent all of it";
+  }
+  ASSERT_EQ(line.hub->terminate(), 0);
+  SystemClock clock;
+  const auto log = open_rocksdb_event_log(line.folder / "log", clock);
+  ASSERT_TRUE(log) << log.error().message();
+  EXPECT_EQ(witness.confirmed().size(), line.producers.size());
+  check_log(**log, witness.confirmed());
+  check_views(**log, line.folder / "views");
+  std::cout << (*log)->last().value << " events; " << static_cast<double>(kills) / took.count() << " kills a second\n";
+  for (size_t i = 0; i < kPoints; ++i) std::cout << "  hub, " << kPointNames[i] << ": " << line.kills[i] << '\n';
+  std::cout << "  producers and broker: " << others << '\n';
+}
+
+TEST(DenseKillTest, ConfirmedEventsSurviveInOrderAndOnce) {
+  kill_densely(number_from("MILLRACE_CRASH_KILLS", 30), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
+}
+
+TEST(LongDenseKillTest, ConfirmedEventsSurviveInOrderAndOnce) {
+  kill_densely(number_from("MILLRACE_CRASH_KILLS", 250), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
+}
+
+}  // namespace
+}  // namespace millrace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 6 && words[0] == "hub") {
+    millrace::Death death;
+    death.point = static_cast<millrace::Point>(std::stoi(words[3]));
+    death.countdown = std::stoull(words[4]);
+    death.delay_us = std::stoull(words[5]);
+    return millrace::run_hub(words[1], words[2], death);
+  }
+  if (words.size() == 5 && words[0] == "producer") {
+    return millrace::run_producer(words[1], words[2], words[3], words[4] == "drain");
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
