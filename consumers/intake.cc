@@ -40,14 +40,18 @@ Intake::Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Me
     : options_(options),
       incarnation_(log.incarnation),
       hub_epoch_(log.incarnation_number),
+      restored_at_(log.restored_at),
       clock_(clock),
       metrics_(metrics) {
   for (const ProducerMark& mark : log.marks) {
     if (mark.producer == kHubProducer) {
-      hub_durable_ = hub_taken_ = mark.order.sequence;
-    } else {
-      sources_[mark.producer].durable = sources_[mark.producer].taken = mark.order;
+      // A new incarnation numbers its events from 1 again.
+      if (mark.order.epoch == hub_epoch_) hub_durable_ = hub_taken_ = mark.order.sequence;
+      continue;
     }
+    Source& source = sources_[mark.producer];
+    source.durable = source.taken = mark.order;
+    if (log.restored.contains(mark.producer)) source.restored = mark.order;
   }
 }
 
@@ -100,8 +104,9 @@ Intake::Verdict Intake::judge(Source& source, const BatchHeader& header, const B
   if (entry.order.epoch > source.taken.epoch) return judge_new_epoch(source, header, entry);
   if (entry.order.sequence == source.taken.sequence + 1) return Verdict::kAppend;
   if (header.oldest < entry.order) return Verdict::kGap;
+  if (may_still_fill(source, {entry.order.epoch, source.taken.sequence + 1})) return Verdict::kGap;
   // Nothing older can come any more: the hole is named and the stream goes on.
-  add_hole(header.producer, {entry.order.epoch, source.taken.sequence + 1},
+  add_hole(source, header.producer, {entry.order.epoch, source.taken.sequence + 1},
            {entry.order.epoch, entry.order.sequence - 1});
   return Verdict::kAppend;
 }
@@ -114,12 +119,16 @@ Intake::Verdict Intake::judge_new_epoch(Source& source, const BatchHeader& heade
   // Nothing lies between what is taken and this epoch's beginning.
   if (begins && previous <= source.taken) return Verdict::kAppend;
   if (header.oldest < entry.order) return Verdict::kGap;
+  if (may_still_fill(source, begins ? previous : entry.order)) return Verdict::kGap;
   if (begins && previous.epoch == source.taken.epoch) {
-    add_hole(header.producer, {previous.epoch, source.taken.sequence + 1}, previous);
-  } else if (begins) {
-    add_hole(header.producer, {previous.epoch, 1}, previous);
+    add_hole(source, header.producer, {previous.epoch, source.taken.sequence + 1}, previous);
+    return Verdict::kAppend;
+  }
+  add_unknown_rest(source, header.producer);
+  if (begins) {
+    add_hole(source, header.producer, {previous.epoch, 1}, previous);
   } else if (entry.order.sequence > 1) {
-    add_hole(header.producer, {entry.order.epoch, 1}, {entry.order.epoch, entry.order.sequence - 1});
+    add_hole(source, header.producer, {entry.order.epoch, 1}, {entry.order.epoch, entry.order.sequence - 1});
   }
   return Verdict::kAppend;
 }
@@ -191,17 +200,45 @@ void Intake::add_hub_event(EventDraft draft) {
   add(std::move(*envelope));
 }
 
-void Intake::add_hole(const std::string& producer, EventOrder from, EventOrder to) {
+// Nothing of it arrived since the restore; of a producer that the backup does not know, epochs tell the time.
+bool Intake::was_restored(const Source& source, EventOrder from) const {
+  if (source.restored) return *source.restored == source.taken;
+  return restored_at_ && source.taken == EventOrder{} &&
+         from.epoch <= static_cast<uint64_t>(to_unix_us(*restored_at_) / 1000);
+}
+
+bool Intake::may_still_fill(Source& source, EventOrder from) const {
+  if (!was_restored(source, from)) return false;
+  const MonotonicTime now = clock_.monotonic();
+  if (!source.hole_seen) source.hole_seen = now;
+  return now - *source.hole_seen < options_.restored_patience;
+}
+
+void Intake::add_hole(const Source& source, const std::string& producer, EventOrder from, EventOrder to) {
   schema::EventsDroppedT dropped;
   dropped.producer = producer;
   dropped.epoch = to.epoch;
   dropped.from_sequence = from.sequence;
   dropped.to_sequence = to.sequence;
   dropped.count = to.sequence - from.sequence + 1;
-  dropped.reason = "outbox_lost";
+  dropped.reason = was_restored(source, from) ? "restored" : "outbox_lost";
   log_warn("recorder", "events {} to {} of '{}' (epoch {}) can no longer be sent: recorded as dropped", from.sequence,
            to.sequence, producer, to.epoch);
   counted("lost").add(static_cast<double>(dropped.count));
+  add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
+}
+
+// A restored log may miss the end of an epoch and whole epochs behind it: where that began is known, not how much it
+// was.
+void Intake::add_unknown_rest(const Source& source, const std::string& producer) {
+  if (!source.restored || *source.restored != source.taken) return;
+  schema::EventsDroppedT dropped;
+  dropped.producer = producer;
+  dropped.epoch = source.taken.epoch;
+  dropped.from_sequence = source.taken.sequence + 1;
+  dropped.reason = "restored";
+  log_warn("recorder", "what '{}' sent behind {} of epoch {} went with the log that was lost", producer,
+           source.taken.sequence, source.taken.epoch);
   add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ struct IntakeOptions {
   size_t max_producers = 4096;
   size_t max_rejections_per_minute = 10;  // written as events, per source; further ones are counted in the next
   std::chrono::milliseconds repeat_resend{250};
+  // So long a producer is asked for what a restored log lacks before the hole is named: it may not have heard yet that
+  // another log is there, and offers what it still has once it does.
+  std::chrono::milliseconds restored_patience{3'000};
 };
 
 class Intake {
@@ -56,7 +60,9 @@ class Intake {
  private:
   struct Source {  // one producer
     EventOrder durable;
-    EventOrder taken;  // durable + what is in the group
+    EventOrder taken;                        // durable + what is in the group
+    std::optional<EventOrder> restored;      // its mark in the backup that the log was restored from
+    std::optional<MonotonicTime> hole_seen;  // behind that mark, first
     bool wants_resend = false;
     bool fenced = false;  // an older epoch spoke
     EventOrder resend_asked_at;
@@ -74,7 +80,10 @@ class Intake {
   void append(Source& source, const BatchHeader& header, const BatchEntry& entry, const std::string& topic);
   void ask_resend(const std::string& producer, Source& source);
   void add(Envelope envelope);
-  void add_hole(const std::string& producer, EventOrder from, EventOrder to);
+  void add_hole(const Source& source, const std::string& producer, EventOrder from, EventOrder to);
+  void add_unknown_rest(const Source& source, const std::string& producer);
+  bool was_restored(const Source& source, EventOrder from) const;
+  bool may_still_fill(Source& source, EventOrder from) const;
   void reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited);
   void add_hub_event(EventDraft draft);
   Result<Envelope> build_hub_event(EventDraft draft, uint64_t sequence) const;
@@ -83,6 +92,7 @@ class Intake {
   const IntakeOptions options_;
   const std::string incarnation_;
   const uint64_t hub_epoch_;
+  const std::optional<WallTime> restored_at_;
   const Clock& clock_;
   Metrics& metrics_;
 
