@@ -77,6 +77,7 @@ class OutboxRunner final : public EventSink {
   bool publish_batch();
   uint64_t in_flight() const;
   void rewind(EventOrder to);
+  void notice_incarnation(const std::string& incarnation);
   void set_deadline();
 
   const OutboxRunnerOptions options_;
@@ -90,8 +91,9 @@ class OutboxRunner final : public EventSink {
   Counter& resends_;
   Gauge& backlog_;
 
-  EventOrder next_;  // the next event's number
-  EventOrder sent_;  // published on this connection up to here
+  EventOrder next_;          // the next event's number
+  EventOrder sent_;          // published on this connection up to here
+  std::string incarnation_;  // of the log that confirmed last
   bool connected_ = false;
   bool fenced_ = false;
   uint64_t dropped_count_ = 0;  // not yet told in an event
