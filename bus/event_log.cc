@@ -14,4 +14,8 @@ Result<std::vector<GroupReplacement>> EventLog::rewrite_groups(std::span<const R
   return make_error(Errc::kInvalidArgument, "this log keeps no groups that could be replaced");
 }
 
+Result<void> EventLog::checkpoint(const std::filesystem::path&) const {
+  return make_error(Errc::kUnavailable, "this engine of the log makes no copies of itself");
+}
+
 }  // namespace millrace

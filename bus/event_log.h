@@ -15,6 +15,7 @@
 #include "bus/clock.h"
 #include "bus/envelope.h"
 #include "bus/ids.h"
+#include "bus/log_schema.h"
 #include "bus/result.h"
 #include "bus/sha256.h"
 
@@ -83,6 +84,9 @@ struct LogInfo {
   Position telemetry_removed_through;  // 0: all is there
   std::vector<ProducerMark> marks;     // of each producer's latest epoch
   std::vector<ProducerMark> ended;     // of the epochs before, as they were given to append()
+  std::string chain_root;  // link of the commit that ends at `last`, 64 hexadecimal digits; empty for an empty log
+  std::optional<WallTime> restored_at;          // when the log began as a copy of an older state of itself
+  std::set<std::string, std::less<>> restored;  // producers of which nothing was appended since then
 };
 
 class EventLog {
@@ -134,6 +138,14 @@ class EventLog {
   virtual std::string incarnation() const = 0;
   virtual uint64_t incarnation_number() const = 0;
 
+  // The schemas that events were written with, in order of position; empty where the engine keeps none.
+  virtual Result<std::vector<LogSchema>> schemas() const { return std::vector<LogSchema>{}; }
+
+  // Makes `directory`, which must not exist, a log of its own with everything that was committed before the call.
+  // Files that never change are shared by hard links where the file system allows, else copied.  From any thread;
+  // appends go on meanwhile.  kFull when the disk is near its reserve; kUnavailable where the engine cannot.
+  virtual Result<void> checkpoint(const std::filesystem::path& directory) const;
+
   // For a log opened read-only beside a running hub: sees what was appended since.  A no-op elsewhere.
   virtual Result<void> refresh() { return {}; }
 };
@@ -152,6 +164,11 @@ std::unique_ptr<EventLog> make_memory_event_log(uint64_t incarnation_number = 1)
 // program wrote it, kCorrupt (naming the file) when it does not verify.
 Result<std::unique_ptr<EventLog>> open_rocksdb_event_log(const std::filesystem::path& directory, const Clock& clock,
                                                          const LogStoreOptions& options = {});
+
+// Opens a copy of a log to go on with it: gives it a new incarnation, higher than its own and than `above`, and
+// remembers which producers' marks come from the copy (LogInfo::restored).  Errors as above, and kNotFound.
+Result<std::unique_ptr<EventLog>> open_rocksdb_event_log_copy(const std::filesystem::path& directory,
+                                                              const Clock& clock, uint64_t above = 0);
 
 // Read-only, also beside a running hub; `scratch` is a private directory for the reader's own files.
 Result<std::unique_ptr<EventLog>> open_rocksdb_event_log_reader(const std::filesystem::path& directory,

@@ -146,6 +146,14 @@ class SegmentOutbox final : public Outbox {
     return drop_confirmed_segments();
   }
 
+  Result<void> offer_again() override {
+    segments_.clear();
+    slots_.clear();
+    size_ = 0;
+    confirmed_ = {};
+    return load();
+  }
+
   Result<std::vector<OutboxEntry>> read(EventOrder after, size_t max_events, size_t max_bytes) const override {
     std::vector<OutboxEntry> entries;
     auto slot = first_after(after);

@@ -49,6 +49,9 @@ class Outbox {
   // Forgets everything up to and including `order`.  Space is returned a segment at a time.
   virtual Result<void> confirm(EventOrder order) = 0;
 
+  // Everything that still lies on the disk counts as unconfirmed again: the log that confirmed it is gone.
+  virtual Result<void> offer_again() = 0;
+
   // Up to `max_events` / `max_bytes` events after `after`, all of one epoch, in order.
   virtual Result<std::vector<OutboxEntry>> read(EventOrder after, size_t max_events, size_t max_bytes) const = 0;
 

@@ -36,6 +36,13 @@ std::string_view name_of(Errc code) {
   return "unknown";
 }
 
+Errc errc_from(std::string_view name) {
+  for (int code = static_cast<int>(Errc::kInvalidArgument); code <= static_cast<int>(Errc::kConflict); ++code) {
+    if (name_of(static_cast<Errc>(code)) == name) return static_cast<Errc>(code);
+  }
+  return Errc::kIo;
+}
+
 std::string Error::message() const { return std::string(name_of(code)) + ": " + context; }
 
 void throw_exception_from_error(const Error& error, const boost::source_location& where) {

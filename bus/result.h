@@ -25,6 +25,8 @@ enum class Errc {
 };
 
 std::string_view name_of(Errc code);
+// The reverse; kIo for a name that is none.
+Errc errc_from(std::string_view name);
 
 struct Error {
   Errc code;

@@ -7,6 +7,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -16,15 +17,14 @@
 #include <optional>
 #include <set>
 
-#include "bus/crc32.h"
 #include "bus/event_group.h"
 #include "bus/event_log.h"
 #include "bus/hash_chain.h"
 #include "bus/logging.h"
 #include "bus/rocksdb_leased.h"
 #include "bus/rocksdb_log_reader.h"
+#include "bus/rocksdb_log_schema.h"
 #include "bus/rocksdb_store.h"
-#include "schemas/event_bfbs_generated.h"
 
 namespace millrace {
 namespace {
@@ -36,7 +36,9 @@ constexpr std::string_view kLastKey = "last";
 constexpr std::string_view kRecordedAtKey = "recorded_at";
 constexpr std::string_view kReplacedKey = "replaced_at";
 constexpr std::string_view kRemovedKey = "telemetry_removed_through";
-constexpr std::string_view kSchemaPrefix = "schema/";
+constexpr std::string_view kRestoredAtKey = "restored_at";
+// And a producer: its mark in the copy that this log began as.
+constexpr std::string_view kRestoredPrefix = "restored/";
 
 // A full disk is refused before RocksDB meets it: a failed WAL write can only be cured by reopening.
 constexpr uint64_t kReservedMemtables = 3;
@@ -142,6 +144,7 @@ class RocksdbEventLog final : public EventLog {
       return make_error(Errc::kSyncFailed, *broken_);
     }
     chain_tip_ = link.link;
+    schema_is_told_ = true;
     last_recorded_at_ = commit.recorded_at;
     if (indexes_time(commit)) last_time_index_ = commit.recorded_at;
     {
@@ -283,11 +286,14 @@ class RocksdbEventLog final : public EventLog {
     info.engine = "rocksdb";
     info.incarnation = incarnation();
     info.incarnation_number = incarnation_;
-    info.last = last();
-    info.telemetry_removed_through = telemetry_removed_through();
     const auto first = read({}, {.events = 1}, {});
     const auto open = databases_.lease();
     if (!open) return open.error();
+    const auto tip = read_chain_tip(**open);
+    if (!tip) return tip.error();
+    info.last = Position{tip->first + tip->count - std::min<uint64_t>(tip->first, 1)};
+    if (tip->first != 0) info.chain_root = hex_of(tip->link);
+    info.telemetry_removed_through = telemetry_removed_through();
     if (first && !first->events.empty()) {
       info.first_recorded_at = first->events.front().recorded_at;
       info.last_recorded_at = from_unix_us(static_cast<int64_t>(meta_number(**open, kRecordedAtKey).value_or(0)));
@@ -296,14 +302,50 @@ class RocksdbEventLog final : public EventLog {
       uint64_t bytes = 0;
       if ((*open)->db->GetIntProperty(family, "rocksdb.total-sst-files-size", &bytes)) info.bytes_on_disk += bytes;
     }
-    if (auto read = read_ended(info.ended); !read) return read.error();
-    std::lock_guard lock(marks_mutex_);
-    for (const auto& [producer, order] : marks_) info.marks.push_back({producer, order});
+    if (auto read = read_ended(**open, info.ended); !read) return read.error();
+    if (auto told = tell_restore(**open, info); !told) return told.error();
     return info;
   }
 
   std::string incarnation() const override { return fmt::format("{:016x}", incarnation_); }
   uint64_t incarnation_number() const override { return incarnation_; }
+
+  Result<std::vector<LogSchema>> schemas() const override {
+    const auto open = databases_.lease();
+    if (!open) return open.error();
+    return read_log_schemas(*(*open)->db, (*open)->family(LogFamily::kMeta));
+  }
+
+  // The flush before keeps the copy's own recovery short; it waits for the disk, appends go on into the next memtable.
+  Result<void> checkpoint(const std::filesystem::path& directory) const override {
+    if (read_only_) return make_error(Errc::kUnavailable, "a log that was opened to read makes no copy of itself");
+    if (auto room = check_disk(); !room) return room.error();
+    const auto open = databases_.lease();
+    if (!open) return open.error();
+    rocksdb::Checkpoint* made = nullptr;
+    auto status = rocksdb::Checkpoint::Create((*open)->db.get(), &made);
+    const std::unique_ptr<rocksdb::Checkpoint> maker(made);
+    if (status.ok()) status = maker->CreateCheckpoint(directory.string(), 0);
+    if (!status.ok()) return error_from(status, fmt::format("copy of the log in '{}'", directory.string()));
+    return {};
+  }
+
+  Result<void> begin_incarnation(const Clock& clock, uint64_t above) {
+    const auto now = static_cast<uint64_t>(to_unix_us(clock.wall()));
+    const uint64_t number = std::max({now, incarnation_ + 1, above + 1});
+    rocksdb::WriteBatch writes;
+    writes.Put(family(LogFamily::kMeta), slice(kIncarnationKey), big_endian(number));
+    writes.Put(family(LogFamily::kMeta), slice(kRestoredAtKey), big_endian(now));
+    std::lock_guard lock(marks_mutex_);
+    for (const auto& [producer, order] : marks_) {
+      writes.Put(family(LogFamily::kMeta), std::string(kRestoredPrefix) + producer, encode_order(order));
+    }
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    if (const auto status = db_->Write(options, &writes); !status.ok()) return error_from(status, "new incarnation");
+    incarnation_ = number;
+    return {};
+  }
 
   Result<void> refresh() override {
     if (!read_only_) return {};
@@ -389,6 +431,7 @@ class RocksdbEventLog final : public EventLog {
       return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
                                                          directory_.string(), *format, kFormat));
     }
+    if (auto known = load_schemas(); !known) return known;
     incarnation_ = meta_number(kIncarnationKey).value_or(0);
     last_recorded_at_ = from_unix_us(static_cast<int64_t>(meta_number(kRecordedAtKey).value_or(0)));
     if (auto loaded = load_marks(); !loaded) return loaded;
@@ -406,14 +449,26 @@ class RocksdbEventLog final : public EventLog {
     writes.Put(family(LogFamily::kMeta), slice(kIncarnationKey),
                big_endian(static_cast<uint64_t>(to_unix_us(clock.wall()))));
     writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(0));
-    const std::string_view schema(reinterpret_cast<const char*>(schema::EnvelopeBinarySchema::data()),
-                                  schema::EnvelopeBinarySchema::size());
-    writes.Put(family(LogFamily::kMeta), std::string(kSchemaPrefix) + fmt::format("{:08x}", crc32_of(schema)),
-               slice(schema));
+    put_event_schema(writes, family(LogFamily::kMeta));
+    put_schema_use(writes, family(LogFamily::kMeta), Position{1});
     rocksdb::WriteOptions options;
     options.sync = true;
     const auto status = db_->Write(options, &writes);
     if (!status.ok()) return error_from(status, fmt::format("new log in '{}'", directory_.string()));
+    return {};
+  }
+
+  // A schema that knows more than this program is a newer log, whatever its format number says.
+  Result<void> load_schemas() {
+    const auto found = schemas();
+    if (!found) return found.error();
+    for (const LogSchema& schema : *found) {
+      if (auto known = check_schema_known(schema.bfbs); !known) {
+        return make_error(known.error().code,
+                          fmt::format("the log in '{}': {}", directory_.string(), known.error().context));
+      }
+    }
+    schema_is_told_ = !found->empty() && found->back().crc == own_event_schema_crc();
     return {};
   }
 
@@ -431,8 +486,8 @@ class RocksdbEventLog final : public EventLog {
   }
 
   // Not kept in memory: a producer has one for each of its starts, and only a starting recorder asks.
-  Result<void> read_ended(std::vector<ProducerMark>& ended) const {
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kProducers)));
+  static Result<void> read_ended(const OpenLogDatabase& open, std::vector<ProducerMark>& ended) {
+    std::unique_ptr<rocksdb::Iterator> it(open.db->NewIterator({}, open.family(LogFamily::kProducers)));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       const std::string_view key = view(it->key());
       if (!is_ended_key(key)) continue;
@@ -446,13 +501,36 @@ class RocksdbEventLog final : public EventLog {
   }
 
   Result<void> load_chain_tip() {
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    const auto tip = read_chain_tip(*databases_.get());
+    if (!tip) return tip.error();
+    chain_tip_ = tip->link;
+    return {};
+  }
+
+  // All zero for an empty log.
+  static Result<ChainLink> read_chain_tip(const OpenLogDatabase& open) {
+    std::unique_ptr<rocksdb::Iterator> it(open.db->NewIterator({}, open.family(LogFamily::kChain)));
     it->SeekToLast();
     if (!it->status().ok()) return error_from(it->status(), "chain");
     ChainLink link;
-    if (!it->Valid()) return {};
-    if (!decode_link(view(it->value()), link)) return make_error(Errc::kCorrupt, "the chain's last link");
-    chain_tip_ = link.link;
+    if (it->Valid() && !decode_link(view(it->value()), link)) {
+      return make_error(Errc::kCorrupt, "the chain's last link");
+    }
+    return link;
+  }
+
+  Result<void> tell_restore(const OpenLogDatabase& open, LogInfo& info) const {
+    if (const auto at = meta_number(open, kRestoredAtKey)) info.restored_at = from_unix_us(static_cast<int64_t>(*at));
+    std::lock_guard lock(marks_mutex_);
+    for (const auto& [producer, order] : marks_) {
+      info.marks.push_back({producer, order});
+      if (!info.restored_at) continue;
+      std::string value;
+      const auto status =
+          open.db->Get({}, open.family(LogFamily::kMeta), std::string(kRestoredPrefix) + producer, &value);
+      if (!status.ok() && !status.IsNotFound()) return error_from(status, "marks of the restored log");
+      if (status.ok() && decode_order(value) == order) info.restored.insert(producer);
+    }
     return {};
   }
 
@@ -558,6 +636,10 @@ class RocksdbEventLog final : public EventLog {
                          big_endian(batch.remove_telemetry_through->value + 1));
       writes.Put(family(LogFamily::kMeta), slice(kRemovedKey), big_endian(batch.remove_telemetry_through->value));
     }
+    if (!schema_is_told_) {
+      put_event_schema(writes, family(LogFamily::kMeta));
+      put_schema_use(writes, family(LogFamily::kMeta), commit.first);
+    }
     writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(commit.last.value));
     writes.Put(family(LogFamily::kMeta), slice(kRecordedAtKey),
                big_endian(static_cast<uint64_t>(to_unix_us(commit.recorded_at))));
@@ -579,6 +661,7 @@ class RocksdbEventLog final : public EventLog {
 
   // The appending thread's own.
   std::optional<std::string> broken_;  // why no append is taken until recover() has succeeded
+  bool schema_is_told_ = false;        // the log says that its newest events have this program's schema
   WallTime last_recorded_at_{};
   WallTime last_time_index_{};
   Sha256 chain_tip_{};
@@ -592,6 +675,18 @@ class RocksdbEventLog final : public EventLog {
 Result<std::unique_ptr<EventLog>> open_rocksdb_event_log(const std::filesystem::path& directory, const Clock& clock,
                                                          const LogStoreOptions& options) {
   return RocksdbEventLog::open(directory, &clock, options, {});
+}
+
+Result<std::unique_ptr<EventLog>> open_rocksdb_event_log_copy(const std::filesystem::path& directory,
+                                                              const Clock& clock, uint64_t above) {
+  if (!std::filesystem::exists(directory / "CURRENT")) {
+    return make_error(Errc::kNotFound, fmt::format("'{}' holds no log", directory.string()));
+  }
+  auto log = RocksdbEventLog::open(directory, &clock, {}, {});
+  if (!log) return log.error();
+  auto& opened = static_cast<RocksdbEventLog&>(**log);
+  if (auto begun = opened.begin_incarnation(clock, above); !begun) return begun.error();
+  return log;
 }
 
 Result<std::unique_ptr<EventLog>> open_rocksdb_event_log_reader(const std::filesystem::path& directory,

@@ -17,6 +17,7 @@ constexpr std::chrono::seconds kClockInterval{1};
 std::filesystem::path log_directory(const std::filesystem::path& data_dir) { return data_dir / "log"; }
 std::filesystem::path views_directory(const std::filesystem::path& data_dir) { return data_dir / "views"; }
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir) { return data_dir / "outbox"; }
+std::filesystem::path control_socket(const std::filesystem::path& data_dir) { return data_dir / "control.sock"; }
 
 Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock, Metrics& metrics, Health& health) {
   const auto listen = parse_host_port(config.http_listen);
@@ -78,6 +79,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->retention_->start();
   hub->storage_->start();
   hub->broker_.start();
+  hub->control_ = ControlService::start(config.data_dir, *hub->log_, clock, metrics);
   return hub;
 }
 
@@ -100,6 +102,7 @@ void Hub::watch_clock(ClockWatch watch) {
 Hub::~Hub() {
   if (storage_) storage_->stop();
   if (retention_) retention_->stop();                  // while the recorder still takes its writes
+  control_.reset();                                    // a backup under way is given up
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed
   if (broker_.publisher) broker_.publisher->stop();

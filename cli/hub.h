@@ -13,6 +13,7 @@
 #include "bus/metrics.h"
 #include "cli/broker_connection.h"
 #include "cli/config.h"
+#include "cli/control_service.h"
 #include "consumers/recorder.h"
 #include "consumers/retention.h"
 #include "consumers/storage_watch.h"
@@ -48,11 +49,13 @@ class Hub {
   std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<Edge> edge_;
   std::thread loop_thread_;
+  std::unique_ptr<ControlService> control_;
 };
 
 // Where the parts of the data folder lie.
 std::filesystem::path log_directory(const std::filesystem::path& data_dir);
 std::filesystem::path views_directory(const std::filesystem::path& data_dir);
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir);
+std::filesystem::path control_socket(const std::filesystem::path& data_dir);
 
 }  // namespace millrace

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "cli/command_backup.h"
 #include "cli/command_bench.h"
 #include "cli/command_log.h"
 #include "cli/command_redact.h"
@@ -119,8 +120,32 @@ void add_redact(CLI::App& log, Command& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return run_log_redact(*options); }; });
 }
 
+void add_backup(CLI::App& log, Command& chosen) {
+  auto backup_options = std::make_shared<BackupCommandOptions>();
+  auto* backup = log.add_subcommand("backup", "back the log up while it is in use; unchanged files are shared");
+  backup->add_option("directory", backup_options->directory, "where the generations of the backup lie")->required();
+  backup->add_option("--keep", backup_options->keep, "generations to keep; older ones are removed")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000));
+  auto restore_options = std::make_shared<BackupCommandOptions>();
+  auto* restore = log.add_subcommand("restore", "make a log from a backup, where there is none");
+  restore
+      ->add_option("backup", restore_options->directory, "folder of generations (the newest is taken), or one of them")
+      ->required();
+  restore->add_option("--lost-through", restore_options->lost_through,
+                      "last position of the lost log, where it is known");
+  for (const auto& [command, options] : {std::pair{backup, backup_options}, std::pair{restore, restore_options}}) {
+    command->add_option("--data", options->data_dir, "data folder of the hub")->capture_default_str();
+    command->add_flag("--json", options->json, "print one JSON object");
+  }
+  backup->callback(
+      [backup_options, &chosen] { chosen = [backup_options] { return run_log_backup(*backup_options); }; });
+  restore->callback(
+      [restore_options, &chosen] { chosen = [restore_options] { return run_log_restore(*restore_options); }; });
+}
+
 void add_log(CLI::App& app, Command& chosen) {
-  auto* log = app.add_subcommand("log", "read the log, also beside a running hub");
+  auto* log = app.add_subcommand("log", "read the log, also beside a running hub; back it up and restore it");
   log->require_subcommand(1);
   struct Verb {
     const char* name;
@@ -146,6 +171,7 @@ void add_log(CLI::App& app, Command& chosen) {
     command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
   }
   add_redact(*log, chosen);
+  add_backup(*log, chosen);
 }
 
 void add_replay(CLI::App& app, Command& chosen) {

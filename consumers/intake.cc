@@ -40,6 +40,7 @@ Intake::Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Me
     : options_(options),
       incarnation_(log.incarnation),
       hub_epoch_(log.incarnation_number),
+      restored_at_(log.restored_at),
       clock_(clock),
       metrics_(metrics) {
   resume(log);
@@ -48,10 +49,13 @@ Intake::Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Me
 void Intake::resume(const LogInfo& log) {
   for (const ProducerMark& mark : log.marks) {
     if (mark.producer == kHubProducer) {
-      hub_durable_ = hub_taken_ = mark.order.sequence;
-    } else {
-      sources_[mark.producer].durable = sources_[mark.producer].taken = mark.order;
+      // A new incarnation numbers its events from 1 again.
+      if (mark.order.epoch == hub_epoch_) hub_durable_ = hub_taken_ = mark.order.sequence;
+      continue;
     }
+    Source& source = sources_[mark.producer];
+    source.durable = source.taken = mark.order;
+    if (log.restored.contains(mark.producer)) source.restored = mark.order;
   }
   for (const ProducerMark& mark : log.ended) {
     auto& ended = sources_[mark.producer].ended;
@@ -110,8 +114,9 @@ Intake::Verdict Intake::judge(Source& source, const ReceivedBatch& batch, const 
   if (entry.order.epoch > source.taken.epoch) return judge_new_epoch(source, header, entry);
   if (entry.order.sequence == source.taken.sequence + 1) return Verdict::kAppend;
   if (header.oldest < entry.order) return Verdict::kGap;
+  if (may_still_fill(source, {entry.order.epoch, source.taken.sequence + 1})) return Verdict::kGap;
   // Nothing older can come any more: the hole is named and the stream goes on.
-  add_hole(header.producer, {entry.order.epoch, source.taken.sequence + 1},
+  add_hole(source, header.producer, {entry.order.epoch, source.taken.sequence + 1},
            {entry.order.epoch, entry.order.sequence - 1}, "outbox_lost");
   return Verdict::kAppend;
 }
@@ -138,7 +143,7 @@ bool Intake::settled(const Source& source, EventOrder order) {
 void Intake::name_rest(Source& source, const std::string& producer, EventOrder last, const std::string& reason) {
   const bool current = last.epoch == source.taken.epoch;
   const uint64_t end = current ? source.taken.sequence : end_of(source, last.epoch).value_or(0);
-  add_hole(producer, {last.epoch, end + 1}, last, reason);
+  add_hole(source, producer, {last.epoch, end + 1}, last, reason);
   if (current) {
     source.taken = last;
   } else {
@@ -173,10 +178,13 @@ Intake::Verdict Intake::judge_new_epoch(Source& source, const BatchHeader& heade
   const auto previous = previous_of(entry);
   if (previous && settled(source, *previous)) return Verdict::kAppend;
   if (header.oldest < entry.order) return Verdict::kGap;
+  if (may_still_fill(source, previous.value_or(entry.order))) return Verdict::kGap;
+  if (!previous || previous->epoch != source.taken.epoch) add_unknown_rest(source, header.producer);
   if (previous) {
     name_rest(source, header.producer, *previous, "outbox_lost");
   } else if (entry.order.sequence > 1) {
-    add_hole(header.producer, {entry.order.epoch, 1}, {entry.order.epoch, entry.order.sequence - 1}, "outbox_lost");
+    add_hole(source, header.producer, {entry.order.epoch, 1}, {entry.order.epoch, entry.order.sequence - 1},
+             "outbox_lost");
   }
   return Verdict::kAppend;
 }
@@ -249,17 +257,46 @@ void Intake::add_hub_event(EventDraft draft) {
   add(std::move(*envelope));
 }
 
-void Intake::add_hole(const std::string& producer, EventOrder from, EventOrder to, const std::string& reason) {
+// Nothing of it arrived since the restore; of a producer that the backup does not know, epochs tell the time.
+bool Intake::was_restored(const Source& source, EventOrder from) const {
+  if (source.restored) return *source.restored == source.taken;
+  return restored_at_ && source.taken == EventOrder{} &&
+         from.epoch <= static_cast<uint64_t>(to_unix_us(*restored_at_) / 1000);
+}
+
+bool Intake::may_still_fill(Source& source, EventOrder from) const {
+  if (!was_restored(source, from)) return false;
+  const MonotonicTime now = clock_.monotonic();
+  if (!source.hole_seen) source.hole_seen = now;
+  return now - *source.hole_seen < options_.restored_patience;
+}
+
+void Intake::add_hole(const Source& source, const std::string& producer, EventOrder from, EventOrder to,
+                      const std::string& reason) {
   schema::EventsDroppedT dropped;
   dropped.producer = producer;
   dropped.epoch = to.epoch;
   dropped.from_sequence = from.sequence;
   dropped.to_sequence = to.sequence;
   dropped.count = to.sequence - from.sequence + 1;
-  dropped.reason = reason;
+  dropped.reason = reason == "outbox_lost" && was_restored(source, from) ? "restored" : reason;
   log_warn("recorder", "events {} to {} of '{}' (epoch {}) will never come ({}): recorded as dropped", from.sequence,
-           to.sequence, producer, to.epoch, reason);
+           to.sequence, producer, to.epoch, dropped.reason);
   counted("lost").add(static_cast<double>(dropped.count));
+  add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
+}
+
+// A restored log may miss the end of an epoch and whole epochs behind it: where that began is known, not how much it
+// was.
+void Intake::add_unknown_rest(const Source& source, const std::string& producer) {
+  if (!source.restored || *source.restored != source.taken) return;
+  schema::EventsDroppedT dropped;
+  dropped.producer = producer;
+  dropped.epoch = source.taken.epoch;
+  dropped.from_sequence = source.taken.sequence + 1;
+  dropped.reason = "restored";
+  log_warn("recorder", "what '{}' sent behind {} of epoch {} went with the log that was lost", producer,
+           source.taken.sequence, source.taken.epoch);
   add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
 }
 

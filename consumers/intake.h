@@ -24,6 +24,9 @@ struct IntakeOptions {
   size_t max_ended_epochs = 64;           // remembered of each producer; an event of an older one counts as known
   size_t max_rejections_per_minute = 10;  // written as events, per source; further ones are counted in the next
   std::chrono::milliseconds repeat_resend{250};
+  // So long a producer is asked for what a restored log lacks before the hole is named: it may not have heard yet that
+  // another log is there, and offers what it still has once it does.
+  std::chrono::milliseconds restored_patience{3'000};
 };
 
 class Intake {
@@ -66,6 +69,8 @@ class Intake {
     // the producer is known from its first event on.
     std::map<uint64_t, uint64_t> ended;
     std::map<uint64_t, uint64_t> ended_now;  // changed by the group
+    std::optional<EventOrder> restored;      // its mark in the backup that the log was restored from
+    std::optional<MonotonicTime> hole_seen;  // behind that mark, first
     bool wants_resend = false;
     bool fenced = false;                // an older epoch spoke
     std::optional<EventOrder> offered;  // of an ended epoch, by the present sender: what became of it is to be said
@@ -90,7 +95,11 @@ class Intake {
   void append(Source& source, const BatchHeader& header, const BatchEntry& entry, const std::string& topic);
   void ask_resend(const std::string& producer, Source& source);
   void add(Envelope envelope);
-  void add_hole(const std::string& producer, EventOrder from, EventOrder to, const std::string& reason);
+  void add_hole(const Source& source, const std::string& producer, EventOrder from, EventOrder to,
+                const std::string& reason);
+  void add_unknown_rest(const Source& source, const std::string& producer);
+  bool was_restored(const Source& source, EventOrder from) const;
+  bool may_still_fill(Source& source, EventOrder from) const;
   void reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited);
   void add_hub_event(EventDraft draft);
   Result<Envelope> build_hub_event(EventDraft draft, uint64_t sequence) const;
@@ -99,6 +108,7 @@ class Intake {
   const IntakeOptions options_;
   const std::string incarnation_;
   const uint64_t hub_epoch_;
+  const std::optional<WallTime> restored_at_;
   const Clock& clock_;
   Metrics& metrics_;
 

@@ -197,6 +197,8 @@ void Adapters::receive(const MqttClient::Message& message) {
   const auto producer = topics_.producer_of_recorded(message.topic);
   const bool hub_came = !producer && message.topic == topics_.status(kHubProducer) && message.payload == "online";
   if (!producer && !hub_came) return;
+  // What the broker kept may be of a log that is gone: only what a recorder says now is a reason to forget events.
+  if (producer && message.retained) return;
   std::optional<Confirmation> confirmation;
   if (producer) {
     auto decoded = decode_confirmation(message.payload);

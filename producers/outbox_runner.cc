@@ -211,6 +211,7 @@ void OutboxRunner::on_confirmation(const Confirmation& confirmation) {
              confirmation.recorded.epoch, confirmation.recorded.sequence);
     return;
   }
+  notice_incarnation(confirmation.incarnation);
   const bool progress = confirmation.recorded > outbox_->confirmed();
   if (auto confirmed = outbox_->confirm(confirmation.recorded); !confirmed) {
     log_error("outbox", "'{}': {}", options_.producer, confirmed.error().message());
@@ -223,6 +224,19 @@ void OutboxRunner::on_confirmation(const Confirmation& confirmation) {
   }
   if (resend) rewind(confirmation.recorded);
   pump();
+}
+
+// Another log confirms: one restored from a backup, or made anew.  It may lack what the old one had confirmed, and what
+// of that still lies here can fill it.
+void OutboxRunner::notice_incarnation(const std::string& incarnation) {
+  const std::string before = std::exchange(incarnation_, incarnation);
+  if (before.empty() || before == incarnation) return;
+  if (auto offered = outbox_->offer_again(); !offered) {
+    log_error("outbox", "'{}': {}", options_.producer, offered.error().message());
+  }
+  log_info("outbox", "'{}': log {} took the place of log {}, {} events are offered again", options_.producer,
+           incarnation, before, outbox_->size_events());
+  rewind({});
 }
 
 void OutboxRunner::rewind(EventOrder to) {

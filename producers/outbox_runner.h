@@ -82,6 +82,7 @@ class OutboxRunner final : public EventSink {
   bool own(uint64_t epoch) const;
   void fence(EventOrder by);
   void rewind(EventOrder to);
+  void notice_incarnation(const std::string& incarnation);
   void set_deadline();
 
   const OutboxRunnerOptions options_;
@@ -95,8 +96,9 @@ class OutboxRunner final : public EventSink {
   Counter& resends_;
   Gauge& backlog_;
 
-  EventOrder next_;  // the next event's number
-  EventOrder sent_;  // published on this connection up to here
+  EventOrder next_;          // the next event's number
+  EventOrder sent_;          // published on this connection up to here
+  std::string incarnation_;  // of the log that confirmed last
   bool connected_ = false;
   bool fenced_ = false;
   uint64_t dropped_count_ = 0;  // not yet told in an event

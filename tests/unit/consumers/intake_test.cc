@@ -144,6 +144,125 @@ TEST_F(IntakeTest, HoleThatNobodyCanFillIsNamed) {
   EXPECT_EQ(dropped[0].envelope.epoch(), 77u);
 }
 
+// As after a restore: the log has another incarnation, and every mark is the backup's.
+class RestoredIntakeTest : public IntakeTest {
+ protected:
+  void restore(std::chrono::milliseconds patience = {}) {
+    LogInfo info = log_->info().value();
+    info.incarnation_number = 78;
+    info.restored_at = noon();
+    for (const ProducerMark& mark : info.marks) info.restored.insert(mark.producer);
+    IntakeOptions options;
+    options.restored_patience = patience;
+    intake_ = std::make_unique<Intake>(options, info, clock_, *metrics_);
+  }
+
+  struct Dropped {
+    uint64_t epoch, from, to, count;
+    std::string reason;
+    bool operator==(const Dropped&) const = default;
+  };
+  std::vector<Dropped> dropped() {
+    std::vector<Dropped> found;
+    for (const auto& event : events_of<schema::EventsDropped>(EventType::EventsDropped)) {
+      const auto* told = event.envelope.as<schema::EventsDropped>();
+      found.push_back({told->epoch(), told->from_sequence(), told->to_sequence(), told->count(),
+                       std::string(text(told->reason()))});
+    }
+    return found;
+  }
+};
+
+TEST_F(RestoredIntakeTest, HoleBehindTheBackupIsNamedAsRestored) {
+  send({epoch_opened("a", 1), fact("a", 1, 2)});
+  commit();
+  restore();
+  send({fact("a", 1, 6)}, {.oldest = {1, 6}});
+  commit();
+  send({fact("a", 1, 9)}, {.oldest = {1, 9}});
+  commit();
+  EXPECT_EQ(logged("a"), (Sequences{1, 2, 6, 9}));
+  EXPECT_EQ(dropped(), (std::vector<Dropped>{{1, 3, 5, 3, "restored"}, {1, 7, 8, 2, "outbox_lost"}}));
+}
+
+TEST_F(RestoredIntakeTest, HoleIsNamedAsRestoredWhenTheFirstAppendFails) {
+  send({epoch_opened("a", 1), fact("a", 1, 2)});
+  commit();
+  restore();
+  send({fact("a", 1, 6)}, {.oldest = {1, 6}});
+  intake_->failed();
+  send({fact("a", 1, 6)}, {.oldest = {1, 6}});
+  commit();
+  EXPECT_EQ(dropped(), (std::vector<Dropped>{{1, 3, 5, 3, "restored"}}));
+}
+
+TEST_F(RestoredIntakeTest, WhatAnOutboxStillHoldsLeavesNoHole) {
+  send({epoch_opened("a", 1), fact("a", 1, 2)});
+  commit();
+  restore();
+  send({fact("a", 1, 2), fact("a", 1, 3)}, {.oldest = {1, 2}});
+  commit();
+  EXPECT_EQ(logged("a"), (Sequences{1, 2, 3}));
+  EXPECT_TRUE(dropped().empty());
+}
+
+TEST_F(RestoredIntakeTest, ProducerThatDoesNotKnowYetIsAskedFirst) {
+  send({epoch_opened("a", 1), fact("a", 1, 2)});
+  commit();
+  restore(std::chrono::seconds(3));
+  send({fact("a", 1, 6)}, {.oldest = {1, 6}});  // it still believes the lost log's confirmation of 5
+  EXPECT_TRUE(intake_->group().empty());
+  EXPECT_EQ(confirmation("a").status, Confirmation::Status::kResend);
+  send({fact("a", 1, 3), fact("a", 1, 4), fact("a", 1, 5), fact("a", 1, 6)}, {.oldest = {1, 1}});
+  commit();
+  EXPECT_EQ(logged("a"), (Sequences{1, 2, 3, 4, 5, 6}));
+  EXPECT_TRUE(dropped().empty());
+}
+
+TEST_F(RestoredIntakeTest, HoleIsNamedWhenAskingDoesNotHelp) {
+  send({epoch_opened("a", 1), fact("a", 1, 2)});
+  commit();
+  restore(std::chrono::seconds(3));
+  for (int second = 0; second < 3; ++second) {
+    send({fact("a", 1, 6)}, {.oldest = {1, 6}});
+    send({fact("b", 1, 4)}, {.oldest = {1, 4}});  // the backup does not know it
+    EXPECT_TRUE(intake_->group().empty());
+    clock_.advance(std::chrono::seconds(1));
+  }
+  send({fact("a", 1, 6)}, {.oldest = {1, 6}});
+  send({fact("b", 1, 4)}, {.oldest = {1, 4}});
+  commit();
+  EXPECT_EQ(dropped(), (std::vector<Dropped>{{1, 3, 5, 3, "restored"}, {1, 1, 3, 3, "restored"}}));
+}
+
+TEST_F(RestoredIntakeTest, LostEpochsAreNamedAsFarAsTheyAreKnown) {
+  send({epoch_opened("a", 1), fact("a", 1, 2)});
+  commit();
+  restore();
+  send({epoch_opened("a", 9, {5, 40})}, {.oldest = {9, 1}});
+  commit();
+  EXPECT_EQ(dropped(), (std::vector<Dropped>{{1, 3, 0, 0, "restored"}, {5, 1, 40, 40, "restored"}}));
+}
+
+TEST_F(RestoredIntakeTest, ProducerThatTheBackupDoesNotKnowIsJudgedByItsEpoch) {
+  restore();
+  const auto ms = static_cast<uint64_t>(kNoonUs / 1000);
+  send({fact("b", ms - 5, 4)}, {.oldest = {ms - 5, 4}});
+  send({fact("c", ms + 5, 4)}, {.oldest = {ms + 5, 4}});
+  commit();
+  EXPECT_EQ(dropped(), (std::vector<Dropped>{{ms - 5, 1, 3, 3, "restored"}, {ms + 5, 1, 3, 3, "outbox_lost"}}));
+}
+
+TEST_F(RestoredIntakeTest, HubNumbersItsEventsFromOneInTheNewIncarnation) {
+  send({fact("a", 1, 4)}, {.oldest = {1, 4}});
+  commit();
+  EXPECT_EQ(logged("hub", 77), (Sequences{1}));
+  restore();
+  send({fact("a", 1, 6)}, {.oldest = {1, 6}});
+  commit();
+  EXPECT_EQ(logged("hub", 78), (Sequences{1}));
+}
+
 TEST_F(IntakeTest, NewEpochFollowsTheOldOne) {
   send({epoch_opened("a", 1), fact("a", 1, 2)});
   send({epoch_opened("a", 5, {1, 2}), fact("a", 5, 2)});

@@ -277,6 +277,23 @@ TEST_F(OutboxRunnerTest, WhatAKilledProcessDroppedIsToldByTheNext) {
   EXPECT_EQ(told, 3u) << "once";
 }
 
+TEST_F(OutboxRunnerTest, AnotherLogGetsAgainWhatIsStillOnTheDisk) {
+  open();
+  runner_->on_connected();
+  emit_facts(5);
+  confirm(6);
+  EXPECT_EQ(runner_->unconfirmed(), 0u);
+  (void)published();
+  // Restored from a backup that ends at 2.
+  runner_->on_confirmation({"restored log", {epoch_, 2}, Confirmation::Status::kResend});
+  EXPECT_EQ(published(), (std::vector<Sequences>{{3, 4, 5, 6}}));
+  EXPECT_EQ(last_header_.oldest, (EventOrder{epoch_, 3}));
+  runner_->on_confirmation({"restored log", {epoch_, 6}, Confirmation::Status::kOk});
+  EXPECT_EQ(runner_->unconfirmed(), 0u);
+  emit_facts(1);
+  EXPECT_EQ(published(), (std::vector<Sequences>{{7}}));
+}
+
 TEST_F(OutboxRunnerTest, FullOutboxDropsTelemetryFirstAndSaysSo) {
   open({.max_bytes = 20'000, .segment_bytes = 2'000});
   uint64_t stored = 1;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a running hub does for the commands of its own user, over <data>/control.sock: one JSON object each way.
+//
+//   {"command":"ping"}                                      -> {"pid":4711,"incarnation":"..","position":42}
+//   {"command":"backup","directory":"/mnt/b","keep":7}      -> what `log backup --json` prints
+//   anything that fails                                     -> {"error":{"code":"full","message":".."}}
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "bus/clock.h"
+#include "bus/event_log.h"
+#include "bus/metrics.h"
+#include "net/local_socket.h"
+
+namespace millrace {
+
+class ControlService {
+ public:
+  // The rest of the hub works without it: when the socket cannot be made, that is logged and nothing is served.
+  // References outlive this.
+  static std::unique_ptr<ControlService> start(const std::filesystem::path& data_dir, const EventLog& log,
+                                               const Clock& clock, Metrics& metrics);
+  // A backup under way is given up and leaves nothing behind.
+  ~ControlService();
+
+  // On threads of the socket's own.
+  std::string answer(std::string_view request);
+
+ private:
+  ControlService(std::filesystem::path data_dir, const EventLog& log, const Clock& clock, Metrics& metrics);
+  Result<std::string> do_command(std::string_view request);
+  Result<std::string> back_up(const std::filesystem::path& directory, int64_t keep);
+
+  const std::filesystem::path data_dir_;
+  const EventLog& log_;
+  const Clock& clock_;
+  Metrics& metrics_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> backing_up_{false};  // one at a time: they share the staging folder
+  std::unique_ptr<LocalServer> server_;
+};
+
+// The client's side.  kUnavailable when no hub runs on this data folder; else the answer, or the hub's own error.
+Result<std::string> ask_hub(const std::filesystem::path& data_dir, std::string_view request);
+
+// Beside the log, so that both can share files.
+std::filesystem::path backup_staging(const std::filesystem::path& data_dir);
+
+}  // namespace millrace
