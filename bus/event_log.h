@@ -66,6 +66,12 @@ struct ReadResult {
   bool at_end = false;                // `through` was the last position when the read began
 };
 
+// The chain's link at the end of a commit: it stands for everything up to there.
+struct ChainRoot {
+  Position position;  // the last one of the commit
+  Sha256 link{};
+};
+
 struct LogInfo {
   std::string engine;  // "rocksdb" or "memory"
   std::string incarnation;
@@ -75,6 +81,7 @@ struct LogInfo {
   std::optional<WallTime> last_recorded_at;
   uint64_t bytes_on_disk = 0;
   Position telemetry_removed_through;  // 0: all is there
+  std::optional<ChainRoot> root;       // nullopt: nothing is in it, or the engine has no chain
   std::vector<ProducerMark> marks;
 };
 

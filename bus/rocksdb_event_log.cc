@@ -5,6 +5,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <sys/statvfs.h>
@@ -16,9 +17,11 @@
 #include <set>
 
 #include "bus/crc32.h"
+#include "bus/durable_mark.h"
 #include "bus/event_group.h"
 #include "bus/event_log.h"
 #include "bus/hash_chain.h"
+#include "bus/rocksdb_log_check.h"
 #include "bus/rocksdb_log_reader.h"
 #include "bus/rocksdb_store.h"
 #include "schemas/event_bfbs_generated.h"
@@ -26,19 +29,15 @@
 namespace millrace {
 namespace {
 
-constexpr uint64_t kFormat = 1;
 constexpr std::string_view kFormatKey = "format";
 constexpr std::string_view kIncarnationKey = "incarnation";
 constexpr std::string_view kLastKey = "last";
 constexpr std::string_view kRecordedAtKey = "recorded_at";
 constexpr std::string_view kReplacedKey = "replaced_at";
-constexpr std::string_view kRemovedKey = "telemetry_removed_through";
 constexpr std::string_view kSchemaPrefix = "schema/";
 
 // A full disk is refused before RocksDB meets it: a failed WAL write can only be cured by reopening.
 constexpr uint64_t kReservedMemtables = 3;
-
-constexpr Micros kTimeIndexInterval{1'000'000};
 
 rocksdb::Options database_options(const LogStoreOptions& store) {
   rocksdb::Options options;
@@ -54,6 +53,7 @@ rocksdb::Options database_options(const LogStoreOptions& store) {
   options.keep_log_file_num = 1;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.max_total_wal_size = 4 * store.write_buffer_bytes;
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();  // for `millrace log verify`
   return options;
 }
 
@@ -97,8 +97,9 @@ class RocksdbEventLog final : public EventLog {
   static Result<std::unique_ptr<EventLog>> open(const std::filesystem::path& directory, const Clock* clock,
                                                 const LogStoreOptions& store, const std::filesystem::path& scratch) {
     std::unique_ptr<RocksdbEventLog> log(new RocksdbEventLog(directory, store));
-    if (auto opened = log->open_database(scratch); !opened) return opened.error();
-    if (auto loaded = log->load(clock); !loaded) return loaded.error();
+    if (auto opened = log->open_database(scratch); !opened) return with_advice(opened.error());
+    if (auto loaded = log->load(clock); !loaded) return with_advice(loaded.error());
+    if (auto marked = log->open_mark(); !marked) return marked.error();
     return std::unique_ptr<EventLog>(std::move(log));
   }
 
@@ -143,6 +144,7 @@ class RocksdbEventLog final : public EventLog {
     if (!batch.replacements.empty()) replaced_at_.store(commit.last.value);
     if (batch.remove_telemetry_through) removed_.store(batch.remove_telemetry_through->value);
     last_.store(commit.last.value, std::memory_order_release);
+    mark_->note({incarnation_, commit.last, commit.first, chain_tip_});
     commit.envelopes.assign(batch.envelopes.begin(), batch.envelopes.end());
     return commit;
   }
@@ -248,6 +250,9 @@ class RocksdbEventLog final : public EventLog {
       uint64_t bytes = 0;
       if (db_->GetIntProperty(family, "rocksdb.total-sst-files-size", &bytes)) info.bytes_on_disk += bytes;
     }
+    const auto link = last_link();
+    if (!link) return link.error();
+    if (*link) info.root = ChainRoot{Position{(*link)->first + (*link)->count - 1}, (*link)->link};
     std::lock_guard lock(marks_mutex_);
     for (const auto& [producer, order] : marks_) info.marks.push_back({producer, order});
     return info;
@@ -266,7 +271,7 @@ class RocksdbEventLog final : public EventLog {
   RocksdbEventLog(std::filesystem::path directory, const LogStoreOptions& store)
       : directory_(std::move(directory)), store_(store) {}
 
-  RocksdbLogReader reader() const { return RocksdbLogReader(*db_, families_); }
+  RocksdbLogReader reader() const { return RocksdbLogReader(*db_, families_, Position{removed_.load()}); }
   rocksdb::ColumnFamilyHandle* family(LogFamily family) const { return families_[static_cast<size_t>(family)]; }
 
   Result<void> open_database(const std::filesystem::path& scratch) {
@@ -278,6 +283,7 @@ class RocksdbEventLog final : public EventLog {
     if (scratch.empty()) {
       std::error_code ignored;
       std::filesystem::create_directories(directory_, ignored);
+      if (auto checked = check_log_before_writing(directory_); !checked) return checked;
       status = rocksdb::DB::Open(options, directory_.string(), descriptors, &handles, &db);
     } else {
       options.create_if_missing = options.create_missing_column_families = false;
@@ -288,6 +294,14 @@ class RocksdbEventLog final : public EventLog {
     if (!status.ok()) return error_from(status, fmt::format("log in '{}'", directory_.string()));
     db_.reset(db);
     std::copy(handles.begin(), handles.end(), families_.begin());
+    return {};
+  }
+
+  Result<void> open_mark() {
+    if (read_only_) return {};
+    auto mark = DurableMark::open(directory_);
+    if (!mark) return mark.error();
+    mark_.emplace(std::move(*mark));
     return {};
   }
 
@@ -304,16 +318,16 @@ class RocksdbEventLog final : public EventLog {
       if (auto created = create(*clock); !created) return created;
     } else if (!format) {
       return make_error(Errc::kNotFound, fmt::format("'{}' holds no log", directory_.string()));
-    } else if (*format > kFormat) {
+    } else if (*format > kLogFormat) {
       return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
-                                                         directory_.string(), *format, kFormat));
+                                                         directory_.string(), *format, kLogFormat));
     }
     incarnation_ = meta_number(kIncarnationKey).value_or(0);
     last_recorded_at_ = from_unix_us(static_cast<int64_t>(meta_number(kRecordedAtKey).value_or(0)));
     if (auto loaded = load_marks(); !loaded) return loaded;
     if (auto loaded = load_chain_tip(); !loaded) return loaded;
     replaced_at_.store(meta_number(kReplacedKey).value_or(0));
-    removed_.store(meta_number(kRemovedKey).value_or(0));
+    removed_.store(meta_number(kLogRemovedKey).value_or(0));
     last_.store(meta_number(kLastKey).value_or(0), std::memory_order_release);
     return {};
   }
@@ -321,7 +335,7 @@ class RocksdbEventLog final : public EventLog {
   // An id that rises with every new log, so that it can serve as the epoch of events born in the hub.
   Result<void> create(const Clock& clock) {
     rocksdb::WriteBatch writes;
-    writes.Put(family(LogFamily::kMeta), slice(kFormatKey), big_endian(kFormat));
+    writes.Put(family(LogFamily::kMeta), slice(kFormatKey), big_endian(kLogFormat));
     writes.Put(family(LogFamily::kMeta), slice(kIncarnationKey),
                big_endian(static_cast<uint64_t>(to_unix_us(clock.wall()))));
     writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(0));
@@ -338,7 +352,7 @@ class RocksdbEventLog final : public EventLog {
 
   Result<void> load_marks() {
     std::lock_guard lock(marks_mutex_);
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kProducers)));
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(log_scan_options(), family(LogFamily::kProducers)));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       const auto order = decode_order(view(it->value()));
       if (!order) return make_error(Errc::kCorrupt, fmt::format("mark of producer '{}'", view(it->key())));
@@ -349,14 +363,20 @@ class RocksdbEventLog final : public EventLog {
   }
 
   Result<void> load_chain_tip() {
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    const auto link = last_link();
+    if (!link) return link.error();
+    if (*link) chain_tip_ = (*link)->link;
+    return {};
+  }
+
+  Result<std::optional<ChainLink>> last_link() const {
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(log_scan_options(), family(LogFamily::kChain)));
     it->SeekToLast();
     if (!it->status().ok()) return error_from(it->status(), "chain");
     ChainLink link;
-    if (!it->Valid()) return {};
+    if (!it->Valid()) return std::optional<ChainLink>();
     if (!decode_link(view(it->value()), link)) return make_error(Errc::kCorrupt, "the chain's last link");
-    chain_tip_ = link.link;
-    return {};
+    return std::optional(link);
   }
 
   Result<void> check_room() const {
@@ -372,7 +392,7 @@ class RocksdbEventLog final : public EventLog {
   // Groups are removed whole: the removal has to end where a commit ends.
   Result<void> check_removal(const std::optional<Position>& through) const {
     if (!through) return {};
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(log_scan_options(), family(LogFamily::kChain)));
     it->SeekForPrev(big_endian(through->value));
     ChainLink link;
     const bool ends =
@@ -439,7 +459,7 @@ class RocksdbEventLog final : public EventLog {
     if (batch.remove_telemetry_through) {
       writes.DeleteRange(family(LogFamily::kTelemetry), big_endian(0),
                          big_endian(batch.remove_telemetry_through->value + 1));
-      writes.Put(family(LogFamily::kMeta), slice(kRemovedKey), big_endian(batch.remove_telemetry_through->value));
+      writes.Put(family(LogFamily::kMeta), slice(kLogRemovedKey), big_endian(batch.remove_telemetry_through->value));
     }
     writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(commit.last.value));
     writes.Put(family(LogFamily::kMeta), slice(kRecordedAtKey),
@@ -460,6 +480,7 @@ class RocksdbEventLog final : public EventLog {
 
   // The appending thread's own.
   bool broken_ = false;
+  std::optional<DurableMark> mark_;
   WallTime last_recorded_at_{};
   WallTime last_time_index_{};
   Sha256 chain_tip_{};

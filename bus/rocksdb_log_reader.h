@@ -11,6 +11,9 @@
 
 namespace millrace {
 
+inline constexpr uint64_t kLogFormat = 1;
+inline constexpr Micros kTimeIndexInterval{1'000'000};  // a commit so long after the last one indexed is indexed too
+
 // The column families in the order in which they are opened.
 enum class LogFamily { kMeta, kFacts, kTelemetry, kMachines, kTimes, kProducers, kChain };
 inline constexpr std::array<std::string_view, 7> kLogFamilyNames = {"default", "facts",     "telemetry", "machines",
@@ -18,13 +21,21 @@ inline constexpr std::array<std::string_view, 7> kLogFamilyNames = {"default", "
 
 using LogFamilyHandles = std::array<rocksdb::ColumnFamilyHandle*, kLogFamilyNames.size()>;
 
+inline constexpr std::string_view kLogRepairedKey = "repaired_through";  // up to here a repair may have left holes
+inline constexpr std::string_view kLogRemovedKey = "telemetry_removed_through";
+
+// For iterators over a log.  Range deletions are not looked at: with them RocksDB 7.8.3 goes from one sorted file to a
+// damaged one as if that were the end, and says nothing.  Whoever reads telemetry passes over what kLogRemovedKey says.
+rocksdb::ReadOptions log_scan_options();
+
 // Key of the machine index: the id, a zero byte, the group's first position; the value says which families have it.
 std::string machine_key(std::string_view machine, uint64_t group_first);
 
 class RocksdbLogReader {
  public:
-  // `db` and the handles outlive the reader.
-  RocksdbLogReader(rocksdb::DB& db, const LogFamilyHandles& families) : db_(db), families_(families) {}
+  // `db` and the handles outlive the reader.  Telemetry up to `removed` is passed over.
+  RocksdbLogReader(rocksdb::DB& db, const LogFamilyHandles& families, Position removed)
+      : db_(db), families_(families), removed_(removed) {}
 
   // `last` bounds what is seen.
   Result<ReadResult> read(Position after, Position last, const ReadLimit& limit, const EventFilter& filter) const;
@@ -36,6 +47,7 @@ class RocksdbLogReader {
 
   rocksdb::DB& db_;
   LogFamilyHandles families_;
+  Position removed_;
 };
 
 }  // namespace millrace
