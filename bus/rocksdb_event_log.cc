@@ -175,7 +175,7 @@ class RocksdbEventLog final : public EventLog {
     std::vector<GroupReplacement> replacements;
     GroupEncoder encoder;
     Sha256Digester digester;
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kFacts)));
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(log_scan_options(), family(LogFamily::kFacts)));
     for (size_t i = 0; i < changed.size();) {
       it->SeekForPrev(big_endian(changed[i].position.value));
       if (!it->status().ok()) return error_from(it->status(), "facts");
