@@ -131,6 +131,7 @@ Result<void> check_recent(const ReadOnlyLog& log, const std::filesystem::path& d
   GroupKeys facts(log, LogFamily::kFacts);
   GroupKeys telemetry(log, LogFamily::kTelemetry);
   std::unique_ptr<rocksdb::Iterator> links(log.db().NewIterator(log_scan_options(), log.family(LogFamily::kChain)));
+  const uint64_t repaired = log.meta_number(kLogRepairedKey).value_or(0);
   uint64_t next = 0;
   // From the commit at the floor on, so that what follows it must join it.
   links->SeekForPrev(big_endian(floor.value));
@@ -139,8 +140,9 @@ Result<void> check_recent(const ReadOnlyLog& log, const std::filesystem::path& d
     ChainLink link;
     if (!decode_link(view(links->value()), link))
       return missing(from_big_endian(view(links->key())), "the chain's link");
-    if (next > 0 && link.first != next) return missing(next, "the commit");
-    next = link.first + link.count;
+    if (next > 0 && link.first > repaired && link.first != next) return missing(next, "the commit");
+    next = std::max(link.first + link.count, repaired + 1);
+    if (link.first <= repaired) continue;
     if (link.facts != Sha256{} && !facts.has(link.first, next)) return missing(link.first, "the facts");
     if (link.telemetry != Sha256{} && next - 1 > removed && !telemetry.has(link.first, next)) {
       return missing(link.first, "the telemetry");
