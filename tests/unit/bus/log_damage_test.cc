@@ -100,27 +100,26 @@ TEST_P(LogDamage, IsFoundAndNamedOrHarmless) {
   std::printf("seeds %lu to %lu: %lu found, %lu harmless\n", first, first + seeds - 1, found, seeds - found);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Files, LogDamage,
-    ::testing::Values(Case{"SortedFileFlip", ".sst", Damage::kFlip, 40, true},
-                      Case{"SortedFileCut", ".sst", Damage::kTruncate, 12, true},
-                      Case{"SortedFileRemoved", ".sst", Damage::kRemove, 12, true},
-                      Case{"WriteAheadFlip", ".log", Damage::kFlip, 40, false},
-                      Case{"WriteAheadCut", ".log", Damage::kTruncate, 20, false},
-                      Case{"WriteAheadRemoved", ".log", Damage::kRemove, 3, false},
-                      Case{"ManifestFlip", "MANIFEST", Damage::kFlip, 40, false},
-                      Case{"ManifestCut", "MANIFEST", Damage::kTruncate, 20, false},
-                      Case{"ManifestRemoved", "MANIFEST", Damage::kRemove, 1, true},
-                      Case{"CurrentFlip", "CURRENT", Damage::kFlip, 40, true},
-                      Case{"CurrentCut", "CURRENT", Damage::kTruncate, 6, true},
-                      Case{"CurrentRemoved", "CURRENT", Damage::kRemove, 1, true},
-                      Case{"OptionsFlip", "OPTIONS", Damage::kFlip, 10, false},
-                      Case{"OptionsCut", "OPTIONS", Damage::kTruncate, 4, false},
-                      Case{"OptionsRemoved", "OPTIONS", Damage::kRemove, 2, false},
-                      Case{"NoteFlip", "DURABLE", Damage::kFlip, 10, false},
-                      Case{"NoteRemoved", "DURABLE", Damage::kRemove, 1, false},
-                      Case{"IdentityRemoved", "IDENTITY", Damage::kRemove, 1, false}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Files, LogDamage,
+                         ::testing::Values(Case{"SortedFileFlip", ".sst", Damage::kFlip, 40, true},
+                                           Case{"SortedFileCut", ".sst", Damage::kTruncate, 12, true},
+                                           Case{"SortedFileRemoved", ".sst", Damage::kRemove, 12, true},
+                                           Case{"WriteAheadFlip", ".log", Damage::kFlip, 40, false},
+                                           Case{"WriteAheadCut", ".log", Damage::kTruncate, 20, false},
+                                           Case{"WriteAheadRemoved", ".log", Damage::kRemove, 3, false},
+                                           Case{"ManifestFlip", "MANIFEST", Damage::kFlip, 40, false},
+                                           Case{"ManifestCut", "MANIFEST", Damage::kTruncate, 20, false},
+                                           Case{"ManifestRemoved", "MANIFEST", Damage::kRemove, 1, true},
+                                           Case{"CurrentFlip", "CURRENT", Damage::kFlip, 40, true},
+                                           Case{"CurrentCut", "CURRENT", Damage::kTruncate, 6, true},
+                                           Case{"CurrentRemoved", "CURRENT", Damage::kRemove, 1, true},
+                                           Case{"OptionsFlip", "OPTIONS", Damage::kFlip, 10, false},
+                                           Case{"OptionsCut", "OPTIONS", Damage::kTruncate, 4, false},
+                                           Case{"OptionsRemoved", "OPTIONS", Damage::kRemove, 2, false},
+                                           Case{"NoteFlip", "DURABLE", Damage::kFlip, 10, false},
+                                           Case{"NoteRemoved", "DURABLE", Damage::kRemove, 1, false},
+                                           Case{"IdentityRemoved", "IDENTITY", Damage::kRemove, 1, false}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace millrace
