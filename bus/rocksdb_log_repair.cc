@@ -290,6 +290,7 @@ class Repair {
     put("last", report_.last.value);
     put("recorded_at", static_cast<uint64_t>(to_unix_us(recorded_at_)));
     put(kLogRepairedKey, report_.last.value);
+    if (const uint64_t at = salvage_.numbers["replaced_at"]; at > 0) put("replaced_at", at);
     if (salvage_.removed_through > 0) put(kLogRemovedKey, salvage_.removed_through);
     for (const auto& [key, schema] : salvage_.schemas) store_.put(LogFamily::kMeta, key, schema);
   }
