@@ -11,12 +11,6 @@
 namespace millrace {
 namespace {
 
-std::string hex_of(const Sha256& hash) {
-  std::string out;
-  for (const unsigned char byte : hash) out += fmt::format("{:02x}", byte);
-  return out;
-}
-
 std::optional<Sha256> hash_from(std::string_view hex) {
   Sha256 hash{};
   if (hex.size() != 2 * hash.size()) return std::nullopt;
