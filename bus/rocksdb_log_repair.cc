@@ -102,11 +102,19 @@ class CommitPlan {
       made.first = counted->first;
       made.count = counted->second;
     }
-    if (next != commits_.end() && made.end() > next->first) made.count = next->first - made.first;
     if (next != commits_.begin() && std::prev(next)->second.end() > made.first) {
-      made.count -= std::prev(next)->second.end() - made.first;
+      made.count = made.end() - std::prev(next)->second.end();
       made.first = std::prev(next)->second.end();
     }
+    // A group of the other family that lies within was put into a commit of its own before.
+    for (; next != commits_.end() && next->first < made.end() && next->second.link == nullptr;
+         next = commits_.erase(next)) {
+      made.count = std::max(made.end(), next->second.end()) - made.first;
+      if (next->second.facts != nullptr) made.facts = next->second.facts;
+      if (next->second.telemetry != nullptr) made.telemetry = next->second.telemetry;
+    }
+    if (next != commits_.end() && next->first <= last) return nullptr;
+    if (next != commits_.end() && made.end() > next->first) made.count = next->first - made.first;
     return &(commits_[made.first] = made);
   }
 
