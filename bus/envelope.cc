@@ -33,6 +33,17 @@ Result<void> check_header(const schema::Envelope& table) {
   return {};
 }
 
+Result<void> check_bytes(std::string_view bytes) {
+  if (bytes.size() > Envelope::kMaxBytes) {
+    return make_error(Errc::kTooLarge, fmt::format("event of {} bytes, at most {}", bytes.size(), Envelope::kMaxBytes));
+  }
+  flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), kMaxDepth, kMaxTables);
+  if (!schema::VerifyEnvelopeBuffer(verifier)) {
+    return malformed(fmt::format("{} bytes that are no event: the FlatBuffers verifier refused them", bytes.size()));
+  }
+  return check_header(*schema::GetEnvelope(bytes.data()));
+}
+
 }  // namespace
 
 SharedBytes SharedBytes::uninitialised(size_t size) {
@@ -91,17 +102,11 @@ Result<Envelope> Envelope::verify(std::string_view bytes) {
 }
 
 Result<Envelope> Envelope::verify(SharedBytes owner, std::string_view bytes) {
-  if (bytes.size() > kMaxBytes) {
-    return make_error(Errc::kTooLarge, fmt::format("event of {} bytes, at most {}", bytes.size(), kMaxBytes));
-  }
-  flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), kMaxDepth, kMaxTables);
-  if (!schema::VerifyEnvelopeBuffer(verifier)) {
-    return malformed(fmt::format("{} bytes that are no event: the FlatBuffers verifier refused them", bytes.size()));
-  }
-  Envelope envelope(std::move(owner), bytes);
-  if (auto checked = check_header(envelope.table()); !checked) return checked.error();
-  return envelope;
+  if (auto checked = check_bytes(bytes); !checked) return checked.error();
+  return Envelope(std::move(owner), bytes);
 }
+
+Result<void> Envelope::check() const { return check_bytes(bytes_); }
 
 Envelope Envelope::trusted(SharedBytes owner, std::string_view bytes) { return Envelope(std::move(owner), bytes); }
 

@@ -43,6 +43,8 @@ class Envelope {
   static Result<Envelope> verify(SharedBytes owner, std::string_view bytes);
   // Bytes that were verified before they were stored under a checksum.
   static Envelope trusted(SharedBytes owner, std::string_view bytes);
+  // Whether the bytes of a trusted one are what verify() accepts; its errors.
+  Result<void> check() const;
 
   const schema::Envelope& table() const { return *table_; }
   std::string_view bytes() const { return bytes_; }

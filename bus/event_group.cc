@@ -281,7 +281,43 @@ std::string_view GroupEncoder::encode(WallTime recorded_at, std::span<const Grou
   return impl_->encode(recorded_at, members, digest);
 }
 
+namespace {
+
+// Of the group that begins at `bytes`, by its own header; 0 when that makes no sense.
+size_t length_of_group(std::string_view bytes) {
+  if (bytes.size() < kHeaderBytes + kGroupDigestBytes) return 0;
+  const size_t size = get<uint32_t>(bytes, 24);
+  const uint32_t form = get<uint32_t>(bytes, 28);
+  const size_t available = bytes.size() - kGroupDigestBytes;
+  if (form == kPlain) return size <= available - kHeaderBytes ? kHeaderBytes + size + kGroupDigestBytes : 0;
+  if (form != kLz4 || size > kMaxBodyBytes) return 0;
+  size_t offset = kHeaderBytes;
+  for (size_t unpacked = 0; unpacked < size; unpacked += kPiece) {
+    if (available - offset < kPieceHeader) return 0;
+    const size_t length = get<uint32_t>(bytes, offset);
+    offset += kPieceHeader;
+    if (length > available - offset) return 0;
+    offset += length;
+  }
+  return offset + kGroupDigestBytes;
+}
+
+}  // namespace
+
+std::optional<GroupPlace> find_group(std::string_view bytes, size_t from) {
+  const std::string_view magic(reinterpret_cast<const char*>(&kMagic), sizeof kMagic);
+  for (size_t at = bytes.find(magic, from); at != std::string_view::npos; at = bytes.find(magic, at + 1)) {
+    if (const size_t length = length_of_group(bytes.substr(at)); length > 0) return GroupPlace{at, length};
+  }
+  return std::nullopt;
+}
+
 Result<EventGroup> decode_group(std::string_view value) {
+  Sha256 digest;
+  return decode_group(value, digest);
+}
+
+Result<EventGroup> decode_group(std::string_view value, Sha256& whole_digest) {
   if (value.size() < kHeaderBytes + kGroupDigestBytes) return corrupt(fmt::format("{} bytes only", value.size()));
   const auto content = value.substr(0, value.size() - kGroupDigestBytes);
   thread_local Sha256Digester digester;
@@ -310,6 +346,7 @@ Result<EventGroup> decode_group(std::string_view value) {
                             Envelope::trusted(*body, bytes.substr(offset, length))});
     offset += padded(length);
   }
+  whole_digest = digest;
   return group;
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,5 +51,15 @@ class GroupEncoder {
 
 // kCorrupt when the bytes are not what encode() wrote.
 Result<EventGroup> decode_group(std::string_view value);
+// The same; `digest` becomes what encode() gave for the group, and stays as it was on an error.
+Result<EventGroup> decode_group(std::string_view value, Sha256& digest);
+
+// Where a group may begin in bytes of any kind, from `from` on, and how long it is if it is one; for salvage.
+// nullopt when there is none.
+struct GroupPlace {
+  size_t offset = 0;
+  size_t length = 0;
+};
+std::optional<GroupPlace> find_group(std::string_view bytes, size_t from);
 
 }  // namespace millrace

@@ -10,6 +10,8 @@ bool EventFilter::matches(const RecordedEvent& event) const {
   return !to || event.recorded_at < *to;
 }
 
+std::string root_text(const LogInfo& info) { return info.root ? hex_of(info.root->link) : std::string(); }
+
 Result<std::vector<GroupReplacement>> EventLog::rewrite_groups(std::span<const RecordedEvent>) const {
   return make_error(Errc::kInvalidArgument, "this log keeps no groups that could be replaced");
 }

@@ -73,6 +73,12 @@ struct ReadResult {
   bool at_end = false;                // `through` was the last position when the read began
 };
 
+// The chain's link at the end of a commit: it stands for everything up to there.
+struct ChainRoot {
+  Position position;  // the last one of the commit
+  Sha256 link{};
+};
+
 struct LogInfo {
   std::string engine;  // "rocksdb" or "memory"
   std::string incarnation;
@@ -81,13 +87,16 @@ struct LogInfo {
   std::optional<WallTime> first_recorded_at;
   std::optional<WallTime> last_recorded_at;
   uint64_t bytes_on_disk = 0;
-  Position telemetry_removed_through;  // 0: all is there
-  std::vector<ProducerMark> marks;     // of each producer's latest epoch
-  std::vector<ProducerMark> ended;     // of the epochs before, as they were given to append()
-  std::string chain_root;  // link of the commit that ends at `last`, 64 hexadecimal digits; empty for an empty log
+  Position telemetry_removed_through;           // 0: all is there
+  std::vector<ProducerMark> marks;              // of each producer's latest epoch
+  std::vector<ProducerMark> ended;              // of the epochs before, as they were given to append()
+  std::optional<ChainRoot> root;                // nullopt: nothing is in it, or the engine has no chain
   std::optional<WallTime> restored_at;          // when the log began as a copy of an older state of itself
   std::set<std::string, std::less<>> restored;  // producers of which nothing was appended since then
 };
+
+// The chain's root, 64 hexadecimal digits; empty for an empty log.
+std::string root_text(const LogInfo& info);
 
 class EventLog {
  public:

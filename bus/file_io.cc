@@ -48,6 +48,17 @@ Result<void> File::write_all(std::string_view bytes) {
   return {};
 }
 
+Result<void> File::write_all_at(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return system_error("write", path_);
+    bytes.remove_prefix(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+  return {};
+}
+
 Result<std::string> File::read_at(uint64_t offset, size_t size) const {
   std::string bytes(size, '\0');
   size_t have = 0;

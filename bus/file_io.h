@@ -23,6 +23,7 @@ class File {
 
   // All of it or an error; after an error the file may hold a part.
   Result<void> write_all(std::string_view bytes);
+  Result<void> write_all_at(uint64_t offset, std::string_view bytes);
   // Up to `size` bytes from `offset`; fewer only at the end of the file.
   Result<std::string> read_at(uint64_t offset, size_t size) const;
   Result<void> truncate(uint64_t size);

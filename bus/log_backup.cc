@@ -137,7 +137,7 @@ Result<BackupManifest> describe(const fs::path& copy) {
   manifest.incarnation = info->incarnation;
   manifest.incarnation_number = info->incarnation_number;
   manifest.position = info->last;
-  manifest.chain_root = info->chain_root;
+  manifest.chain_root = root_text(*info);
   return manifest;
 }
 

@@ -103,9 +103,9 @@ Result<void> check_copied_log(const fs::path& path, const BackupManifest& manife
     const auto info = (*log)->info();
     if (!info) return info.error();
     if (info->incarnation != manifest.incarnation || info->last != manifest.position ||
-        info->chain_root != manifest.chain_root) {
+        root_text(*info) != manifest.chain_root) {
       return wrong(path, fmt::format("log {} to position {} with root {}, the manifest says {}, {} and {}",
-                                     info->incarnation, info->last.value, info->chain_root, manifest.incarnation,
+                                     info->incarnation, info->last.value, root_text(*info), manifest.incarnation,
                                      manifest.position.value, manifest.chain_root));
     }
     return read_all(**log, path);

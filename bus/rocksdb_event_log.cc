@@ -5,6 +5,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -17,11 +18,13 @@
 #include <optional>
 #include <set>
 
+#include "bus/durable_mark.h"
 #include "bus/event_group.h"
 #include "bus/event_log.h"
 #include "bus/hash_chain.h"
 #include "bus/logging.h"
 #include "bus/rocksdb_leased.h"
+#include "bus/rocksdb_log_check.h"
 #include "bus/rocksdb_log_reader.h"
 #include "bus/rocksdb_log_schema.h"
 #include "bus/rocksdb_store.h"
@@ -29,21 +32,17 @@
 namespace millrace {
 namespace {
 
-constexpr uint64_t kFormat = 1;
 constexpr std::string_view kFormatKey = "format";
 constexpr std::string_view kIncarnationKey = "incarnation";
 constexpr std::string_view kLastKey = "last";
 constexpr std::string_view kRecordedAtKey = "recorded_at";
 constexpr std::string_view kReplacedKey = "replaced_at";
-constexpr std::string_view kRemovedKey = "telemetry_removed_through";
 constexpr std::string_view kRestoredAtKey = "restored_at";
 // And a producer: its mark in the copy that this log began as.
 constexpr std::string_view kRestoredPrefix = "restored/";
 
 // A full disk is refused before RocksDB meets it: a failed WAL write can only be cured by reopening.
 constexpr uint64_t kReservedMemtables = 3;
-
-constexpr Micros kTimeIndexInterval{1'000'000};
 
 rocksdb::Options database_options(const LogStoreOptions& store) {
   rocksdb::Options options;
@@ -63,6 +62,7 @@ rocksdb::Options database_options(const LogStoreOptions& store) {
   options.keep_log_file_num = 1;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.max_total_wal_size = 4 * store.write_buffer_bytes;
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();  // for `millrace log verify`
   return options;
 }
 
@@ -92,17 +92,6 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const LogStoreOp
 
 double mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1u << 20); }
 
-std::string encode_order(EventOrder order) { return big_endian(order.epoch) + big_endian(order.sequence); }
-
-// A producer's latest mark has its name as key; that of an ended epoch has the name, a zero and the epoch.
-std::string ended_key(const ProducerMark& mark) { return mark.producer + '\0' + big_endian(mark.order.epoch); }
-bool is_ended_key(std::string_view key) { return key.find('\0') != std::string_view::npos; }
-
-std::optional<EventOrder> decode_order(std::string_view value) {
-  if (value.size() != 16) return std::nullopt;
-  return EventOrder{from_big_endian(value), from_big_endian(value.substr(8))};
-}
-
 Error no_fact(Position position) {
   return make_error(Errc::kNotFound, fmt::format("position {} holds no fact", position.value));
 }
@@ -114,9 +103,10 @@ class RocksdbEventLog final : public EventLog {
     std::unique_ptr<RocksdbEventLog> log(new RocksdbEventLog(directory, store));
     log->read_only_ = !scratch.empty();
     if (auto opened = log->replace_database(scratch.empty() ? Access::kWrite : Access::kSecondary, scratch); !opened) {
-      return opened.error();
+      return with_advice(opened.error());
     }
-    if (auto loaded = log->load(clock); !loaded) return loaded.error();
+    if (auto loaded = log->load(clock); !loaded) return with_advice(loaded.error());
+    if (auto marked = log->open_mark(); !marked) return marked.error();
     return std::unique_ptr<EventLog>(std::move(log));
   }
 
@@ -154,6 +144,7 @@ class RocksdbEventLog final : public EventLog {
     if (!batch.replacements.empty()) replaced_at_.store(commit.last.value);
     if (batch.remove_telemetry_through) removed_.store(batch.remove_telemetry_through->value);
     last_.store(commit.last.value, std::memory_order_release);
+    if (mark_) mark_->note({incarnation_, commit.last, commit.first, chain_tip_});
     commit.envelopes.assign(batch.envelopes.begin(), batch.envelopes.end());
     return commit;
   }
@@ -178,7 +169,7 @@ class RocksdbEventLog final : public EventLog {
   Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
     const auto open = databases_.lease();
     if (!open) return open.error();
-    const RocksdbLogReader reader = (*open)->reader();
+    const RocksdbLogReader reader = (*open)->reader(telemetry_removed_through());
     if (filter.from) {
       const auto first = reader.first_at(*filter.from, last());
       if (!first) return first.error();
@@ -196,13 +187,13 @@ class RocksdbEventLog final : public EventLog {
   Result<RecordedEvent> at(Position position) const override {
     const auto open = databases_.lease();
     if (!open) return open.error();
-    return (*open)->reader().at(position, last());
+    return (*open)->reader(telemetry_removed_through()).at(position, last());
   }
 
   Result<Position> first_at(WallTime time) const override {
     const auto open = databases_.lease();
     if (!open) return open.error();
-    return (*open)->reader().first_at(time, last());
+    return (*open)->reader(telemetry_removed_through()).first_at(time, last());
   }
 
   Position last() const override { return Position{last_.load(std::memory_order_acquire)}; }
@@ -216,7 +207,8 @@ class RocksdbEventLog final : public EventLog {
     std::vector<GroupReplacement> replacements;
     GroupEncoder encoder;
     Sha256Digester digester;
-    std::unique_ptr<rocksdb::Iterator> it((*open)->db->NewIterator({}, (*open)->family(LogFamily::kFacts)));
+    std::unique_ptr<rocksdb::Iterator> it(
+        (*open)->db->NewIterator(log_scan_options(), (*open)->family(LogFamily::kFacts)));
     for (size_t i = 0; i < changed.size();) {
       it->SeekForPrev(big_endian(changed[i].position.value));
       if (!it->status().ok()) return error_from(it->status(), "facts");
@@ -292,7 +284,7 @@ class RocksdbEventLog final : public EventLog {
     const auto tip = read_chain_tip(**open);
     if (!tip) return tip.error();
     info.last = Position{tip->first + tip->count - std::min<uint64_t>(tip->first, 1)};
-    if (tip->first != 0) info.chain_root = hex_of(tip->link);
+    if (tip->first != 0) info.root = ChainRoot{info.last, tip->link};
     info.telemetry_removed_through = telemetry_removed_through();
     if (first && !first->events.empty()) {
       info.first_recorded_at = first->events.front().recorded_at;
@@ -379,6 +371,7 @@ class RocksdbEventLog final : public EventLog {
     if (access == Access::kWrite) {
       std::error_code ignored;
       std::filesystem::create_directories(directory_, ignored);
+      if (auto checked = check_log_before_writing(directory_); !checked) return checked.error();
       status = rocksdb::DB::Open(options, directory_.string(), descriptors, &handles, &db);
     } else if (access == Access::kReadOnly) {
       options.create_if_missing = options.create_missing_column_families = false;
@@ -395,11 +388,19 @@ class RocksdbEventLog final : public EventLog {
     return opened;
   }
 
+  Result<void> open_mark() {
+    if (read_only_) return {};
+    auto mark = DurableMark::open(directory_);
+    if (!mark) return mark.error();
+    mark_.emplace(std::move(*mark));
+    return {};
+  }
+
   // After the log was opened again, before anything of it is believed: it holds what append() had confirmed.
   Result<void> check_confirmed() const {
     if (last().value == 0) return {};
     const uint64_t stored = meta_number(kLastKey).value_or(0);
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(log_scan_options(), family(LogFamily::kChain)));
     it->SeekForPrev(big_endian(last().value));
     if (!it->status().ok()) return error_from(it->status(), "chain");
     ChainLink link;
@@ -427,9 +428,9 @@ class RocksdbEventLog final : public EventLog {
       if (auto created = create(*clock); !created) return created;
     } else if (!format) {
       return make_error(Errc::kNotFound, fmt::format("'{}' holds no log", directory_.string()));
-    } else if (*format > kFormat) {
+    } else if (*format > kLogFormat) {
       return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
-                                                         directory_.string(), *format, kFormat));
+                                                         directory_.string(), *format, kLogFormat));
     }
     if (auto known = load_schemas(); !known) return known;
     incarnation_ = meta_number(kIncarnationKey).value_or(0);
@@ -437,7 +438,7 @@ class RocksdbEventLog final : public EventLog {
     if (auto loaded = load_marks(); !loaded) return loaded;
     if (auto loaded = load_chain_tip(); !loaded) return loaded;
     replaced_at_.store(meta_number(kReplacedKey).value_or(0));
-    removed_.store(meta_number(kRemovedKey).value_or(0));
+    removed_.store(meta_number(kLogRemovedKey).value_or(0));
     last_.store(meta_number(kLastKey).value_or(0), std::memory_order_release);
     return {};
   }
@@ -445,7 +446,7 @@ class RocksdbEventLog final : public EventLog {
   // An id that rises with every new log, so that it can serve as the epoch of events born in the hub.
   Result<void> create(const Clock& clock) {
     rocksdb::WriteBatch writes;
-    writes.Put(family(LogFamily::kMeta), slice(kFormatKey), big_endian(kFormat));
+    writes.Put(family(LogFamily::kMeta), slice(kFormatKey), big_endian(kLogFormat));
     writes.Put(family(LogFamily::kMeta), slice(kIncarnationKey),
                big_endian(static_cast<uint64_t>(to_unix_us(clock.wall()))));
     writes.Put(family(LogFamily::kMeta), slice(kLastKey), big_endian(0));
@@ -474,7 +475,7 @@ class RocksdbEventLog final : public EventLog {
 
   Result<void> load_marks() {
     std::lock_guard lock(marks_mutex_);
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kProducers)));
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(log_scan_options(), family(LogFamily::kProducers)));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       if (is_ended_key(view(it->key()))) continue;
       const auto order = decode_order(view(it->value()));
@@ -487,7 +488,7 @@ class RocksdbEventLog final : public EventLog {
 
   // Not kept in memory: a producer has one for each of its starts, and only a starting recorder asks.
   static Result<void> read_ended(const OpenLogDatabase& open, std::vector<ProducerMark>& ended) {
-    std::unique_ptr<rocksdb::Iterator> it(open.db->NewIterator({}, open.family(LogFamily::kProducers)));
+    std::unique_ptr<rocksdb::Iterator> it(open.db->NewIterator(log_scan_options(), open.family(LogFamily::kProducers)));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       const std::string_view key = view(it->key());
       if (!is_ended_key(key)) continue;
@@ -509,7 +510,7 @@ class RocksdbEventLog final : public EventLog {
 
   // All zero for an empty log.
   static Result<ChainLink> read_chain_tip(const OpenLogDatabase& open) {
-    std::unique_ptr<rocksdb::Iterator> it(open.db->NewIterator({}, open.family(LogFamily::kChain)));
+    std::unique_ptr<rocksdb::Iterator> it(open.db->NewIterator(log_scan_options(), open.family(LogFamily::kChain)));
     it->SeekToLast();
     if (!it->status().ok()) return error_from(it->status(), "chain");
     ChainLink link;
@@ -564,7 +565,7 @@ class RocksdbEventLog final : public EventLog {
   // Groups are removed whole: the removal has to end where a commit ends.
   Result<void> check_removal(const std::optional<Position>& through) const {
     if (!through) return {};
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family(LogFamily::kChain)));
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(log_scan_options(), family(LogFamily::kChain)));
     it->SeekForPrev(big_endian(through->value));
     ChainLink link;
     const bool ends =
@@ -634,7 +635,7 @@ class RocksdbEventLog final : public EventLog {
     if (batch.remove_telemetry_through) {
       writes.DeleteRange(family(LogFamily::kTelemetry), big_endian(0),
                          big_endian(batch.remove_telemetry_through->value + 1));
-      writes.Put(family(LogFamily::kMeta), slice(kRemovedKey), big_endian(batch.remove_telemetry_through->value));
+      writes.Put(family(LogFamily::kMeta), slice(kLogRemovedKey), big_endian(batch.remove_telemetry_through->value));
     }
     if (!schema_is_told_) {
       put_event_schema(writes, family(LogFamily::kMeta));
@@ -662,6 +663,7 @@ class RocksdbEventLog final : public EventLog {
   // The appending thread's own.
   std::optional<std::string> broken_;  // why no append is taken until recover() has succeeded
   bool schema_is_told_ = false;        // the log says that its newest events have this program's schema
+  std::optional<DurableMark> mark_;
   WallTime last_recorded_at_{};
   WallTime last_time_index_{};
   Sha256 chain_tip_{};

@@ -22,7 +22,8 @@ struct OpenLogDatabase {
   ~OpenLogDatabase();
 
   rocksdb::ColumnFamilyHandle* family(LogFamily family) const { return families[static_cast<size_t>(family)]; }
-  RocksdbLogReader reader() const { return RocksdbLogReader(*db, families); }
+  // `removed`: telemetry up to here is not there any more.
+  RocksdbLogReader reader(Position removed) const { return RocksdbLogReader(*db, families, removed); }
 };
 
 class LeasedDatabase {

@@ -13,12 +13,6 @@ namespace {
 
 using IteratorPtr = std::unique_ptr<rocksdb::Iterator>;
 
-rocksdb::ReadOptions scan_options() {
-  rocksdb::ReadOptions options;
-  options.fill_cache = false;  // a long scan must not push out what the live views need
-  return options;
-}
-
 Error group_error(const Error& cause, std::string_view family, uint64_t first) {
   return make_error(cause.code, fmt::format("{} group at position {}: {}", family, first, cause.context));
 }
@@ -26,13 +20,20 @@ Error group_error(const Error& cause, std::string_view family, uint64_t first) {
 // Walks the events of one family in order, a group at a time.
 class FamilyCursor {
  public:
-  FamilyCursor(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, std::string_view name)
-      : iterator_(db.NewIterator(scan_options(), family)), name_(name) {}
+  // Events up to `removed` are not there, whatever is stored.
+  FamilyCursor(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, std::string_view name, Position removed = {})
+      : iterator_(db.NewIterator(log_scan_options(), family)), name_(name), removed_(removed) {}
 
   // To the first event after `after`.  `at_commit`: a commit begins there, so no earlier group reaches beyond.
   Result<void> seek(Position after, bool at_commit) {
+    if (after < removed_) {
+      after = removed_;
+      at_commit = true;  // a removal ends with a commit
+    }
     const std::string key = big_endian(after.value + 1);
     if (!at_commit) iterator_->SeekForPrev(key);
+    // Another seek would forget what was wrong with this one, and step over a damaged block.
+    if (!iterator_->Valid() && !iterator_->status().ok()) return error_from(iterator_->status(), name_);
     if (at_commit || !iterator_->Valid()) iterator_->Seek(key);
     if (auto loaded = load(); !loaded) return loaded;
     while (valid() && current().position <= after) {
@@ -66,6 +67,7 @@ class FamilyCursor {
 
   IteratorPtr iterator_;
   std::string name_;
+  Position removed_;
   EventGroup group_;
   size_t index_ = 0;
 };
@@ -130,6 +132,24 @@ class Collector {
 
 }  // namespace
 
+rocksdb::ReadOptions log_scan_options() {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;  // a long scan must not push out what the live views need
+  options.ignore_range_deletions = true;
+  return options;
+}
+
+std::string encode_order(EventOrder order) { return big_endian(order.epoch) + big_endian(order.sequence); }
+
+std::optional<EventOrder> decode_order(std::string_view value) {
+  if (value.size() != 16) return std::nullopt;
+  return EventOrder{from_big_endian(value), from_big_endian(value.substr(8))};
+}
+
+std::string ended_key(const ProducerMark& mark) { return mark.producer + '\0' + big_endian(mark.order.epoch); }
+
+bool is_ended_key(std::string_view key) { return key.find('\0') != std::string_view::npos; }
+
 std::string machine_key(std::string_view machine, uint64_t group_first) {
   std::string key(machine);
   key += '\0';
@@ -143,13 +163,15 @@ Result<ReadResult> RocksdbLogReader::read(Position after, Position last, const R
   if (after >= last) return collector.finish(after);
   MergedCursor merged;
   if (wants(filter, Family::kFact)) merged.add(FamilyCursor(db_, family(LogFamily::kFacts), "facts"));
-  if (wants(filter, Family::kTelemetry)) merged.add(FamilyCursor(db_, family(LogFamily::kTelemetry), "telemetry"));
+  if (wants(filter, Family::kTelemetry))
+    merged.add(FamilyCursor(db_, family(LogFamily::kTelemetry), "telemetry", removed_));
   // The index says at which group the machine appears next, so a quiet machine's events are found without reading on.
   IteratorPtr index;
   const std::string index_end = filter.machine.empty() ? "" : machine_key(filter.machine, ~uint64_t{0});
   if (!filter.machine.empty()) {
-    index.reset(db_.NewIterator(scan_options(), family(LogFamily::kMachines)));
+    index.reset(db_.NewIterator(log_scan_options(), family(LogFamily::kMachines)));
     index->SeekForPrev(machine_key(filter.machine, after.value + 1));
+    if (!index->Valid() && !index->status().ok()) return error_from(index->status(), "machine index");
     if (!index->Valid() || !view(index->key()).starts_with(index_end.substr(0, filter.machine.size() + 1))) {
       index->Seek(machine_key(filter.machine, after.value + 1));
     }
@@ -191,7 +213,7 @@ Result<RecordedEvent> RocksdbLogReader::at(Position position, Position last) con
   }
   for (const auto& [id, name] :
        {std::pair{LogFamily::kFacts, "facts"}, std::pair{LogFamily::kTelemetry, "telemetry"}}) {
-    FamilyCursor cursor(db_, family(id), name);
+    FamilyCursor cursor(db_, family(id), name, id == LogFamily::kTelemetry ? removed_ : Position{});
     if (auto moved = cursor.seek(Position{position.value - 1}, false); !moved) return moved.error();
     if (cursor.valid() && cursor.current().position == position) return cursor.current();
   }
@@ -200,12 +222,13 @@ Result<RecordedEvent> RocksdbLogReader::at(Position position, Position last) con
 
 Result<Position> RocksdbLogReader::first_at(WallTime time, Position last) const {
   // The sparse index gives a commit at or before `time`; from there the groups themselves are looked at.
-  IteratorPtr times(db_.NewIterator(scan_options(), family(LogFamily::kTimes)));
+  IteratorPtr times(db_.NewIterator(log_scan_options(), family(LogFamily::kTimes)));
   times->SeekForPrev(big_endian(static_cast<uint64_t>(std::max<int64_t>(to_unix_us(time) - 1, 0))));
+  if (!times->status().ok()) return error_from(times->status(), "index of times");
   const Position after = times->Valid() ? Position{from_big_endian(view(times->value())) - 1} : Position{};
   MergedCursor merged;
   merged.add(FamilyCursor(db_, family(LogFamily::kFacts), "facts"));
-  merged.add(FamilyCursor(db_, family(LogFamily::kTelemetry), "telemetry"));
+  merged.add(FamilyCursor(db_, family(LogFamily::kTelemetry), "telemetry", removed_));
   if (auto moved = merged.seek(after); !moved) return moved.error();
   for (FamilyCursor* next = merged.next(); next != nullptr && next->current().position <= last; next = merged.next()) {
     if (next->current().recorded_at >= time) return next->current().position;

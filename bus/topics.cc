@@ -31,6 +31,8 @@ std::string Topics::status(std::string_view role_or_machine) const {
   return fmt::format("{}status/{}", base_, role_or_machine);
 }
 
+std::string Topics::log_anchor() const { return base_ + "log/anchor"; }
+
 std::optional<std::string> Topics::producer_of_ingest(std::string_view topic) const {
   return level_after(topic, base_ + "ingest/");
 }

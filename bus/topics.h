@@ -19,6 +19,7 @@ class Topics {
   std::string event(std::string_view machine, std::string_view type) const;
   std::string state(std::string_view machine, std::string_view facet) const;
   std::string status(std::string_view role_or_machine) const;
+  std::string log_anchor() const;
 
   // The producer in an ingest topic, or nullopt for any other topic.
   std::optional<std::string> producer_of_ingest(std::string_view topic) const;

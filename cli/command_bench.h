@@ -25,5 +25,7 @@ int run_bench_append(const BenchOptions& options);
 int run_bench_ingest(const BenchOptions& options);
 // Simulated machines to a WebSocket client, through every part of the product as processes of their own.
 int run_bench_latency(const BenchOptions& options);
+// `millrace log verify` of a log of so many events against SHA-256 of a plain file of the same size.
+int run_bench_verify(const BenchOptions& options);
 
 }  // namespace millrace

@@ -78,6 +78,9 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->recorder_->start();
   hub->retention_->start();
   hub->storage_->start();
+  hub->anchors_ =
+      std::make_unique<AnchorPublisher>(AnchorOptions{}, *hub->log_, *hub->broker_.publisher, topics, clock);
+  hub->anchors_->start();
   hub->broker_.start();
   hub->control_ = ControlService::start(config.data_dir, *hub->log_, clock, metrics);
   return hub;
@@ -101,7 +104,8 @@ void Hub::watch_clock(ClockWatch watch) {
 
 Hub::~Hub() {
   if (storage_) storage_->stop();
-  if (retention_) retention_->stop();                  // while the recorder still takes its writes
+  if (retention_) retention_->stop();  // while the recorder still takes its writes
+  if (anchors_) anchors_->stop();
   control_.reset();                                    // a backup under way is given up
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed

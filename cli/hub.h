@@ -14,6 +14,7 @@
 #include "cli/broker_connection.h"
 #include "cli/config.h"
 #include "cli/control_service.h"
+#include "consumers/anchor_publisher.h"
 #include "consumers/recorder.h"
 #include "consumers/retention.h"
 #include "consumers/storage_watch.h"
@@ -45,6 +46,7 @@ class Hub {
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<StorageWatch> storage_;
+  std::unique_ptr<AnchorPublisher> anchors_;
   IoLoop loop_;
   std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<Edge> edge_;

@@ -11,6 +11,7 @@
 #include "cli/command_replay.h"
 #include "cli/command_run.h"
 #include "cli/command_sim.h"
+#include "cli/command_verify.h"
 #include "cli/config.h"
 #include "cli/opened_log.h"
 #include "cli/version.h"
@@ -144,6 +145,29 @@ void add_backup(CLI::App& log, Command& chosen) {
       [restore_options, &chosen] { chosen = [restore_options] { return run_log_restore(*restore_options); }; });
 }
 
+void add_log_trust(CLI::App& log, Command& chosen) {
+  struct Verb {
+    const char* name;
+    const char* what;
+    int (*run)(const VerifyCommandOptions&);
+  };
+  for (const Verb verb : {Verb{"verify", "check every byte, the chain and each producer's numbers", run_log_verify},
+                          Verb{"anchor", "print the chain's root, to be kept elsewhere", run_log_anchor},
+                          Verb{"repair", "save what verifies of a damaged log into a new one", run_log_repair}}) {
+    auto options = std::make_shared<VerifyCommandOptions>();
+    const std::string name = verb.name;
+    auto* command = log.add_subcommand(name, verb.what);
+    command->add_option("--data", options->data_dir, "data folder of the hub")->capture_default_str();
+    command->add_flag("--json", options->json, "one JSON object");
+    if (name == "verify") {
+      command->add_flag("--producers", options->producers, "list every producer with its epochs and holes");
+      command->add_option("--anchor", options->anchor, "what `log anchor` printed, or a file that holds it");
+    }
+    if (name == "repair") command->add_option("--to", options->to, "new data folder, not there yet")->required();
+    command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
+  }
+}
+
 void add_log(CLI::App& app, Command& chosen) {
   auto* log = app.add_subcommand("log", "read the log, also beside a running hub; back it up and restore it");
   log->require_subcommand(1);
@@ -172,6 +196,7 @@ void add_log(CLI::App& app, Command& chosen) {
   }
   add_redact(*log, chosen);
   add_backup(*log, chosen);
+  add_log_trust(*log, chosen);
 }
 
 void add_replay(CLI::App& app, Command& chosen) {
@@ -194,7 +219,8 @@ void add_bench(CLI::App& app, Command& chosen) {
   };
   for (const Verb verb : {Verb{"append", "durable appends against a plain file", run_bench_append},
                           Verb{"ingest", "producers through Mosquitto to confirmed events", run_bench_ingest},
-                          Verb{"latency", "machine to WebSocket client", run_bench_latency}}) {
+                          Verb{"latency", "machine to WebSocket client", run_bench_latency},
+                          Verb{"verify", "checking a log against SHA-256 of a plain file", run_bench_verify}}) {
     auto options = std::make_shared<BenchOptions>();
     auto* command = bench->add_subcommand(verb.name, verb.what);
     command->add_option("--events", options->events, "events per round")

@@ -90,6 +90,8 @@ class SimulatedProducer::WatchedOutbox final : public Outbox {
   EventOrder last() const override { return outbox_->last(); }
   EventOrder confirmed() const override { return outbox_->confirmed(); }
   const std::string& state() const override { return outbox_->state(); }
+  Result<void> offer_again() override { return outbox_->offer_again(); }
+  bool disk_is_low() const override { return outbox_->disk_is_low(); }
   uint64_t size_bytes() const override { return outbox_->size_bytes(); }
   uint64_t size_events() const override { return outbox_->size_events(); }
   uint64_t events_after(EventOrder order) const override { return outbox_->events_after(order); }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A log's folder looked at before it is trusted: opened read-only, so that nothing in it changes, and compared with the
+// note of what it has confirmed.  Opening to write would throw away files that a damaged manifest no longer names.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "bus/durable_mark.h"
+#include "bus/hash_chain.h"
+#include "bus/rocksdb_log_files.h"
+#include "bus/rocksdb_log_reader.h"
+
+namespace millrace {
+
+// The database of a log, read-only.  Sees what was there when it was opened.
+class ReadOnlyLog {
+ public:
+  // kNotFound when there is no log, kCorrupt naming the file where that is known.
+  static Result<std::unique_ptr<ReadOnlyLog>> open(const std::filesystem::path& directory);
+  ~ReadOnlyLog();
+
+  rocksdb::DB& db() const { return *db_; }
+  rocksdb::ColumnFamilyHandle* family(LogFamily family) const { return families_[static_cast<size_t>(family)]; }
+  std::optional<uint64_t> meta_number(std::string_view key) const;
+  // Of the last commit at or before `position`; nullopt when there is none.  kCorrupt.
+  Result<std::optional<ChainLink>> link_at_or_before(Position position) const;
+
+ private:
+  ReadOnlyLog() = default;
+  Result<void> load_numbers(const std::filesystem::path& directory);
+
+  std::unique_ptr<rocksdb::DB> db_;
+  LogFamilyHandles families_{};
+  std::map<std::string, uint64_t, std::less<>> numbers_;
+};
+
+// What a log's files say by themselves, before the store reads them: CURRENT names a manifest that is there, the
+// manifest's records verify, and nothing in the newest write-ahead log is damaged before its end.  kCorrupt naming file
+// and offset.
+Result<void> check_log_files(const std::filesystem::path& directory, const LogFolder& folder);
+
+// All of it, at rest, before the log is opened to write.  kCorrupt when anything that was confirmed is missing at the
+// end or has changed there; a folder without a log passes.
+Result<void> check_log_before_writing(const std::filesystem::path& directory);
+
+// `error` with what to do about it, when it speaks of damage.
+Error with_advice(Error error);
+
+}  // namespace millrace
