@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Saves what verifies of a damaged log into a new one and says exactly what could not be saved.  The damaged log is
-// only read, and not through the store: RocksDB may refuse to open it.  docs/decisions/0030-repair-keeps-positions.md
+// only read, and not through the store: RocksDB may refuse to open it.  docs/decisions/0017-repair-keeps-positions.md
 // says why it is done so.
 #pragma once
 
