@@ -121,7 +121,7 @@ TEST_P(NoReserveTest, DiskThatIsMetFullAbortsNothingAndLosesNothing) {
   options.reserve_bytes = 0;
   open(options);
   for (int round = 0; round < 2; ++round) {
-    disk_.fill_up_to(6 * kMebibyte);
+    disk_.fill_up_to(2 * kMebibyte);
     const Error refusal = append_until_refused();
     EXPECT_EQ(refusal.code, Errc::kSyncFailed) << refusal.message();
     EXPECT_NE(refusal.context.find("No space left"), std::string::npos) << refusal.context;
