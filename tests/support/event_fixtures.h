@@ -2,6 +2,7 @@
 // Small verbs for building events in tests.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -32,20 +33,20 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-// Time that moves only when told to.
+// Time that moves only when told to. Any thread may move it while others read it.
 class ManualClock final : public Clock {
  public:
-  WallTime wall() const override { return wall_; }
-  MonotonicTime monotonic() const override { return monotonic_; }
+  WallTime wall() const override { return from_unix_us(wall_us_); }
+  MonotonicTime monotonic() const override { return MonotonicTime{Micros{monotonic_us_}}; }
   void advance(Micros by) {
-    wall_ += by;
-    monotonic_ += by;
+    wall_us_ += by.count();
+    monotonic_us_ += by.count();
   }
-  void set_wall(WallTime wall) { wall_ = wall; }
+  void set_wall(WallTime wall) { wall_us_ = to_unix_us(wall); }
 
  private:
-  WallTime wall_ = noon();
-  MonotonicTime monotonic_{Micros{1'000'000}};
+  std::atomic<int64_t> wall_us_{kNoonUs};
+  std::atomic<int64_t> monotonic_us_{1'000'000};
 };
 
 }  // namespace millrace::testing
