@@ -13,25 +13,10 @@ AnchorPublisher::AnchorPublisher(AnchorOptions options, const EventLog& log, Mqt
 AnchorPublisher::~AnchorPublisher() { stop(); }
 
 void AnchorPublisher::start() {
-  thread_ = std::thread([this] {
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-      lock.unlock();
-      tick();
-      lock.lock();
-      wake_.wait_for(lock, options_.look, [this] { return stopping_; });
-    }
-  });
+  thread_.start(options_.look, [this] { tick(); });
 }
 
-void AnchorPublisher::stop() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
+void AnchorPublisher::stop() { thread_.stop(); }
 
 void AnchorPublisher::tick() {
   const MonotonicTime now = clock_.monotonic();

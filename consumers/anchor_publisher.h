@@ -3,14 +3,12 @@
 // of the hub's disk: `millrace log verify --anchor` takes the message as it is.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "bus/clock.h"
 #include "bus/event_log.h"
 #include "bus/mqtt_client.h"
+#include "bus/periodic_thread.h"
 #include "bus/topics.h"
 
 namespace millrace {
@@ -41,10 +39,7 @@ class AnchorPublisher {
   const Clock& clock_;
   std::optional<MonotonicTime> published_;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
+  PeriodicThread thread_;  // ends before what it works on
 };
 
 }  // namespace millrace

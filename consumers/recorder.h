@@ -8,7 +8,6 @@
 // Threads: a broker thread only copies bytes into the bounded queue; one recorder thread does everything else.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <functional>

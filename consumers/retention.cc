@@ -34,33 +34,17 @@ Retention::Retention(RetentionOptions options, EventLog& log, std::function<void
 Retention::~Retention() { stop(); }
 
 void Retention::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_.start(options_.interval, [this] { run(); });
 }
 
-void Retention::stop() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-bool Retention::stopping() {
-  std::lock_guard lock(mutex_);
-  return stopping_;
-}
+void Retention::stop() { thread_.stop(); }
 
 void Retention::run() {
-  while (!stopping()) {
-    if (const auto removed = run_once(); !removed) {
-      log_warn("retention", "old telemetry stays for now: {}", removed.error().message());
-    } else if (*removed > 0) {
-      log_info("retention", "{} samples older than {} days were summarised and removed", *removed,
-               options_.telemetry_days);
-    }
-    std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, options_.interval, [this] { return stopping_; });
+  if (const auto removed = run_once(); !removed) {
+    log_warn("retention", "old telemetry stays for now: {}", removed.error().message());
+  } else if (*removed > 0) {
+    log_info("retention", "{} samples older than {} days were summarised and removed", *removed,
+             options_.telemetry_days);
   }
 }
 
@@ -72,7 +56,7 @@ Result<uint64_t> Retention::run_once() {
   if (removed >= *end) return 0;
   if (auto recalled = recall(); !recalled) return recalled.error();
   uint64_t samples = 0;
-  while (removed < *end && !stopping()) {
+  while (removed < *end && !thread_.stopping()) {
     const auto first = first_sample(removed, *end);
     if (!first) return first.error();
     if (!*first) break;

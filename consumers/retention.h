@@ -4,14 +4,12 @@
 // stay.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
-#include <thread>
 
 #include "bus/clock.h"
 #include "bus/event_log.h"
 #include "bus/metrics.h"
+#include "bus/periodic_thread.h"
 #include "consumers/recorder.h"
 #include "consumers/telemetry_summary.h"
 
@@ -46,7 +44,6 @@ class Retention {
   };
 
   void run();
-  bool stopping();
   Result<void> recall();
   Result<Position> end_before(WallTime time) const;
   Result<std::optional<WallTime>> first_sample(Position after, Position end) const;
@@ -63,10 +60,7 @@ class Retention {
   TelemetrySummary summary_;
   bool recalled_ = false;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
+  PeriodicThread thread_;  // ends before what it works on
 };
 
 }  // namespace millrace

@@ -64,25 +64,10 @@ StorageWatch::StorageWatch(StorageWatchOptions options, std::filesystem::path fo
 StorageWatch::~StorageWatch() { stop(); }
 
 void StorageWatch::start() {
-  thread_ = std::thread([this] {
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-      lock.unlock();
-      look();
-      lock.lock();
-      wake_.wait_for(lock, options_.interval, [this] { return stopping_; });
-    }
-  });
+  thread_.start(options_.interval, [this] { look(); });
 }
 
-void StorageWatch::stop() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
+void StorageWatch::stop() { thread_.stop(); }
 
 void StorageWatch::look() {
   std::error_code error;

@@ -3,16 +3,14 @@
 // said in the log and in /health/ready, which stays ready.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <filesystem>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "bus/clock.h"
 #include "bus/health.h"
 #include "bus/metrics.h"
+#include "bus/periodic_thread.h"
 
 namespace millrace {
 
@@ -68,10 +66,7 @@ class StorageWatch {
   StorageForecast forecast_;
   bool warned_ = false;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
+  PeriodicThread thread_;  // ends before what it works on
 };
 
 }  // namespace millrace
