@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bus/event_json.h"
 
-#include <flatbuffers/reflection.h>
-
 #include <algorithm>
 #include <vector>
 
+#include "bus/event_reflection.h"
 #include "bus/json_writer.h"
-#include "schemas/event_bfbs_generated.h"
 
 namespace millrace {
 namespace {
 
 using reflection::BaseType;
-
-const reflection::Schema& event_schema() {
-  static const reflection::Schema& schema = *reflection::GetSchema(schema::EnvelopeBinarySchema::data());
-  return schema;
-}
 
 std::string base64(const uint8_t* data, size_t size) {
   constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -108,8 +101,7 @@ void write_table(JsonWriter& json, const flatbuffers::Table& table, const reflec
 }
 
 void write_payload(JsonWriter& json, const Envelope& envelope) {
-  const std::string name = "millrace.schema." + std::string(name_of(envelope.type()));
-  const auto* object = event_schema().objects()->LookupByKey(name.c_str());
+  const auto* object = payload_object(envelope.type());
   const auto* payload = static_cast<const flatbuffers::Table*>(envelope.table().payload());
   object == nullptr || payload == nullptr ? (void)json.null() : write_table(json, *payload, *object);
 }

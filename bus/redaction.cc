@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bus/redaction.h"
 
-#include <flatbuffers/reflection.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-#include "schemas/event_bfbs_generated.h"
+#include "bus/event_reflection.h"
 
 namespace millrace {
 namespace {
@@ -22,11 +21,6 @@ constexpr size_t kPositionsPerEvent = 1000;
 // What names somebody or something in an event of a job.
 constexpr std::array<std::string_view, 5> kJobNames = {"filename", "user", "name", "metadata_json", "auxiliary_json"};
 constexpr std::string_view kJson = "_json";
-
-const reflection::Schema& event_schema() {
-  static const reflection::Schema& schema = *reflection::GetSchema(schema::EnvelopeBinarySchema::data());
-  return schema;
-}
 
 // A string of the payload, with the name of its field.
 struct Text {
@@ -66,8 +60,7 @@ void collect(const flatbuffers::Table& table, const reflection::Object& object, 
 
 std::vector<Text> payload_texts(const Envelope& envelope) {
   std::vector<Text> texts;
-  const std::string name = "millrace.schema." + std::string(name_of(envelope.type()));
-  const auto* object = event_schema().objects()->LookupByKey(name.c_str());
+  const auto* object = payload_object(envelope.type());
   const auto* payload = static_cast<const flatbuffers::Table*>(envelope.table().payload());
   if (object != nullptr && payload != nullptr) collect(*payload, *object, texts);
   return texts;
