@@ -8,12 +8,12 @@
 
 #include "bus/outbox.h"
 #include "producers/outbox_runner.h"
-#include "projections/digest.h"
 #include "projections/projector.h"
 #include "projections/registry.h"
 #include "tests/component/faults/ledger.h"
 #include "tests/support/fake_mqtt.h"
 #include "tests/support/process.h"
+#include "tests/support/view_checks.h"
 
 namespace millrace {
 namespace {
@@ -168,9 +168,7 @@ TEST_F(SmallDiskTest, ViewsStopAndGoOn) {
   disk_.make_room();
   ASSERT_TRUE(projector.wait_for(log->last(), std::chrono::seconds(30))) << health.parts().at("projector").text;
   projector.stop();
-  for (const std::string& name : projection_names()) {
-    EXPECT_EQ(view_digest(*store->reader(), name).value(), rebuild_digest(*log, name, log->last()).value()) << name;
-  }
+  check_views(*log, *store);
 }
 
 TEST_F(SmallDiskTest, OutboxThinsTelemetryFirstGoesOnWhenNothingFitsAndSaysWhatIsMissing) {

@@ -4,12 +4,12 @@
 
 #include <iostream>
 
-#include "projections/digest.h"
 #include "projections/projector.h"
 #include "projections/registry.h"
 #include "tests/component/faults/ledger.h"
 #include "tests/support/faults/fault_file_system.h"
 #include "tests/support/process.h"
+#include "tests/support/view_checks.h"
 
 namespace millrace {
 namespace {
@@ -99,9 +99,7 @@ TEST_P(ViewsFaultHistoryTest, ViewsEndEqualToAReplay) {
     ASSERT_TRUE(eventually([&] { return health.parts().at("projector").ready; }));
   }
   projector.stop();
-  for (const std::string& name : projection_names()) {
-    EXPECT_EQ(view_digest(*store_->reader(), name).value(), rebuild_digest(*log, name, log->last()).value()) << name;
-  }
+  check_views(*log, *store_);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ViewsFaultHistoryTest, ::testing::Range(uint64_t{0}, uint64_t{4}));

@@ -21,6 +21,8 @@
 #include "tests/component/line/line.h"
 #include "tests/crash/line/line_checks.h"
 #include "tests/support/event_fixtures.h"
+#include "tests/support/forwarding_event_log.h"
+#include "tests/support/view_checks.h"
 
 namespace millrace {
 namespace {
@@ -53,9 +55,9 @@ struct Death {
   }
 };
 
-class DyingLog final : public EventLog {
+class DyingLog final : public ForwardingEventLog {
  public:
-  DyingLog(std::unique_ptr<EventLog> log, Death& death) : log_(std::move(log)), death_(death) {}
+  DyingLog(std::unique_ptr<EventLog> log, Death& death) : ForwardingEventLog(std::move(log)), death_(death) {}
   Result<Commit> append(const AppendBatch& batch) override {
     death_.pass(Point::kBeforeAppend);
     death_.enter(Point::kWithinAppend);
@@ -63,20 +65,8 @@ class DyingLog final : public EventLog {
     death_.pass(Point::kAfterAppend);
     return commit;
   }
-  Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
-    return log_->read(after, limit, filter);
-  }
-  Result<RecordedEvent> at(Position position) const override { return log_->at(position); }
-  Result<Position> first_at(WallTime time) const override { return log_->first_at(time); }
-  Position last() const override { return log_->last(); }
-  Position telemetry_removed_through() const override { return log_->telemetry_removed_through(); }
-  std::optional<EventOrder> mark(std::string_view producer) const override { return log_->mark(producer); }
-  Result<LogInfo> info() const override { return log_->info(); }
-  std::string incarnation() const override { return log_->incarnation(); }
-  uint64_t incarnation_number() const override { return log_->incarnation_number(); }
 
  private:
-  std::unique_ptr<EventLog> log_;
   Death& death_;
 };
 

@@ -6,6 +6,7 @@
 #include "bus/random.h"
 #include "tests/crash/line/line_checks.h"
 #include "tests/support/shop/shop.h"
+#include "tests/support/view_checks.h"
 
 namespace millrace {
 namespace {

@@ -5,9 +5,6 @@
 
 #include <cstdlib>
 
-#include "projections/digest.h"
-#include "projections/registry.h"
-#include "projections/view_store.h"
 #include "tests/support/log_checks.h"
 
 namespace millrace::testing {
@@ -19,17 +16,6 @@ void check_log(const EventLog& log, const std::map<std::string, EventOrder>& con
   }
   EXPECT_EQ(count_of(log, EventType::EventsDropped), 0u) << "nothing was to be lost";
   EXPECT_EQ(count_of(log, EventType::EventRejected), 0u);
-}
-
-void check_views(const EventLog& log, const std::filesystem::path& directory) {
-  const auto store = open_rocksdb_view_store(directory, view_names());
-  ASSERT_TRUE(store) << store.error().message();
-  for (const auto& name : projection_names()) {
-    const auto replayed = rebuild_digest(log, name, log.last());
-    const auto kept = view_digest(*(*store)->reader(), name);
-    ASSERT_TRUE(replayed && kept);
-    EXPECT_EQ(*replayed, *kept) << name;
-  }
 }
 
 uint64_t number_from(const char* variable, uint64_t otherwise) {

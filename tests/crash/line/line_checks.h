@@ -54,8 +54,6 @@ class ConfirmationWitness {
 
 // Every confirmed event is there once and in its producer's order, and nothing was lost or rejected.
 void check_log(const EventLog& log, const std::map<std::string, EventOrder>& confirmed);
-// Every view equals a replay of the log.
-void check_views(const EventLog& log, const std::filesystem::path& directory);
 
 // The number in an environment variable.
 uint64_t number_from(const char* variable, uint64_t otherwise);

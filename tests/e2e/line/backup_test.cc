@@ -15,11 +15,9 @@
 #include "bus/log_restore.h"
 #include "bus/random.h"
 #include "bus/rocksdb_store.h"
-#include "projections/digest.h"
-#include "projections/registry.h"
-#include "projections/view_store.h"
 #include "tests/support/log_checks.h"
 #include "tests/support/shop/shop.h"
+#include "tests/support/view_checks.h"
 
 namespace millrace {
 namespace {
@@ -62,14 +60,6 @@ void check_holes(const EventLog& log) {
                                                      : order.epoch > before.epoch && order.sequence == 1;
     EXPECT_TRUE(follows) << line << " after " << before.epoch << "/" << before.sequence;
     last[producer] = order;
-  }
-}
-
-void check_views(const EventLog& log, const fs::path& data) {
-  const auto store = open_rocksdb_view_store(data / "views", view_names());
-  ASSERT_TRUE(store) << store.error().message();
-  for (const auto& name : projection_names()) {
-    EXPECT_EQ(rebuild_digest(log, name, log.last()).value(), view_digest(*(*store)->reader(), name).value()) << name;
   }
 }
 
@@ -143,7 +133,7 @@ TEST(BackupTest, ShopGoesOnFromABackupAfterItsLogIsLost) {
     ASSERT_EQ(event, line) << "what the backup held is there as it was";
   }
   check_holes(*log);
-  check_views(*log, shop.data());
+  check_views(*log, shop.data() / "views");
 }
 
 // The adapters go on while the hub's disk is replaced: what still lies in their outboxes fills the hole.

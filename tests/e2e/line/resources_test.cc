@@ -10,12 +10,10 @@
 #include <fstream>
 
 #include "net/http_client.h"
-#include "projections/digest.h"
-#include "projections/registry.h"
-#include "projections/view_store.h"
 #include "tests/support/log_checks.h"
 #include "tests/support/shop/shop.h"
 #include "tests/support/small_disk.h"
+#include "tests/support/view_checks.h"
 
 namespace millrace {
 namespace {
@@ -44,12 +42,7 @@ void end_and_check(Shop& shop) {
   ASSERT_TRUE(log) << log.error().message();
   check_order(**log);
   EXPECT_EQ(count_of(**log, EventType::EventsDropped), 0u) << "nothing was to be lost";
-  const auto store = open_rocksdb_view_store(shop.data() / "views", view_names());
-  ASSERT_TRUE(store) << store.error().message();
-  for (const auto& name : projection_names()) {
-    EXPECT_EQ(view_digest(*(*store)->reader(), name).value(), rebuild_digest(**log, name, (*log)->last()).value())
-        << name;
-  }
+  check_views(**log, shop.data() / "views");
 }
 
 class ResourcesTest : public ::testing::Test {

@@ -9,6 +9,7 @@
 #include "bus/confirmation.h"
 #include "tests/support/event_fixtures.h"
 #include "tests/support/fake_mqtt.h"
+#include "tests/support/forwarding_event_log.h"
 #include "tests/support/process.h"
 
 namespace millrace {
@@ -68,8 +69,10 @@ class SharedMqtt final : public MqttClient {
 
 // A log whose next appends fail, or wait until they are let through.  It stays down until it is allowed to recover; a
 // failed group may come to light then.
-class UnreliableLog final : public EventLog {
+class UnreliableLog final : public ForwardingEventLog {
  public:
+  UnreliableLog() : ForwardingEventLog(make_memory_event_log()) {}
+
   Result<Commit> append(const AppendBatch& batch) override {
     {
       std::unique_lock lock(mutex_);
@@ -100,17 +103,6 @@ class UnreliableLog final : public EventLog {
     }
     return {};
   }
-  Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
-    return log_->read(after, limit, filter);
-  }
-  Result<RecordedEvent> at(Position position) const override { return log_->at(position); }
-  Result<Position> first_at(WallTime time) const override { return log_->first_at(time); }
-  Position telemetry_removed_through() const override { return log_->telemetry_removed_through(); }
-  Position last() const override { return log_->last(); }
-  std::optional<EventOrder> mark(std::string_view producer) const override { return log_->mark(producer); }
-  Result<LogInfo> info() const override { return log_->info(); }
-  std::string incarnation() const override { return log_->incarnation(); }
-  uint64_t incarnation_number() const override { return log_->incarnation_number(); }
 
   void fail(int times) {
     std::lock_guard lock(mutex_);
@@ -141,7 +133,6 @@ class UnreliableLog final : public EventLog {
   }
 
  private:
-  std::unique_ptr<EventLog> log_ = make_memory_event_log();
   std::mutex mutex_;
   std::condition_variable changed_;
   struct Copy {

@@ -15,26 +15,17 @@
 #include "consumers/recording.h"
 #include "producers/outbox_runner.h"
 #include "tests/support/event_fixtures.h"
+#include "tests/support/forwarding_event_log.h"
 #include "tests/unit/line/fake_broker.h"
 #include "tests/unit/line/ledger.h"
 
 namespace millrace::testing {
 
 // A log in memory whose appends can be made to fail.
-class FlakyLog final : public EventLog {
+class FlakyLog final : public ForwardingEventLog {
  public:
+  FlakyLog() : ForwardingEventLog(make_memory_event_log(77)) {}
   Result<Commit> append(const AppendBatch& batch) override;
-  Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
-    return log_->read(after, limit, filter);
-  }
-  Result<RecordedEvent> at(Position position) const override { return log_->at(position); }
-  Result<Position> first_at(WallTime time) const override { return log_->first_at(time); }
-  Position last() const override { return log_->last(); }
-  Position telemetry_removed_through() const override { return log_->telemetry_removed_through(); }
-  std::optional<EventOrder> mark(std::string_view producer) const override { return log_->mark(producer); }
-  Result<LogInfo> info() const override { return log_->info(); }
-  std::string incarnation() const override { return log_->incarnation(); }
-  uint64_t incarnation_number() const override { return log_->incarnation_number(); }
 
   int refuse = 0;              // so many appends write nothing
   bool leave_unclear = false;  // the next one is written and says that it failed; after it nothing is until reopen()
@@ -46,7 +37,6 @@ class FlakyLog final : public EventLog {
   }
 
  private:
-  std::unique_ptr<EventLog> log_ = make_memory_event_log(77);
   bool broken_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include "projections/digest.h"
 #include "shop.h"
 #include "tests/support/event_fixtures.h"
+#include "tests/support/view_checks.h"
 
 namespace millrace {
 namespace {
@@ -28,11 +29,7 @@ class ProjectorTest : public ::testing::Test {
   }
   void kill() { projector.reset(); }
   bool reaches_the_end() { return projector->wait_for(shop.log->last(), 10s); }
-  void expect_equal_to_a_replay() {
-    for (const std::string& name : projection_names()) {
-      EXPECT_EQ(*view_digest(*store->reader(), name), *rebuild_digest(*shop.log, name, shop.log->last())) << name;
-    }
-  }
+  void expect_equal_to_a_replay() { millrace::testing::check_views(*shop.log, *store); }
   std::shared_ptr<const Commit> something(uint64_t choice) {
     const std::string machine = choice % 3 == 0 ? "voron-1" : "voron-2";
     const std::string job = machine + "." + std::to_string(kStart + static_cast<int64_t>(choice % 7));
