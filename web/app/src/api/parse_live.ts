@@ -23,7 +23,9 @@ export function parseLive(text: unknown): LiveMessage | null {
         machines: withId<Machine>(fields['machines']),
         jobs: withId<Job>(fields['jobs']),
       }
-      if (fields['type'] === 'delta') return { type: 'delta', ...content }
+      if (fields['type'] === 'delta') {
+        return { type: 'delta', ...content, removedJobs: texts(fields['removed_jobs']) }
+      }
       const incarnation = typeof fields['incarnation'] === 'string' ? fields['incarnation'] : null
       return { type: 'snapshot', incarnation, ...content }
     }
@@ -32,6 +34,10 @@ export function parseLive(text: unknown): LiveMessage | null {
     default:
       return null
   }
+}
+
+function texts(list: unknown): string[] {
+  return Array.isArray(list) ? list.filter((item) => typeof item === 'string') : []
 }
 
 function withId<T extends { id: string }>(list: unknown): T[] {

@@ -107,6 +107,7 @@ export interface DeltaMessage {
   position: number
   machines: Machine[]
   jobs: Job[]
+  removedJobs: string[]
 }
 
 export interface HeartbeatMessage {

@@ -72,7 +72,13 @@ export const useJobs = defineStore('jobs', () => {
     items.value = next.filter((job) => matches(job, filter.value)).sort(newestFirst)
   }
 
-  return { filter, items, cursor, loading, loaded, problem, load, more, absorb }
+  function drop(removed: readonly string[]): void {
+    if (items.value.some((job) => removed.includes(job.id))) {
+      items.value = items.value.filter((job) => !removed.includes(job.id))
+    }
+  }
+
+  return { filter, items, cursor, loading, loaded, problem, load, more, absorb, drop }
 })
 
 function joined(old: readonly Job[], added: Job[]): Job[] {

@@ -23,6 +23,8 @@ export const useLive = defineStore('live', () => {
   const jobs = shallowRef<ReadonlyMap<string, Job>>(new Map())
   // Jobs of the last message, for lists that keep pages of their own.
   const changedJobs = shallowRef<readonly Job[]>([])
+  // Ids that turned out to be the print of another one.
+  const removedJobs = shallowRef<readonly string[]>([])
   const position = ref<number | null>(null)
   const link = ref<Link>({ phase: 'connecting' })
   const lastFrameAt = ref<number | null>(null)
@@ -76,7 +78,10 @@ export const useLive = defineStore('live', () => {
       if (message.machines.length > 0) {
         machines.value = new Map([...machines.value, ...message.machines.map((m) => [m.id, m] as const)])
       }
-      if (message.jobs.length > 0) jobs.value = bounded(merged(jobs.value, message.jobs))
+      if (message.jobs.length > 0 || message.removedJobs.length > 0) {
+        jobs.value = bounded(merged(jobs.value, message.jobs, message.removedJobs))
+      }
+      if (message.removedJobs.length > 0) removedJobs.value = message.removedJobs
     }
     for (const machine of message.machines) samples.observe(machine, Date.now())
     if (message.jobs.length > 0) changedJobs.value = message.jobs
@@ -127,6 +132,7 @@ export const useLive = defineStore('live', () => {
     machines,
     jobs,
     changedJobs,
+    removedJobs,
     position,
     link,
     state,
@@ -145,8 +151,9 @@ export const useLive = defineStore('live', () => {
   }
 })
 
-function merged(old: ReadonlyMap<string, Job>, changed: Job[]): Map<string, Job> {
+function merged(old: ReadonlyMap<string, Job>, changed: Job[], removed: string[]): Map<string, Job> {
   const next = new Map(old)
+  for (const id of removed) next.delete(id)
   for (const job of changed) next.set(job.id, job)
   return next
 }

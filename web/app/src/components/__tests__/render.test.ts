@@ -99,7 +99,13 @@ describe('machine grid', () => {
       grid.element.dispatchEvent(event)
     }
     pointer('pointerenter')
-    useLive().receive({ type: 'delta', position: 2, machines: [machine('b', { state: 'error' })], jobs: [] })
+    useLive().receive({
+      type: 'delta',
+      position: 2,
+      machines: [machine('b', { state: 'error' })],
+      jobs: [],
+      removedJobs: [],
+    })
     await nextTick()
     expect(ids()).toEqual(['a', 'b'])
     pointer('pointerleave')

@@ -80,4 +80,12 @@ describe('job pages', () => {
     jobs.absorb([job('old', { started_at: at(1) })])
     expect(jobs.items.map((item) => item.id)).toEqual(['b'])
   })
+
+  it('drops rows that turned out to be another job', async () => {
+    const jobs = useJobs()
+    answers = [page([job('b', { started_at: at(5) }), job('a', { started_at: at(1) })])]
+    await jobs.load()
+    jobs.drop(['b', 'unknown'])
+    expect(jobs.items.map((item) => item.id)).toEqual(['a'])
+  })
 })

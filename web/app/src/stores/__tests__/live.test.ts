@@ -55,6 +55,20 @@ describe('live store', () => {
     expect([...live.jobs.keys()]).toEqual(['a', 'n'])
   })
 
+  it('lets go of jobs that turned out to be another one', () => {
+    const live = startLive()
+    FakeSocket.last.say(snapshot(10, [machine('m')], [job('m.e1-2'), job('b')]))
+    FakeSocket.last.say({
+      type: 'delta',
+      position: 11,
+      machines: [],
+      jobs: [job('m.17')],
+      removed_jobs: ['m.e1-2', 7],
+    })
+    expect([...live.jobs.keys()]).toEqual(['b', 'm.17'])
+    expect(live.removedJobs).toEqual(['m.e1-2'])
+  })
+
   it('ignores a delta from before its snapshot', () => {
     const live = startLive()
     FakeSocket.last.say(snapshot(10))
