@@ -21,7 +21,7 @@ std::string encode_batch(const BatchHeader& header, std::span<const std::string_
   const auto producer = builder.CreateString(header.producer);
   const auto vector = builder.CreateVector(packed);
   builder.Finish(schema::CreateBatch(builder, producer, header.first.epoch, header.first.sequence, header.oldest.epoch,
-                                     header.oldest.sequence, vector, header.sender_epoch));
+                                     header.oldest.sequence, vector, header.sender_epoch, header.waiting));
   return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
 }
 
@@ -43,7 +43,8 @@ Result<ReceivedBatch> decode_batch(std::string_view payload) {
   batch.header = {std::string(text(table->producer())),
                   {table->epoch(), table->first_sequence()},
                   {table->oldest_epoch(), table->oldest_sequence()},
-                  table->sender_epoch()};
+                  table->sender_epoch(),
+                  table->waiting()};
   const size_t count = table->envelopes() == nullptr ? 0 : table->envelopes()->size();
   if (batch.header.producer.empty() || count == 0 || count > kMaxBatchEvents || batch.header.first.epoch == 0 ||
       batch.header.first.sequence == 0 ||

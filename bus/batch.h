@@ -19,6 +19,7 @@ struct BatchHeader {
   EventOrder first;           // of envelope 0; envelope i carries first.sequence + i
   EventOrder oldest;          // the oldest event that the sender can still send
   uint64_t sender_epoch = 0;  // the one that the sender has open; envelopes may belong to an older one
+  uint64_t waiting = 0;       // events in its outbox behind this batch
 };
 
 // Precondition: 1..kMaxBatchEvents envelopes, together below kMaxBatchBytes.

@@ -10,6 +10,11 @@
 namespace millrace {
 namespace {
 
+Counter& counted(Metrics& metrics, const std::string& outcome) {
+  return metrics.counter("millrace_recorder_events_total", "Received events by what became of them",
+                         {{"outcome", outcome}});
+}
+
 constexpr size_t kRejectedBytesKept = 1024;
 constexpr size_t kUnknownBytesKept = 40 * 1024;  // an event of unknown type is kept whole where it fits one envelope
 constexpr size_t kMaxTopicKept = 256;
@@ -42,11 +47,17 @@ Intake::Intake(IntakeOptions options, const LogInfo& log, const Clock& clock, Me
       hub_epoch_(log.incarnation_number),
       restored_at_(log.restored_at),
       clock_(clock),
-      metrics_(metrics) {
+      appended_(counted(metrics, "appended")),
+      duplicate_(counted(metrics, "duplicate")),
+      gap_(counted(metrics, "gap")),
+      fenced_(counted(metrics, "fenced")),
+      lost_(counted(metrics, "lost")),
+      rejected_(counted(metrics, "rejected")) {
   resume(log);
 }
 
 void Intake::resume(const LogInfo& log) {
+  for (auto& [producer, source] : sources_) source.unrecorded_since.reset();  // it was not their doing
   for (const ProducerMark& mark : log.marks) {
     if (mark.producer == kHubProducer) {
       // A new incarnation numbers its events from 1 again.
@@ -64,11 +75,6 @@ void Intake::resume(const LogInfo& log) {
   }
 }
 
-Counter& Intake::counted(const std::string& outcome) {
-  return metrics_.counter("millrace_recorder_events_total", "Received events by what became of them",
-                          {{"outcome", outcome}});
-}
-
 void Intake::take(const std::string& producer, const std::string& topic, std::string_view payload) {
   const auto batch = decode_batch(payload);
   if (!batch) {
@@ -84,6 +90,9 @@ void Intake::take(const std::string& producer, const std::string& topic, std::st
     return reject(topic, rejection_of("too_many_producers", detail), payload, true);
   }
   Source& source = sources_[producer];
+  source.waiting = batch->header.waiting;
+  source.heard = clock_.monotonic();
+  if (!source.unrecorded_since) source.unrecorded_since = source.heard;
   for (const BatchEntry& entry : batch->entries) {
     switch (judge(source, *batch, entry)) {
       case Verdict::kAppend:
@@ -91,14 +100,17 @@ void Intake::take(const std::string& producer, const std::string& topic, std::st
         touched_.insert(producer);
         break;
       case Verdict::kKnown:
-        counted("duplicate").add();
+        duplicate_.add();
+        source.unrecorded_since.reset();
         to_confirm_.insert(producer);
         break;
       case Verdict::kGap:
-        counted("gap").add();
+        gap_.add();
+        log_debug("recorder", "'{}' sends {}/{}, {}/{} is due", producer, entry.order.epoch, entry.order.sequence,
+                  source.taken.epoch, source.taken.sequence + 1);
         return ask_resend(producer, source);
       case Verdict::kFenced:
-        counted("fenced").add();
+        fenced_.add();
         source.fenced = true;
         to_confirm_.insert(producer);
         return;
@@ -204,7 +216,7 @@ void Intake::append(Source& source, const BatchHeader& header, const BatchEntry&
   } else if (auto reason = misplaced(header, entry); !reason.empty()) {
     rejection = rejection_of("misplaced_event", std::move(reason));
   } else {
-    counted("appended").add();
+    appended_.add();
     return add(*entry.envelope);
   }
   // The number is used up: the stream behind it goes on, and the rejection stands in its place.
@@ -282,7 +294,7 @@ void Intake::add_hole(const Source& source, const std::string& producer, EventOr
   dropped.reason = reason == "outbox_lost" && was_restored(source, from) ? "restored" : reason;
   log_warn("recorder", "events {} to {} of '{}' (epoch {}) will never come ({}): recorded as dropped", from.sequence,
            to.sequence, producer, to.epoch, dropped.reason);
-  counted("lost").add(static_cast<double>(dropped.count));
+  lost_.add(static_cast<double>(dropped.count));
   add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
 }
 
@@ -301,7 +313,7 @@ void Intake::add_unknown_rest(const Source& source, const std::string& producer)
 }
 
 void Intake::reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited) {
-  counted("rejected").add();
+  rejected_.add();
   if (!rejections_.contains(topic) && rejections_.size() >= options_.max_producers) rejections_.clear();
   Rejections& seen = rejections_[topic];
   const MonotonicTime now = clock_.monotonic();
@@ -340,6 +352,7 @@ void Intake::committed() {
   for (const auto& producer : touched_) {
     Source& source = sources_.at(producer);
     source.durable = source.taken;
+    source.unrecorded_since.reset();
     for (const auto& [epoch, sequence] : source.ended_now) source.ended[epoch] = sequence;
     source.ended_now.clear();
     while (source.ended.size() > options_.max_ended_epochs) source.ended.erase(source.ended.begin());
@@ -391,6 +404,14 @@ std::map<std::string, Confirmation> Intake::take_confirmations() {
   }
   to_confirm_.clear();
   return confirmations;
+}
+
+std::vector<ProducerProgress> Intake::progress() const {
+  std::vector<ProducerProgress> progress;
+  for (const auto& [producer, source] : sources_) {
+    if (source.heard) progress.push_back({producer, source.waiting, *source.heard, source.unrecorded_since});
+  }
+  return progress;
 }
 
 void Intake::repeat_all() {

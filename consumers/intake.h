@@ -16,6 +16,7 @@
 #include "bus/confirmation.h"
 #include "bus/event_log.h"
 #include "bus/metrics.h"
+#include "consumers/backlog_watch.h"
 
 namespace millrace {
 
@@ -58,6 +59,8 @@ class Intake {
   // What to say now, and to whom.  Each is given once; give it back with repeat() when it could not be published.
   std::map<std::string, Confirmation> take_confirmations();
   void repeat(const std::string& producer) { to_confirm_.insert(producer); }
+  // Of every producer that was heard of since this began.
+  std::vector<ProducerProgress> progress() const;
   // Every known producer is asked for what comes after its confirmation: some of it may have been missed.
   void repeat_all();
 
@@ -76,6 +79,9 @@ class Intake {
     std::optional<EventOrder> offered;  // of an ended epoch, by the present sender: what became of it is to be said
     EventOrder resend_asked_at;
     MonotonicTime resend_asked{};
+    uint64_t waiting = 0;                           // in its outbox, as its last batch said
+    std::optional<MonotonicTime> heard;             // its last batch that could be read
+    std::optional<MonotonicTime> unrecorded_since;  // heard since then, and nothing of it is in the log yet
   };
   struct Rejections {
     MonotonicTime window_begin{};
@@ -103,14 +109,18 @@ class Intake {
   void reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited);
   void add_hub_event(EventDraft draft);
   Result<Envelope> build_hub_event(EventDraft draft, uint64_t sequence) const;
-  Counter& counted(const std::string& outcome);
 
   const IntakeOptions options_;
   const std::string incarnation_;
   const uint64_t hub_epoch_;
   const std::optional<WallTime> restored_at_;
   const Clock& clock_;
-  Metrics& metrics_;
+  Counter& appended_;
+  Counter& duplicate_;
+  Counter& gap_;
+  Counter& fenced_;
+  Counter& lost_;
+  Counter& rejected_;
 
   std::map<std::string, Source> sources_;
   std::map<std::string, Rejections> rejections_;  // by topic

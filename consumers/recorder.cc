@@ -97,11 +97,7 @@ Recorder::Work Recorder::wait_for_work() {
   {
     std::unique_lock lock(mutex_);
     const auto ready = [this] { return stopping_ || announce_ || !queue_.empty() || !writes_.empty(); };
-    if (const auto deadline = recording_.next_deadline()) {
-      wake_.wait_for(lock, std::max(Micros{0}, *deadline - clock_.monotonic()), ready);
-    } else {
-      wake_.wait(lock, ready);
-    }
+    wake_.wait_for(lock, std::max(Micros{0}, recording_.next_deadline() - clock_.monotonic()), ready);
     announce = std::exchange(announce_, false);
     queue_bytes_ = 0;
     work.received.swap(queue_);

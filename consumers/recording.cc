@@ -56,6 +56,7 @@ Recording::Recording(RecordingOptions options, EventLog& log, MqttClient& publis
       queue_bytes_gauge_(metrics.gauge("millrace_recorder_queue_bytes", "Bytes received and not yet recorded")),
       last_position_(metrics.gauge("millrace_log_last_position", "Position of the last event in the log")),
       intake_({.repeat_resend = options.repeat_resend}, info_of(log), clock, metrics),
+      backlog_({}, clock, metrics, health),
       fsyncs_(clock, metrics.gauge("millrace_log_fsyncs_last_hour", "Group commits within the last hour")),
       committed_(log.last()) {
   last_position_.set(static_cast<double>(log.last().value));
@@ -70,6 +71,15 @@ void Recording::step(std::vector<Received>& received, std::vector<HubWrite>& wri
     append_group();
   }
   for (HubWrite& hub_write : writes) write(hub_write);
+  look();
+}
+
+// While the log is down nothing can be recorded, which is said already.
+void Recording::look() {
+  const MonotonicTime now = clock_.monotonic();
+  if (now - looked_ < kLook) return;
+  looked_ = now;
+  if (!down_) backlog_.look(intake_.progress());
 }
 
 // Whether the group may wait for more events.

@@ -18,6 +18,7 @@
 #include "bus/metrics.h"
 #include "bus/mqtt_client.h"
 #include "bus/topics.h"
+#include "consumers/backlog_watch.h"
 #include "consumers/intake.h"
 
 namespace millrace {
@@ -77,14 +78,19 @@ class Recording {
   // the log after all; then it is committed now.
   void recover();
 
-  // When the group that waits for more is to be appended.
-  std::optional<MonotonicTime> next_deadline() const { return linger_until_; }
+  // When the group that waits for more is to be appended, or what piles up looked at.
+  MonotonicTime next_deadline() const {
+    return std::min(linger_until_.value_or(MonotonicTime::max()), looked_ + kLook);
+  }
   bool idle() const { return intake_.group().empty(); }
 
   // After a new connection: every producer is asked for what comes after its confirmation, and the hub is "online".
   void announce();
 
  private:
+  static constexpr std::chrono::seconds kLook{1};
+
+  void look();
   void record(std::vector<Received>& received);
   void write(HubWrite& write);
   Result<Position> append_group(std::optional<Position> remove_telemetry_through = std::nullopt);
@@ -112,6 +118,8 @@ class Recording {
   Gauge& last_position_;
 
   Intake intake_;
+  BacklogWatch backlog_;
+  MonotonicTime looked_{};  // at what piles up
   FsyncCounter fsyncs_;
   std::optional<MonotonicTime> linger_until_;  // of the group that waits
   std::optional<Error> down_;
