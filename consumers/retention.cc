@@ -49,11 +49,18 @@ void Retention::run() {
 }
 
 Result<uint64_t> Retention::run_once() {
-  const WallTime limit = clock_.wall() - std::chrono::days(options_.telemetry_days);
+  const WallTime now = clock_.wall();
+  const WallTime limit = now - std::chrono::days(options_.telemetry_days);
   const auto end = end_before(limit);
   if (!end) return end.error();
   Position removed = log_.telemetry_removed_through();
   if (removed >= *end) return 0;
+  const auto oldest = first_sample(removed, *end);
+  if (!oldest) return oldest.error();
+  if (!*oldest) return 0;
+  const auto settled = clock_is_settled(now);
+  if (!settled) return settled.error();
+  if (!*settled) return 0;
   if (auto recalled = recall(); !recalled) return recalled.error();
   uint64_t samples = 0;
   while (removed < *end && !thread_.stopping()) {
@@ -74,6 +81,27 @@ Result<uint64_t> Retention::run_once() {
     if (auto reclaimed = log_.reclaim(); !reclaimed) return reclaimed.error();
   }
   return samples;
+}
+
+// Whether the log has events from shortly before the time that `settled` asks for.  A shop that was closed may have
+// none for as long as makes no difference to what is kept.
+Result<bool> Retention::clock_is_settled(WallTime now) {
+  if (options_.settled.count() == 0) return true;
+  const std::chrono::hours closed =
+      std::max(std::chrono::hours(24), std::chrono::hours(24 * options_.telemetry_days / 4));
+  const auto from = log_.first_at(now - options_.settled - closed);
+  if (!from) return from.error();
+  const auto until = log_.first_at(now - options_.settled);
+  if (!until) return until.error();
+  const bool settled = *from < *until;
+  if (!settled && !std::exchange(told_unsettled_, true)) {
+    log_warn("retention",
+             "nothing was recorded in the days before {}: old telemetry stays until this computer has run for {} h at "
+             "that time.  Is its clock right?",
+             to_rfc3339(now - options_.settled), options_.settled.count());
+  }
+  if (settled) told_unsettled_ = false;
+  return settled;
 }
 
 // The end of the last commit that was recorded before `time`.

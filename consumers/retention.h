@@ -20,6 +20,9 @@ struct RetentionOptions {
   std::chrono::seconds interval{3600};  // between two looks
   std::chrono::seconds piece{3600};     // of recorded time in one write, less where that would be too large
   size_t max_write_bytes = 512u << 10;  // a longer piece is halved, down to a minute
+  // A clock that was set far ahead makes everything old at once.  So nothing goes before the log has lived so long at
+  // the clock's present time, which leaves a day to set it right; 0: at once.
+  std::chrono::hours settled{24};
 };
 
 class Retention {
@@ -44,6 +47,7 @@ class Retention {
   };
 
   void run();
+  Result<bool> clock_is_settled(WallTime now);
   Result<void> recall();
   Result<Position> end_before(WallTime time) const;
   Result<std::optional<WallTime>> first_sample(Position after, Position end) const;
@@ -59,6 +63,7 @@ class Retention {
   std::chrono::seconds piece_;
   TelemetrySummary summary_;
   bool recalled_ = false;
+  bool told_unsettled_ = false;
 
   PeriodicThread thread_;  // ends before what it works on
 };

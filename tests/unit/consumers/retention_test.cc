@@ -33,6 +33,7 @@ class RetentionTest : public TestWithParam<const char*> {
   std::unique_ptr<Retention> make() {
     RetentionOptions options;
     options.telemetry_days = kDays;
+    options.settled = settled_;
     return std::make_unique<Retention>(
         options, *log_, [this](HubWrite write) { submit(std::move(write)); }, clock_, *metrics_);
   }
@@ -80,6 +81,7 @@ class RetentionTest : public TestWithParam<const char*> {
   std::unique_ptr<Metrics> metrics_ = make_metrics();
   std::unique_ptr<Intake> intake_;
   std::unique_ptr<Retention> retention_;
+  std::chrono::hours settled_{0};
   uint64_t sequence_ = 0;
   int writes_ = 0;
   bool refuse_ = false;
@@ -91,6 +93,32 @@ TEST_P(RetentionTest, YoungTelemetryStays) {
   EXPECT_EQ(retention_->run_once().value(), 0u);
   EXPECT_EQ(writes_, 0);
   EXPECT_EQ(samples_left().size(), 5u);
+}
+
+// A clock that jumps ten years ahead must not cost ten years of telemetry before anybody can set it right.
+TEST_P(RetentionTest, AClockThatWasSetAheadRemovesNothingForADay) {
+  settled_ = kDay;
+  retention_ = make();
+  for (int day = 0; day < kDays; ++day) record(200), clock_.advance(kDay);
+  clock_.advance(kDay * 3650);
+  EXPECT_EQ(retention_->run_once().value(), 0u);
+  record(200);
+  clock_.advance(kDay - std::chrono::hours(1));
+  EXPECT_EQ(retention_->run_once().value(), 0u) << "also after a restart: the log remembers";
+  EXPECT_EQ(samples_left().size(), 5u * (kDays + 1));
+  record(200);
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_EQ(retention_->run_once().value(), 5u * kDays) << "the clock meant it";
+}
+
+TEST_P(RetentionTest, AClosedShopAndOneThatIsOffAtNightLoseNoTime) {
+  settled_ = kDay;
+  retention_ = make();
+  record(200);
+  clock_.advance(kDay * (kDays - 2));
+  record(210);
+  clock_.advance(kDay * 3);  // a long weekend
+  EXPECT_EQ(retention_->run_once().value(), 5u);
 }
 
 TEST_P(RetentionTest, OldTelemetryGoesIsSummarisedAndToldOf) {
