@@ -62,12 +62,11 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
       [projector = hub->projector_.get()](std::shared_ptr<const Commit> commit) {
         projector->offer(std::move(commit));
       });
+  const auto submit = [recorder = hub->recorder_.get()](HubWrite write) { recorder->submit(std::move(write)); };
   RetentionOptions retention;
   retention.telemetry_days = static_cast<int>(config.telemetry_days);
   retention.interval = std::chrono::seconds(config.cleanup_interval_seconds);
-  hub->retention_ = std::make_unique<Retention>(
-      retention, *hub->log_, [recorder = hub->recorder_.get()](HubWrite write) { recorder->submit(std::move(write)); },
-      clock, metrics);
+  hub->retention_ = std::make_unique<Retention>(retention, *hub->log_, submit, clock, metrics);
   hub->storage_ = std::make_unique<StorageWatch>(StorageWatchOptions{}, config.data_dir, clock, metrics, health);
 
   if (auto started = hub->edge_->start(); !started) return started.error();
@@ -79,7 +78,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->retention_->start();
   hub->storage_->start();
   hub->anchors_ =
-      std::make_unique<AnchorPublisher>(AnchorOptions{}, *hub->log_, *hub->broker_.publisher, topics, clock);
+      std::make_unique<AnchorPublisher>(AnchorOptions{}, *hub->log_, *hub->broker_.publisher, topics, submit, clock);
   hub->anchors_->start();
   hub->broker_.start();
   hub->control_ = ControlService::start(config.data_dir, *hub->log_, clock, metrics);

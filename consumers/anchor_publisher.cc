@@ -7,8 +7,13 @@
 namespace millrace {
 
 AnchorPublisher::AnchorPublisher(AnchorOptions options, const EventLog& log, MqttClient& publisher,
-                                 const Topics& topics, const Clock& clock)
-    : options_(options), log_(log), publisher_(publisher), topic_(topics.log_anchor()), clock_(clock) {}
+                                 const Topics& topics, std::function<void(HubWrite)> submit, const Clock& clock)
+    : options_(options),
+      log_(log),
+      publisher_(publisher),
+      topic_(topics.log_anchor()),
+      submit_(std::move(submit)),
+      clock_(clock) {}
 
 AnchorPublisher::~AnchorPublisher() { stop(); }
 
@@ -28,6 +33,14 @@ void AnchorPublisher::tick() {
   if (!anchor) return;
   if (!publisher_.publish(topic_, encode(*anchor), 1, Retain::kYes)) return;  // again at the next look
   published_ = now;
+  schema::ChainAnchoredT anchored;
+  anchored.position = anchor->root.position.value;
+  anchored.root.assign(anchor->root.link.begin(), anchor->root.link.end());
+  std::vector<EventDraft> events;
+  events.push_back(draft_of(std::move(anchored), "", clock_.wall()));
+  submit_({std::move(events), {}, [](const Result<Position>& outcome) {
+             if (!outcome) log_warn("anchor", "not recorded: {}", outcome.error().message());
+           }});
 }
 
 }  // namespace millrace

@@ -3,6 +3,7 @@
 // of the hub's disk: `millrace log verify --anchor` takes the message as it is.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "bus/clock.h"
@@ -10,6 +11,7 @@
 #include "bus/mqtt_client.h"
 #include "bus/periodic_thread.h"
 #include "bus/topics.h"
+#include "consumers/recorder.h"
 
 namespace millrace {
 
@@ -20,9 +22,10 @@ struct AnchorOptions {
 
 class AnchorPublisher {
  public:
-  // All outlive this.  A thread of its own, because publish() may wait for the broker's library.
+  // All outlive this.  A thread of its own, because publish() may wait for the broker's library.  `submit` is the
+  // recorder's: the log itself tells which roots were given out.
   AnchorPublisher(AnchorOptions options, const EventLog& log, MqttClient& publisher, const Topics& topics,
-                  const Clock& clock);
+                  std::function<void(HubWrite)> submit, const Clock& clock);
   ~AnchorPublisher();
 
   void start();
@@ -36,6 +39,7 @@ class AnchorPublisher {
   const EventLog& log_;
   MqttClient& publisher_;
   const std::string topic_;
+  const std::function<void(HubWrite)> submit_;
   const Clock& clock_;
   std::optional<MonotonicTime> published_;
 

@@ -21,7 +21,9 @@ class AnchorPublisherTest : public ::testing::Test {
   std::unique_ptr<EventLog> log_ = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
   FakeMqtt broker_;
   const Topics topics_;
-  AnchorPublisher anchors_{{}, *log_, broker_, topics_, clock_};
+  std::vector<HubWrite> told_;
+  AnchorPublisher anchors_{
+      {}, *log_, broker_, topics_, [this](HubWrite write) { told_.push_back(std::move(write)); }, clock_};
   uint64_t sequence_ = 0;
 };
 
@@ -40,6 +42,12 @@ TEST_F(AnchorPublisherTest, SaysTheRootRetainedOnceADay) {
   VerifyOptions options;
   options.anchor = decode_anchor(broker_.published[1].payload).value();
   EXPECT_EQ(options.anchor->root.position, Position{2});
+  ASSERT_EQ(told_.size(), 2u) << "the log tells which roots were given out";
+  const auto* anchored = told_[1].events.at(0).payload.AsChainAnchored();
+  ASSERT_NE(anchored, nullptr);
+  EXPECT_EQ(anchored->position, 2u);
+  EXPECT_TRUE(std::equal(anchored->root.begin(), anchored->root.end(), options.anchor->root.link.begin(),
+                         options.anchor->root.link.end()));
   log_.reset();
   const auto verdict = verify_rocksdb_log(directory_ / "log", options).value();
   for (const auto& fault : verdict.faults) EXPECT_EQ(fault.what.find("anchor"), std::string::npos) << fault.what;
