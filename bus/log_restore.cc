@@ -8,6 +8,7 @@
 #include "bus/envelope.h"
 #include "bus/file_copy.h"
 #include "bus/file_io.h"
+#include "bus/log_verifier.h"
 
 namespace millrace {
 namespace {
@@ -35,17 +36,6 @@ Result<void> check_room(const fs::path& directory, uint64_t needed) {
   return make_error(Errc::kFull,
                     fmt::format("'{}' has {} MiB free, the log needs {} MiB and {} MiB stay in reserve",
                                 directory.string(), *available >> 20, (needed >> 20) + 1, kReserveBytes >> 20));
-}
-
-// Every group is read, and with it checked.  What removed telemetry leaves out is no error.
-Result<void> read_all(const EventLog& log, const fs::path& path) {
-  for (Position after; after < log.last();) {
-    const auto read = log.read(after, {.events = EventLog::kMaxGroupEvents}, {});
-    if (!read) return wrong(path, fmt::format("after position {}: {}", after.value, read.error().context));
-    if (read->through == after) break;
-    after = read->through;
-  }
-  return {};
 }
 
 Result<Position> append_restored(EventLog& log, const RestoreReport& report, const Clock& clock) {
@@ -95,23 +85,24 @@ Result<BackupManifest> copy_backup(const fs::path& generation, const fs::path& l
 }
 
 Result<void> check_copied_log(const fs::path& path, const BackupManifest& manifest) {
-  const fs::path scratch = path.string() + ".reader";
-  if (auto made = make_directories(scratch); !made) return made;
-  const auto checked = [&]() -> Result<void> {
-    const auto log = open_rocksdb_event_log_reader(path, scratch);
-    if (!log) return log.error();
-    const auto info = (*log)->info();
-    if (!info) return info.error();
-    if (info->incarnation != manifest.incarnation || info->last != manifest.position ||
-        root_text(*info) != manifest.chain_root) {
-      return wrong(path, fmt::format("log {} to position {} with root {}, the manifest says {}, {} and {}",
-                                     info->incarnation, info->last.value, root_text(*info), manifest.incarnation,
-                                     manifest.position.value, manifest.chain_root));
-    }
-    return read_all(**log, path);
-  }();
-  (void)remove_tree(scratch);
-  return checked;
+  VerifyOptions options;
+  if (manifest.position.value > 0) {
+    const auto anchor =
+        decode_anchor(fmt::format("{}/{}/{}", manifest.incarnation, manifest.position.value, manifest.chain_root));
+    if (!anchor) return wrong(path, fmt::format("the manifest's root: {}", anchor.error().context));
+    options.anchor = *anchor;
+  }
+  const auto verdict = verify_rocksdb_log(path, options);
+  if (!verdict) return verdict.error();
+  if (verdict->incarnation != manifest.incarnation || verdict->last != manifest.position) {
+    return wrong(path, fmt::format("log {} to position {}, the manifest says {} and {}", verdict->incarnation,
+                                   verdict->last.value, manifest.incarnation, manifest.position.value));
+  }
+  if (verdict->whole()) return {};
+  const LogFault& first = verdict->faults.front();
+  return wrong(path, fmt::format("{}{} ({} faults in all): 'millrace log repair' saves what is whole of it",
+                                 first.position.value > 0 ? fmt::format("position {}: ", first.position.value) : "",
+                                 first.what, verdict->fault_count));
 }
 
 Result<RestoreReport> restore_log(const RestoreOptions& options, const Clock& clock) {
