@@ -319,6 +319,11 @@ class Repair {
     }
     report_.marks = list;
     for (const ProducerProof& proof : ledger_.finish(list)) {
+      for (const ProducerEpoch& epoch : proof.epochs) {
+        if (epoch.epoch >= marks[proof.producer].epoch) continue;
+        const ProducerMark ended{proof.producer, {epoch.epoch, epoch.last}};
+        store_.put(LogFamily::kProducers, ended_key(ended), encode_order(ended.order));
+      }
       for (const SequenceHole& hole : proof.holes) {
         if (hole.told_at.value == 0) report_.numbers.push_back({proof.producer, hole});
       }

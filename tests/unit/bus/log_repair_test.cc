@@ -158,6 +158,28 @@ TEST_F(LogRepairOnce, MarksGoBackToWhatWasSavedSoThatProducersSendAgain) {
   for (const auto& [producer, order] : last) EXPECT_EQ(log->mark(producer), order) << producer;
 }
 
+// Without them, what an adapter still holds of a former start would count as known and be lost.
+TEST_F(LogRepairOnce, EndsOfFormerEpochsAreRemembered) {
+  write_log(directory_ / "log", {.commits = 30, .sessions = 3});
+  std::filesystem::remove(directory_ / "log" / "CURRENT");
+  ASSERT_TRUE(repair_rocksdb_log(directory_ / "log", directory_ / "new", clock_));
+  const auto log = std::move(open_rocksdb_event_log(directory_ / "new", clock_).value());
+  std::map<std::string, std::map<uint64_t, uint64_t>> ends;
+  const auto read = log->read({}, {.events = 100'000}, {}).value();
+  for (const auto& event : read.events) {
+    if (event.envelope.producer() == kHubProducer) continue;
+    ends[std::string(event.envelope.producer())][event.envelope.epoch()] = event.envelope.sequence();
+  }
+  std::map<std::string, std::map<uint64_t, uint64_t>> remembered;
+  const auto info = log->info().value();
+  for (const auto* marks : {&info.ended, &info.marks}) {
+    for (const ProducerMark& mark : *marks) remembered[mark.producer][mark.order.epoch] = mark.order.sequence;
+  }
+  remembered.erase(std::string(kHubProducer));
+  ASSERT_GE(ends.begin()->second.size(), 2u);
+  EXPECT_EQ(remembered, ends);
+}
+
 TEST_F(LogRepairOnce, LostPositionsAreNeverGivenAgain) {
   write_log(directory_ / "log", {.commits = 20, .sessions = 1});
   const uint64_t last = verify_rocksdb_log(directory_ / "log").value().last.value;
