@@ -40,11 +40,13 @@ class MqttClient {
   };
   virtual ~MqttClient() = default;
 
-  // Both before start().  `on_connected` runs after every connection once the subscriptions are in force: publish
+  // All before start().  `on_connected` runs after every connection once the subscriptions are in force: publish
   // births from the thread that it wakes.
   virtual void on_message(std::function<void(const Message&)> callback) = 0;
   virtual void on_connected(std::function<void()> callback) = 0;
   virtual void on_disconnected(std::function<void(std::string reason)> callback) = 0;
+  // Once after publish() gave kFull, when there is room again.
+  virtual void on_room(std::function<void()> /*callback*/) {}
 
   // Remembered, and made again at every connection.  May be called before or after start().
   virtual void subscribe(std::string filter, int qos) = 0;
@@ -55,8 +57,8 @@ class MqttClient {
   virtual void stop() = 0;
   virtual bool connected() const = 0;
 
-  // Hands the message to the library.  kUnavailable while not connected, kFull when too many wait for the broker's
-  // acknowledgement; nothing is buffered in either case.
+  // Hands the message to the library.  kUnavailable while not connected, kFull when too many messages or bytes wait for
+  // the broker's acknowledgement; nothing is buffered in either case.
   virtual Result<void> publish(std::string_view topic, std::string_view payload, int qos, Retain retain) = 0;
 };
 

@@ -80,6 +80,9 @@ class Adapters::Machine final : private MachineLink {
   void confirmed(const Confirmation& confirmation) {
     drive([&] { runner_->on_confirmation(confirmation); });
   }
+  void room() {
+    drive([this] { runner_->on_room(); });
+  }
   void connection_changed(bool connected) {
     drive([&] { connected ? runner_->on_connected() : runner_->on_disconnected(); });
   }
@@ -164,6 +167,11 @@ Result<void> Adapters::start() {
   for (const auto& [id, machine] : machines_) subscriber_.subscribe(topics_.recorded(id), 0);
   subscriber_.subscribe(topics_.status(kHubProducer), 0);
   publisher_.on_connected([this] { loop_.post([this] { connection_changed(true); }); });
+  publisher_.on_room([this] {
+    loop_.post([this] {
+      for (auto& [id, machine] : machines_) machine->room();
+    });
+  });
   publisher_.on_disconnected([this](const std::string&) { loop_.post([this] { connection_changed(false); }); });
   for (const auto& [id, machine] : machines_) machine->start();
   watch_clock();

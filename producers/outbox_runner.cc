@@ -179,6 +179,12 @@ void OutboxRunner::on_disconnected() {
   set_deadline();
 }
 
+void OutboxRunner::on_room() {
+  if (!retry_at_) return;
+  retry_at_.reset();
+  pump();
+}
+
 // The next start opens an epoch above the one that won, whatever the clock says.
 void OutboxRunner::fence(EventOrder by) {
   fenced_ = true;
@@ -251,6 +257,12 @@ void OutboxRunner::on_timer() {
   if (retry_at_ && now >= *retry_at_) retry_at_.reset();
   if (silent_at_ && now >= *silent_at_) {
     silent_at_.reset();
+    if (silence_ < options_.silence_max && silence_ * 2 >= options_.silence_max) {
+      log_warn("outbox",
+               "'{}': nothing has been confirmed for a minute, {} events wait and are sent again: does the hub "
+               "run, and does it reach the broker?",
+               options_.producer, outbox_->size_events());
+    }
     silence_ = std::min(silence_ * 2, options_.silence_max);
     rewind(outbox_->confirmed());
   }
@@ -259,11 +271,16 @@ void OutboxRunner::on_timer() {
 
 uint64_t OutboxRunner::in_flight() const { return outbox_->size_events() - outbox_->events_after(sent_); }
 
+OutboxRunner::BatchLimit OutboxRunner::batch_limit() const {
+  if (in_flight() < options_.busy_events) return {options_.batch_events, options_.batch_bytes};
+  return {options_.busy_batch_events, options_.busy_batch_bytes};
+}
+
 // A lone event goes at once; under way, a few milliseconds fill a batch.
-bool OutboxRunner::wait_for_more(uint64_t unsent) const {
-  if (in_flight() == 0 || unsent >= options_.batch_events) return false;
+bool OutboxRunner::wait_for_more(uint64_t unsent, const BatchLimit& limit) const {
+  if (in_flight() == 0 || unsent >= limit.events) return false;
   if (linger_until_ && clock_.monotonic() >= *linger_until_) return false;
-  return outbox_->bytes_after(sent_) < options_.batch_bytes;
+  return outbox_->bytes_after(sent_) < limit.bytes;
 }
 
 void OutboxRunner::pump() {
@@ -274,18 +291,19 @@ void OutboxRunner::pump() {
       break;
     }
     if (in_flight() >= options_.window_events) break;
-    if (wait_for_more(unsent)) {
+    const BatchLimit limit = batch_limit();
+    if (wait_for_more(unsent, limit)) {
       if (!linger_until_) linger_until_ = clock_.monotonic() + options_.linger;
       break;
     }
     linger_until_.reset();
-    if (!publish_batch()) break;
+    if (!publish_batch(limit)) break;
   }
   set_deadline();
 }
 
-bool OutboxRunner::publish_batch() {
-  const auto entries = outbox_->read(sent_, options_.batch_events, options_.batch_bytes);
+bool OutboxRunner::publish_batch(const BatchLimit& limit) {
+  const auto entries = outbox_->read(sent_, limit.events, limit.bytes);
   if (!entries || entries->empty()) {
     if (!entries) log_error("outbox", "'{}': {}", options_.producer, entries.error().message());
     retry_at_ = clock_.monotonic() + options_.silence_min;
@@ -294,7 +312,7 @@ bool OutboxRunner::publish_batch() {
   std::vector<std::string_view> envelopes;
   for (const OutboxEntry& entry : *entries) envelopes.push_back(entry.bytes);
   const BatchHeader header{options_.producer, entries->front().order, outbox_->oldest().value_or(EventOrder{}),
-                           next_.epoch};
+                           next_.epoch, outbox_->events_after(entries->back().order)};
   const auto published = publisher_.publish(topic_, encode_batch(header, envelopes), 1, Retain::kNo);
   if (!published) {
     retry_at_ = clock_.monotonic() + options_.retry_publish;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers a producer's events, keeps them in its outbox and publishes them until the log has confirmed them.
 //
-// Batching: whichever comes first of 64 events, 16 KiB and 5 ms; at once when nothing is on its way.  After a new
-// connection, a request to resend, or too long a silence it begins again behind the last confirmation.
+// Batching: whichever comes first of 64 events, 16 KiB and 5 ms; at once when nothing is on its way.  Under load, when
+// many events are on their way already, a publish takes more (docs/decisions/0019-larger-publishes-under-load.md).
+// After a new connection, a request to resend, or too long a silence it begins again behind the last confirmation.
 // A full outbox or a disk that is nearly full drops telemetry first, keeps a reserve for facts, and says what was
 // dropped in an event of its own, once there is room again.
 //
@@ -30,13 +31,16 @@ struct OutboxRunnerOptions {
   std::string producer;
   size_t batch_events = 64;
   size_t batch_bytes = 16u << 10;
+  uint64_t busy_events = 512;  // with so many on their way these are waited for instead, no longer than `linger`
+  size_t busy_batch_events = 224;
+  size_t busy_batch_bytes = 56u << 10;  // below kMaxBatchBytes with what the batch adds to each event
   std::chrono::milliseconds linger{5};
   uint64_t window_events = 32'768;               // published and not yet confirmed
   std::chrono::milliseconds silence_min{5'000};  // without progress: everything unconfirmed is sent again; doubles
   std::chrono::milliseconds silence_max{60'000};
-  std::chrono::milliseconds retry_publish{20};
-  uint64_t max_outbox_bytes = 256u << 20;  // of the outbox given to the constructor
-  double telemetry_share = 0.9;            // beyond this share of the outbox telemetry is dropped
+  std::chrono::milliseconds retry_publish{20};  // where nobody calls on_room()
+  uint64_t max_outbox_bytes = 256u << 20;       // of the outbox given to the constructor
+  double telemetry_share = 0.9;                 // beyond this share of the outbox telemetry is dropped
 };
 
 class OutboxRunner final : public EventSink {
@@ -54,6 +58,7 @@ class OutboxRunner final : public EventSink {
 
   void on_connected();
   void on_disconnected();
+  void on_room();  // the publisher takes messages again
   void on_confirmation(const Confirmation& confirmation);
 
   std::optional<MonotonicTime> next_deadline() const { return deadline_; }
@@ -76,8 +81,13 @@ class OutboxRunner final : public EventSink {
   void append_drop_notice(std::vector<EventDraft>& events);
   void note_drops(EventOrder told_by);
   void pump();
-  bool wait_for_more(uint64_t unsent) const;
-  bool publish_batch();
+  struct BatchLimit {
+    size_t events;
+    size_t bytes;
+  };
+  BatchLimit batch_limit() const;
+  bool wait_for_more(uint64_t unsent, const BatchLimit& limit) const;
+  bool publish_batch(const BatchLimit& limit);
   uint64_t in_flight() const;
   bool own(uint64_t epoch) const;
   void fence(EventOrder by);

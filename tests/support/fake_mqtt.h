@@ -26,6 +26,7 @@ class FakeMqtt final : public MqttClient {
   bool connected() const override { return up; }
   Result<void> publish(std::string_view topic, std::string_view payload, int, Retain retain) override {
     if (!up) return make_error(Errc::kUnavailable, "down");
+    if (full) return make_error(Errc::kFull, "too much waits");
     published.push_back({std::string(topic), std::string(payload), retain});
     return {};
   }
@@ -39,6 +40,7 @@ class FakeMqtt final : public MqttClient {
   }
 
   bool up = true;
+  bool full = false;
   std::vector<Published> published;
   std::vector<std::string> subscriptions;
 

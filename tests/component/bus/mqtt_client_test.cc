@@ -61,6 +61,34 @@ TEST_F(MqttClientTest, DeliversWhatIsPublished) {
   EXPECT_EQ(seen.payloads[1999], "1999");
 }
 
+// Many large messages as fast as they are taken: what finds no room is refused, and its sender is told when to go on.
+TEST_F(MqttClientTest, LargeMessagesInARushAllArriveInOrder) {
+  constexpr int kMessages = 600;
+  broker_.start();
+  Seen seen;
+  auto subscriber = listener("t/+", seen);
+  auto publisher = client();
+  std::atomic<int> rooms{0};
+  publisher->on_room([&] { ++rooms; });
+  publisher->start();
+  ASSERT_TRUE(eventually([&] { return subscriber->connected() && publisher->connected(); }));
+  int refused = 0;
+  for (int i = 0; i < kMessages; ++i) {
+    const std::string payload = std::to_string(i) + std::string(60'000, ' ');
+    for (int before = rooms;;) {
+      const auto published = publisher->publish("t/x", payload, 1, Retain::kNo);
+      if (published) break;
+      ASSERT_EQ(published.error().code, Errc::kFull);
+      ++refused;
+      ASSERT_TRUE(eventually([&] { return rooms > before; })) << "refused and never told of room";
+      before = rooms;
+    }
+  }
+  ASSERT_TRUE(eventually([&] { return seen.count() == kMessages; })) << seen.count();
+  EXPECT_GT(refused, 0);
+  for (int i = 0; i < kMessages; ++i) EXPECT_EQ(std::stoi(seen.payloads[static_cast<size_t>(i)]), i);
+}
+
 TEST_F(MqttClientTest, PublishWithoutABrokerSaysSoAtOnce) {
   auto publisher = client();
   publisher->start();

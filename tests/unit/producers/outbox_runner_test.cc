@@ -121,6 +121,43 @@ TEST_F(OutboxRunnerTest, BatchStaysBelowItsBytes) {
   EXPECT_LE(batches[0].size(), 4u);
 }
 
+TEST_F(OutboxRunnerTest, UnderLoadAPublishTakesMoreAndWaitsNoLonger) {
+  open();
+  runner_->on_connected();
+  (void)published();
+  emit_facts(8 * 64 - 1);  // with EpochOpened 512 are on their way then
+  for (const auto& batch : published()) EXPECT_LE(batch.size(), 64u);
+  pass(std::chrono::milliseconds(5));
+  (void)published();
+  emit_facts(223);
+  EXPECT_TRUE(published().empty()) << "64 are no longer enough";
+  emit_facts(1);
+  const auto batches = published();
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].size(), 224u);
+  emit_facts(3);
+  pass(std::chrono::milliseconds(5));
+  EXPECT_EQ(published().at(0).size(), 3u);
+  confirm(600);
+  emit_facts(64);
+  EXPECT_EQ(published().at(0).size(), 64u) << "less is on its way again";
+}
+
+TEST_F(OutboxRunnerTest, GoesOnAtOnceWhenThePublisherHasRoom) {
+  open();
+  runner_->on_connected();
+  confirm(1);
+  (void)published();
+  mqtt_.full = true;
+  emit_facts(1);
+  EXPECT_TRUE(published().empty());
+  mqtt_.full = false;
+  runner_->on_room();
+  EXPECT_EQ(published(), (std::vector<Sequences>{{2}}));
+  runner_->on_room();
+  EXPECT_TRUE(published().empty());
+}
+
 TEST_F(OutboxRunnerTest, ResendBeginsBehindTheConfirmation) {
   open();
   runner_->on_connected();
