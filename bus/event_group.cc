@@ -174,6 +174,8 @@ class Helper {
 }  // namespace
 
 struct GroupEncoder::Impl {
+  explicit Impl(Digests digests) : digests_(digests == Digests::kYes) {}
+
   std::string_view encode(WallTime recorded_at, std::span<const GroupMember> members, Sha256& digest) {
     source_.lay_out(members);
     put_header(recorded_at, members);
@@ -201,7 +203,7 @@ struct GroupEncoder::Impl {
     put(out_, 28, static_cast<uint32_t>(kPlain));
     source_.copy(0, source_.size(), out_.data() + kHeaderBytes);
     content_ = kHeaderBytes + source_.size();
-    digest = digester_.digest(std::string_view(out_).substr(0, content_));
+    if (digests_) digest = digester_.digest(std::string_view(out_).substr(0, content_));
   }
 
   // False when the body would not be smaller.  While pieces are still being compressed, those before them are put in
@@ -220,7 +222,7 @@ struct GroupEncoder::Impl {
 
     put(out_, 28, static_cast<uint32_t>(kLz4));
     digester_.begin();
-    digester_.add(std::string_view(out_).substr(0, kHeaderBytes));
+    digest_part(0, kHeaderBytes);
     for (size_t done = 0; done < pieces_;) {
       const uint32_t length = lengths_[done];
       if (length > 0) {
@@ -252,14 +254,19 @@ struct GroupEncoder::Impl {
     reserve(content_ + kPieceHeader + length + kGroupDigestBytes);
     put(out_, content_, length);
     std::memcpy(out_.data() + content_ + kPieceHeader, slots_.data() + i * kSlot, length);
-    digester_.add(std::string_view(out_).substr(content_, kPieceHeader + length));
+    digest_part(content_, kPieceHeader + length);
     content_ += kPieceHeader + length;
+  }
+
+  void digest_part(size_t offset, size_t length) {
+    if (digests_) digester_.add(std::string_view(out_).substr(offset, length));
   }
 
   void reserve(size_t bytes) {
     if (out_.size() < bytes) out_.resize(std::max(bytes, 2 * out_.size()));
   }
 
+  const bool digests_;
   Sha256Digester digester_;
   BodySource source_;
   std::string out_;
@@ -274,7 +281,7 @@ struct GroupEncoder::Impl {
   Helper helper_;  // ends before what it works on
 };
 
-GroupEncoder::GroupEncoder() : impl_(std::make_unique<Impl>()) {}
+GroupEncoder::GroupEncoder(Digests digests) : impl_(std::make_unique<Impl>(digests)) {}
 GroupEncoder::~GroupEncoder() = default;
 
 std::string_view GroupEncoder::encode(WallTime recorded_at, std::span<const GroupMember> members, Sha256& digest) {

@@ -37,7 +37,9 @@ struct GroupMember {
 // of its own, which sleeps otherwise: compressing takes most of an append's time (docs/performance.md).
 class GroupEncoder {
  public:
-  GroupEncoder();
+  // Without digests only to measure what they cost: such a group does not decode.
+  enum class Digests { kYes, kNo };
+  explicit GroupEncoder(Digests digests = Digests::kYes);
   ~GroupEncoder();
 
   // Precondition: members ascend, at least one, spanning less than 2^32 positions.  The result is valid until the next

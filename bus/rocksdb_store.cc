@@ -45,7 +45,9 @@ std::shared_ptr<rocksdb::Logger> make_rocksdb_logger(std::string component) {
 }
 
 Error error_from(const rocksdb::Status& status, std::string_view what) {
-  const auto message = fmt::format("{}: {}", what, status.ToString());
+  std::string message = fmt::format("{}: {}", what, status.ToString());
+  // Where a sorted file is missing, RocksDB looks for its old name too and speaks of that one.
+  if (const auto at = message.find(".ldb"); at != std::string::npos) message.replace(at, 4, ".sst");
   if (status.IsCorruption()) return make_error(Errc::kCorrupt, message);
   if (status.IsNoSpace()) return make_error(Errc::kFull, message);
   if (status.IsNotFound()) return make_error(Errc::kNotFound, message);

@@ -9,6 +9,7 @@
 #include "projections/registry.h"
 
 namespace millrace {
+
 Result<std::string> view_digest(const ViewReader& reader, std::string_view view) {
   Sha256Digester hash;
   hash.begin();
@@ -23,18 +24,19 @@ Result<std::string> view_digest(const ViewReader& reader, std::string_view view)
   return hex_of(hash.end());
 }
 
-Result<std::string> rebuild_digest(const EventLog& log, std::string_view projection, Position until) {
+Result<std::unique_ptr<ViewStore>> rebuild_view(const EventLog& log, std::string_view projection, Position until,
+                                                RebuildReads reads) {
   const auto made = make_projection(projection);
   if (made == nullptr) return make_error(Errc::kNotFound, fmt::format("there is no projection '{}'", projection));
-  const auto store = make_memory_view_store({std::string(projection)});
+  auto store = make_memory_view_store({std::string(projection)});
+  EventFilter filter;
+  if (reads == RebuildReads::kNeeded) filter.types = made->types();
   Position after{0};
   while (after < until) {
-    const auto read = log.read(after, {.events = kMaxGroupApplied, .scanned = kMaxGroupApplied}, {});
+    auto read = log.read(after, {.events = kMaxGroupApplied, .scanned = kMaxGroupApplied}, filter);
     if (!read) return read.error();
-    std::vector<RecordedEvent> events;
-    for (const RecordedEvent& event : read->events) {
-      if (event.position <= until) events.push_back(event);
-    }
+    std::vector<RecordedEvent>& events = read->events;
+    while (!events.empty() && events.back().position > until) events.pop_back();
     // The reader is let go before the commit: a store in memory copies what a reader still holds.
     auto group = [&] { return fold_group(*made, *store->reader(), events); }();
     if (!group) return group.error();
@@ -42,7 +44,13 @@ Result<std::string> rebuild_digest(const EventLog& log, std::string_view project
     if (read->at_end || read->through == after) break;
     after = read->through;
   }
-  return view_digest(*store->reader(), projection);
+  return store;
+}
+
+Result<std::string> rebuild_digest(const EventLog& log, std::string_view projection, Position until) {
+  const auto store = rebuild_view(log, projection, until);
+  if (!store) return store.error();
+  return view_digest(*(*store)->reader(), projection);
 }
 
 }  // namespace millrace

@@ -163,6 +163,10 @@ class JobHistory final : public Projection {
  public:
   std::string_view name() const override { return kJobHistoryView; }
   uint32_t version() const override { return 1; }
+  std::set<EventType> types() const override {
+    return {EventType::JobStarted,  EventType::JobPaused,     EventType::JobResumed,       EventType::JobProgressed,
+            EventType::JobFinished, EventType::JobIdentified, EventType::JobObjectExcluded};
+  }
 
   void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
     const std::string_view id = job_id_in(event.envelope);

@@ -22,6 +22,8 @@ class Projection {
   virtual std::string_view name() const = 0;
   // Raised by whoever changes what apply() writes: the view is then rebuilt from the first position.
   virtual uint32_t version() const = 0;
+  // The only events that apply() takes notice of, so that the others need not be read; empty: any.
+  virtual std::set<EventType> types() const { return {}; }
   // Events that mean nothing to the view, or that name no machine or job where one is due, change nothing.
   virtual void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const = 0;
 };

@@ -69,6 +69,7 @@ struct Projector::Impl {
   Position caught_up_at;  // the end of the log at start()
   bool reported_ready = false;
   bool rebuilding = false;
+  std::string failure_told;
   bool reload = false;  // after a failure: what the store holds may be older than what was applied
 
   mutable std::mutex mutex;
@@ -261,6 +262,7 @@ struct Projector::Impl {
       lock.unlock();
       const auto done = step();
       if (done) {
+        failure_told.clear();
         report();
         lock.lock();
         continue;
@@ -274,7 +276,10 @@ struct Projector::Impl {
 
   void failed(const Error& error) {
     failures_total.add();
-    log_error("projector", "the views stay at position {}: {}", least().value, error.message());
+    // Each retry fails alike: said once, not once a second.
+    if (error.context != std::exchange(failure_told, error.context)) {
+      log_error("projector", "the views stay at position {}: {}", least().value, error.message());
+    }
     health.set(std::string(kPart), false, error.context);
     reported_ready = false;
     reload = true;
