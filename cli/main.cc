@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <functional>
 
+#include "cli/bench/bench.h"
 #include "cli/command_backup.h"
-#include "cli/command_bench.h"
 #include "cli/command_log.h"
 #include "cli/command_redact.h"
 #include "cli/command_replay.h"
@@ -218,8 +218,12 @@ void add_bench(CLI::App& app, Command& chosen) {
     int (*run)(const BenchOptions&);
   };
   for (const Verb verb : {Verb{"append", "durable appends against a plain file", run_bench_append},
+                          Verb{"confirm", "a lone event until it is confirmed", run_bench_confirm},
                           Verb{"ingest", "producers through Mosquitto to confirmed events", run_bench_ingest},
                           Verb{"latency", "machine to WebSocket client", run_bench_latency},
+                          Verb{"replay", "a log folded into the history of jobs", run_bench_replay},
+                          Verb{"soak", "what a hub writes and keeps, and its memory", run_bench_soak},
+                          Verb{"start", "the start of a hub on a long log", run_bench_start},
                           Verb{"verify", "checking a log against SHA-256 of a plain file", run_bench_verify}}) {
     auto options = std::make_shared<BenchOptions>();
     auto* command = bench->add_subcommand(verb.name, verb.what);
@@ -232,7 +236,7 @@ void add_bench(CLI::App& app, Command& chosen) {
     command->add_option("--rounds", options->rounds, "interleaved rounds")
         ->capture_default_str()
         ->check(CLI::Range(1, 1000));
-    command->add_option("--producers", options->producers, "producers (ingest)")
+    command->add_option("--producers", options->producers, "producers (ingest, soak)")
         ->capture_default_str()
         ->check(CLI::Range(1, 64));
     command->add_option("--machines", options->machines, "machines (latency)")
@@ -241,6 +245,9 @@ void add_bench(CLI::App& app, Command& chosen) {
     command->add_option("--seconds", options->seconds, "measured time (latency)")
         ->capture_default_str()
         ->check(CLI::Range(1, 3600));
+    if (verb.run == run_bench_ingest || verb.run == run_bench_replay) {
+      command->add_flag("--peers", options->peers, "PostgreSQL and Redis beside it, as far as they are installed");
+    }
     command->add_option("--directory", options->directory, "where to write; a temporary folder if not given");
     command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
   }

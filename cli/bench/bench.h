@@ -13,18 +13,30 @@ struct BenchOptions {
   uint64_t events = 200'000;
   uint64_t size = 256;  // bytes of one envelope
   uint64_t rounds = 5;
-  uint64_t producers = 4;           // of ingest
+  uint64_t producers = 4;           // of ingest and soak
   uint64_t machines = 50;           // of latency
   uint64_t seconds = 20;            // of latency
+  bool peers = false;               // ingest and replay: other stores beside it
   std::filesystem::path directory;  // empty: a temporary one, removed again
 };
 
-// Durable appends through EventLog against a plain file with CRC and one fdatasync per 1,024 events, interleaved.
+// Durable appends through EventLog against a plain file with CRC and one fdatasync per 1,024 events, and against the
+// same groups without chain, index and marks, interleaved.
 int run_bench_append(const BenchOptions& options);
+// A lone event from its emission to its confirmation, against one fdatasync and one MQTT QoS 1 round trip.
+int run_bench_confirm(const BenchOptions& options);
 // Producers with outbox through a Mosquitto of its own to confirmed events; 64 and 1 events per publish, interleaved.
+// With `peers` PostgreSQL and Redis store the same events in the same rounds.
 int run_bench_ingest(const BenchOptions& options);
 // Simulated machines to a WebSocket client, through every part of the product as processes of their own.
 int run_bench_latency(const BenchOptions& options);
+// A log of 95 % telemetry and 5 % facts folded into the history of jobs, by one thread and by two; with `peers` a Redis
+// stream of the same events is read in the same rounds.
+int run_bench_replay(const BenchOptions& options);
+// A hub fed by producers for so many events: what it writes to the disk, what stays there, and its memory meanwhile.
+int run_bench_soak(const BenchOptions& options);
+// The start of a hub on a log of so many events, until it is ready.
+int run_bench_start(const BenchOptions& options);
 // `millrace log verify` of a log of so many events against SHA-256 of a plain file of the same size.
 int run_bench_verify(const BenchOptions& options);
 

@@ -12,7 +12,6 @@
 #include "bus/clock.h"
 #include "bus/events.h"
 #include "bus/result.h"
-#include "cli/command_bench.h"
 
 namespace millrace {
 

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machine to WebSocket client through the whole product: broker, simulator, adapters and hub as processes of their own.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <condition_variable>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <thread>
 
-#include "bus/child_process.h"
 #include "bus/file_io.h"
 #include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "bus/outbox.h"
 #include "bus/random.h"
-#include "cli/bench_report.h"
+#include "cli/bench/bench.h"
+#include "cli/bench/harness.h"
+#include "cli/bench/shop_processes.h"
 #include "cli/config.h"
 #include "cli/hub.h"
 #include "cli/opened_log.h"
@@ -29,30 +28,6 @@ namespace {
 constexpr std::chrono::seconds kStartTimeout{60};
 constexpr std::chrono::milliseconds kBetweenToggles{50};
 constexpr std::chrono::seconds kToggleTimeout{5};
-
-std::string this_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
-
-// Processor seconds that a process has used.
-double cpu_seconds(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  text = text.substr(text.rfind(')') + 2);
-  std::istringstream fields(text);
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;  // utime and stime are fields 14 and 15, the name is field 2
-  double user = 0;
-  double system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
-
-double resident_mb(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/statm", pid));
-  double total = 0;
-  double resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
-}
 
 // A client of the live feed that notes when it hears of what.
 class Listener {
@@ -162,95 +137,62 @@ class Listener {
   bool measuring_ = false;
 };
 
-// Every process of the shop, ended with this object.
-struct Shop {
-  std::filesystem::path directory;
-  uint16_t http_port = free_loopback_port();
-  uint16_t mqtt_port = free_loopback_port();
-  std::optional<ChildProcess> broker;
-  std::optional<ChildProcess> sim;
-  std::optional<ChildProcess> hub;
-  std::optional<ChildProcess> adapters;
-  Config config;
-
-  Result<void> start(uint64_t machines, const Clock& clock) {
-    auto started = start_bench_broker(directory, mqtt_port, clock);
-    if (!started) return started.error();
-    broker.emplace(std::move(*started));
-    const auto machine_list = directory / "machines.toml";
-    if (auto begun = begin(sim, {this_program(), "sim", "--machines", std::to_string(machines), "--behaviour", "steady",
-                                 "--config-out", machine_list.string()});
-        !begun) {
-      return begun;
-    }
-    if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(machine_list); })) {
-      return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", directory.string()));
-    }
-    const auto list = read_file(machine_list);
-    if (!list) return list.error();
-    const auto file = directory / "millrace.toml";
-    std::ofstream(file) << fmt::format(
-                               "[hub]\ndata_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:{}\"\n[mqtt]\nurl = "
-                               "\"mqtt://127.0.0.1:{}\"\n",
-                               (directory / "data").string(), http_port, mqtt_port)
-                        << *list;
-    auto loaded = load_config(file, {});
-    if (!loaded) return loaded.error();
-    config = std::move(*loaded);
-    for (auto& [process, role] : {std::pair{&hub, "hub"}, std::pair{&adapters, "adapters"}}) {
-      if (auto begun = begin(*process, {this_program(), "run", "--config", file.string(), "--roles", role}); !begun) {
-        return begun;
-      }
-    }
-    if (!wait_until(clock, kStartTimeout, [&] { return loopback_port_answers(http_port); })) {
-      return make_error(Errc::kTimeout, fmt::format("the hub did not start, see {}", directory.string()));
-    }
-    return {};
+// Broker, simulator, adapters and hub.
+Result<void> start_shop(ShopProcesses& shop, uint64_t machines, const Clock& clock) {
+  if (auto started = shop.start_broker(clock); !started) return started;
+  const auto machine_list = shop.directory() / "machines.toml";
+  if (auto started = shop.start("sim", {"sim", "--machines", std::to_string(machines), "--behaviour", "steady",
+                                        "--config-out", machine_list.string()});
+      !started) {
+    return started;
   }
-
-  Result<void> begin(std::optional<ChildProcess>& process, const std::vector<std::string>& command) {
-    auto started = ChildProcess::start(command, directory / "output.log");
-    if (!started) return started.error();
-    process.emplace(std::move(*started));
-    return {};
+  if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(machine_list); })) {
+    return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", shop.directory().string()));
   }
-
-  // Events that were emitted and are neither in the log nor still in an outbox.
-  Result<uint64_t> lost_events() {
-    adapters->terminate();
-    hub->terminate();
-    const auto log = OpenedLog::open(config.data_dir);
-    if (!log) return log.error();
-    std::map<std::string, uint64_t> logged;
-    Position after;
-    for (bool at_end = false; !at_end;) {
-      const auto read = (*log)->read(after, {.events = 4096}, {});
-      if (!read) return read.error();
-      for (const auto& event : read->events) logged[std::string(event.envelope.producer())] += 1;
-      after = read->through;
-      at_end = read->at_end;
-    }
-    uint64_t lost = 0;
-    for (const MachineConfig& machine : config.machines) {
-      const auto outbox = Outbox::open(outbox_directory(config.data_dir) / machine.id, {});
-      if (!outbox) return outbox.error();
-      const auto mark = (*log)->mark(machine.id).value_or(EventOrder{});
-      const uint64_t emitted = (*outbox)->last().sequence - (*outbox)->events_after(mark);
-      lost += emitted > logged[machine.id] ? emitted - logged[machine.id] : 0;
-    }
-    return lost;
+  const auto list = read_file(machine_list);
+  if (!list) return list.error();
+  if (auto configured = shop.configure(*list); !configured) return configured;
+  for (const char* role : {"hub", "adapters"}) {
+    if (auto started = shop.start_role(role); !started) return started;
   }
-};
+  return shop.wait_until_ready(clock);
+}
+
+// Events that were emitted and are neither in the log nor still in an outbox.
+Result<uint64_t> lost_events(ShopProcesses& shop) {
+  shop.process("adapters").terminate();
+  shop.process("hub").terminate();
+  const auto log = OpenedLog::open(shop.config().data_dir);
+  if (!log) return log.error();
+  std::map<std::string, uint64_t> logged;
+  Position after;
+  for (bool at_end = false; !at_end;) {
+    const auto read = (*log)->read(after, {.events = 4096}, {});
+    if (!read) return read.error();
+    for (const auto& event : read->events) logged[std::string(event.envelope.producer())] += 1;
+    after = read->through;
+    at_end = read->at_end;
+  }
+  uint64_t lost = 0;
+  for (const MachineConfig& machine : shop.config().machines) {
+    const auto outbox = Outbox::open(outbox_directory(shop.config().data_dir) / machine.id, {});
+    if (!outbox) return outbox.error();
+    const auto mark = (*log)->mark(machine.id).value_or(EventOrder{});
+    const uint64_t emitted = (*outbox)->last().sequence - (*outbox)->events_after(mark);
+    lost += emitted > logged[machine.id] ? emitted - logged[machine.id] : 0;
+  }
+  return lost;
+}
 
 // Changes the state of one machine after the other and notes how long the client takes to hear of it.
-std::vector<double> toggle_states(const Shop& shop, Listener& listener, uint64_t seconds, uint64_t& unheard,
+std::vector<double> toggle_states(const ShopProcesses& shop, Listener& listener, uint64_t seconds, uint64_t& unheard,
                                   const Clock& clock) {
   std::vector<double> milliseconds;
   SeededRandom random(1);
   JsonReader reader;
   const auto end = clock.monotonic() + std::chrono::seconds(seconds);
   while (clock.monotonic() < end) {
-    const auto& machine = shop.config.machines[random.next() % shop.config.machines.size()];
+    const auto& machine = shop.config().machines[random.next() % shop.config().machines.size()];
     const std::string before = listener.state_version(machine.id);
     const auto answer = http_request({.method = "POST", .url = machine.moonraker_url + "/sim/toggle"});
     const auto json = answer ? reader.parse(answer->body) : Result<Json>(answer.error());
@@ -283,28 +225,29 @@ int run_bench_latency(const BenchOptions& options) {
   const SystemClock clock;
   const BenchDirectory directory(options.directory);
   (void)start_logging({.level = LogLevel::kError});
-  Shop shop;
-  shop.directory = directory.fresh("shop");
-  if (auto started = shop.start(options.machines, clock); !started) return fail(started.error());
-  Listener listener(fmt::format("ws://127.0.0.1:{}/api/v1/live", shop.http_port), clock);
+  ShopProcesses shop(directory.fresh("shop"));
+  if (auto started = start_shop(shop, options.machines, clock); !started) return fail(started.error());
+  Listener listener(fmt::format("ws://127.0.0.1:{}/api/v1/live", shop.http_port()), clock);
   if (!wait_until(clock, kStartTimeout, [&] { return listener.ready_machines() == options.machines; })) {
     return fail(make_error(Errc::kTimeout,
                            fmt::format("{} of {} machines came up", listener.ready_machines(), options.machines)));
   }
   pause_for(std::chrono::seconds(3));
   listener.begin_measuring();
-  const double hub_before = cpu_seconds(shop.hub->pid());
-  const double adapters_before = cpu_seconds(shop.adapters->pid());
+  const pid_t hub = shop.process("hub").pid();
+  const pid_t adapters = shop.process("adapters").pid();
+  const double hub_before = usage_of(hub).cpu_seconds;
+  const double adapters_before = usage_of(adapters).cpu_seconds;
   const MonotonicTime begin = clock.monotonic();
   uint64_t unheard = 0;
   const auto states = toggle_states(shop, listener, options.seconds, unheard, clock);
   const double seconds = std::chrono::duration<double>(clock.monotonic() - begin).count();
-  const double hub_cores = (cpu_seconds(shop.hub->pid()) - hub_before) / seconds;
-  const double adapter_cores = (cpu_seconds(shop.adapters->pid()) - adapters_before) / seconds;
+  const ProcessUsage hub_used = usage_of(hub);
+  const ProcessUsage adapters_used = usage_of(adapters);
+  const double hub_cores = (hub_used.cpu_seconds - hub_before) / seconds;
+  const double adapter_cores = (adapters_used.cpu_seconds - adapters_before) / seconds;
   const auto telemetry = listener.telemetry_ms();
-  const double hub_mb = resident_mb(shop.hub->pid());
-  const double adapters_mb = resident_mb(shop.adapters->pid());
-  const auto lost = shop.lost_events();
+  const auto lost = lost_events(shop);
   if (!lost) return fail(lost.error());
   print_line("state_change", states);
   print_line("telemetry", telemetry);
@@ -312,7 +255,8 @@ int run_bench_latency(const BenchOptions& options) {
       "{{\"bench\":\"latency\",\"what\":\"load\",\"machines\":{},\"seconds\":{:.1f},\"hub_cores\":{:.3f},"
       "\"hub_cores_to_limit\":{:.3f},\"adapters_cores\":{:.3f},\"hub_rss_mb\":{:.1f},\"adapters_rss_mb\":{:.1f},"
       "\"unheard_state_changes\":{},\"lost_events\":{}}}\n",
-      options.machines, seconds, hub_cores, hub_cores / 0.5, adapter_cores, hub_mb, adapters_mb, unheard, *lost);
+      options.machines, seconds, hub_cores, hub_cores / 0.5, adapter_cores, hub_used.resident_mb,
+      adapters_used.resident_mb, unheard, *lost);
   return *lost == 0 && unheard == 0 ? 0 : 1;
 }
 

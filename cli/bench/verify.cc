@@ -4,45 +4,20 @@
 
 #include <cstdio>
 
-#include "bus/event_log.h"
 #include "bus/file_io.h"
 #include "bus/log_verifier.h"
 #include "bus/random.h"
 #include "bus/sha256.h"
-#include "cli/bench_report.h"
+#include "cli/bench/bench.h"
+#include "cli/bench/harness.h"
+#include "cli/bench/log_filler.h"
 #include "cli/opened_log.h"
 
 namespace millrace {
 namespace {
 
-constexpr uint64_t kBatch = 256;
 constexpr double kWantedPerSecond = 100e6;
 constexpr size_t kRead = 1u << 20;
-
-// Samples of a few machines, each a producer that opens its epoch.
-Result<void> write_events(const std::filesystem::path& directory, const BenchOptions& options, const Clock& clock) {
-  constexpr uint64_t kMachines = 8;
-  auto log = open_rocksdb_event_log(directory, clock);
-  if (!log) return log.error();
-  std::vector<uint64_t> sequences(kMachines, 0);
-  for (uint64_t written = 0; written < options.events;) {
-    std::vector<Envelope> events;
-    std::vector<ProducerMark> marks;
-    for (; events.size() < kBatch && written < options.events; ++written) {
-      const uint64_t machine = written % kMachines;
-      const std::string id = fmt::format("machine-{}", machine);
-      const uint64_t sequence = ++sequences[machine];
-      const auto draft = sequence == 1 ? draft_of(schema::EpochOpenedT{}, id, clock.wall())
-                                       : event_of_size(options.size, written, id, clock.wall());
-      events.push_back(Envelope::build({id, 1, sequence}, draft).value());
-    }
-    for (uint64_t machine = 0; machine < kMachines; ++machine) {
-      if (sequences[machine] > 0) marks.push_back({fmt::format("machine-{}", machine), {1, sequences[machine]}});
-    }
-    if (auto commit = (*log)->append({events, marks, clock.wall()}); !commit) return commit.error();
-  }
-  return {};
-}
 
 Result<void> write_noise(const std::filesystem::path& path, uint64_t bytes) {
   auto file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC);
@@ -86,7 +61,7 @@ int run_bench_verify(const BenchOptions& options) {
   const SystemClock clock;
   const BenchDirectory directory(options.directory);
   const auto log = directory.fresh("log");
-  if (auto written = write_events(log, options, clock); !written) return fail(written.error());
+  if (auto written = fill_log(log, {options.events, options.size}, clock); !written) return fail(written.error());
   std::vector<double> stored_rates;
   std::vector<double> ratios;
   for (uint64_t round = 1; round <= options.rounds; ++round) {
