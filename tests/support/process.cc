@@ -19,8 +19,8 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
   return true;
 }
 
-Broker::Broker(std::filesystem::path directory, bool persistent)
-    : directory_(std::move(directory)), persistent_(persistent), port_(free_loopback_port()) {
+Broker::Broker(std::filesystem::path directory, bool persistent, BrokerPlace place)
+    : directory_(std::move(directory)), persistent_(persistent), place_(std::move(place)), port_(free_loopback_port()) {
   std::filesystem::create_directories(directory_);
 }
 
@@ -31,13 +31,16 @@ void Broker::stop() {
 
 void Broker::start() {
   const auto config = directory_ / "mosquitto.conf";
-  std::ofstream(config) << "listener " << port_ << " 127.0.0.1\nallow_anonymous true\n"
+  std::ofstream(config) << "listener " << port_ << " " << place_.address << "\nallow_anonymous true\n"
                         << (persistent_ ? "persistence true\npersistence_location " + directory_.string() + "/\n"
                                         : "persistence false\n")
                         << "max_inflight_messages 1000\nmax_queued_messages 200000\nset_tcp_nodelay true\n"
                         << (::geteuid() == 0 ? "user root\n" : "");
   const std::string program = std::filesystem::exists("/usr/sbin/mosquitto") ? "/usr/sbin/mosquitto" : "mosquitto";
-  process_.emplace(ChildProcess::start({program, "-c", config.string()}, directory_ / "mosquitto.log").value());
+  std::vector<std::string> command = place_.launcher;
+  command.insert(command.end(), {program, "-c", config.string()});
+  process_.emplace(ChildProcess::start(command, directory_ / "mosquitto.log").value());
+  if (!place_.launcher.empty()) return;
   if (eventually([this] { return loopback_port_answers(port_); })) return;
   std::fprintf(stderr, "mosquitto does not answer on port %u, see %s\n", port_, directory_.c_str());
   std::abort();

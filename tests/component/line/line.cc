@@ -19,6 +19,17 @@ std::unique_ptr<MqttClient> quick_client(const std::string& url) {
   return make_mqtt_client(options);
 }
 
+std::shared_ptr<EventLog> open_line_log(const std::filesystem::path& directory, const Clock& clock) {
+#ifdef __SANITIZE_THREAD__
+  static std::map<std::filesystem::path, std::shared_ptr<EventLog>> logs;
+  auto& log = logs[directory];
+  if (!log) log = make_memory_event_log(static_cast<uint64_t>(to_unix_us(clock.wall())));
+  return log;
+#else
+  return std::move(open_rocksdb_event_log(directory, clock).value());
+#endif
+}
+
 EventDraft numbered_event(uint64_t number, const std::string& machine, WallTime now) {
   if (number % 2 == 0) {
     schema::MachineStateChangedT fact;
@@ -37,7 +48,7 @@ EventDraft numbered_event(uint64_t number, const std::string& machine, WallTime 
 }  // namespace
 
 LineHub::LineHub(const std::filesystem::path& directory, const std::string& broker_url)
-    : log_(open_rocksdb_event_log(directory, clock_).value()),
+    : log_(open_line_log(directory, clock_)),
       subscriber_(quick_client(broker_url)),
       publisher_(quick_client(broker_url)) {
   recorder_ = std::make_unique<Recorder>(RecorderOptions{}, *log_, *subscriber_, *publisher_, topics_, clock_,
@@ -72,6 +83,7 @@ LineProducer::LineProducer(std::string name, const std::filesystem::path& direct
     loop_.post([this, confirmation = *confirmation] { drive([&] { runner_->on_confirmation(confirmation); }); });
   });
   publisher_->on_connected([this] { loop_.post([this] { drive([this] { runner_->on_connected(); }); }); });
+  publisher_->on_room([this] { loop_.post([this] { drive([this] { runner_->on_room(); }); }); });
   publisher_->on_disconnected(
       [this](const std::string&) { loop_.post([this] { drive([this] { runner_->on_disconnected(); }); }); });
   thread_ = std::thread([this] { loop_.run(); });
