@@ -2,6 +2,7 @@
 // A hub fed for long: what it writes, what it keeps, and whether its memory stays as it is.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "bus/logging.h"
@@ -64,11 +65,13 @@ int run_bench_soak(const BenchOptions& options) {
   const auto middle = resident.begin() + static_cast<std::ptrdiff_t>(kStages / 2);
   fmt::print(
       "{{\"bench\":\"soak\",\"median\":true,\"events\":{},\"size\":{},\"events_per_s\":{:.0f},\"hub_cpu_us_per_event\":"
-      "{:.2f},\"written_to_raw\":{:.3f},\"disk_to_raw\":{:.3f},\"hub_rss_mb\":{:.1f},\"rss_late_to_early\":{:.3f}}}\n",
+      "{:.2f},\"written_to_raw\":{:.3f},\"disk_to_raw\":{:.3f},\"hub_rss_peak_mb\":{:.1f},\"rss_late_to_early\":{:.3f}}"
+      "}\n",
       events, options.size, static_cast<double>(events) / seconds,
       1e6 * (after.cpu_seconds - before.cpu_seconds) / static_cast<double>(events),
-      static_cast<double>(after.written_bytes - before.written_bytes) / raw, stored / raw, resident.back(),
-      *std::max_element(middle, resident.end()) / *std::max_element(resident.begin(), middle));
+      static_cast<double>(after.written_bytes - before.written_bytes) / raw, stored / raw,
+      *std::max_element(resident.begin(), resident.end()),
+      median({middle, resident.end()}) / median({resident.begin(), middle}));
   return 0;
 }
 

@@ -47,6 +47,11 @@ export function outcomeLook(outcome: Maybe<Outcome>): Look {
   return (outcomeLooks[outcome ?? 'unknown'] ?? outcomeLooks['unknown']) as Look
 }
 
+// A job's own mark: a pause shows while it lasts.
+export function jobLook(job: { outcome?: Maybe<Outcome>; paused?: Maybe<boolean> }): Look {
+  return job.outcome === 'running' && job.paused ? (machineLooks['paused'] as Look) : outcomeLook(job.outcome)
+}
+
 export function isProducing(machine: Machine): boolean {
   return ['printing', 'running'].includes(effectiveState(machine))
 }

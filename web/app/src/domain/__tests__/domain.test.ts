@@ -6,7 +6,7 @@ import { expectedEnd } from '../eta'
 import { inOrder } from '../order'
 import { fans, thermometers } from '../sensors'
 import { sparkPaths } from '../spark'
-import { effectiveState, isProducing, needsYou } from '../state'
+import { effectiveState, isProducing, jobLook, needsYou } from '../state'
 import { startedToday } from '../today'
 
 describe('order', () => {
@@ -63,6 +63,14 @@ describe('state', () => {
   it('is unknown for a word that this page does not know', () => {
     expect(effectiveState(machine('a', { state: 'dancing' as never }))).toBe('unknown')
     expect(effectiveState({ id: 'a' })).toBe('unknown')
+  })
+})
+
+describe('job', () => {
+  it('is paused while its pause lasts, and what came of it afterwards', () => {
+    expect(jobLook(job('a', { outcome: 'running', paused: true })).word).toBe('state.paused')
+    expect(jobLook(job('a', { outcome: 'running', paused: false })).word).toBe('outcome.running')
+    expect(jobLook(job('a', { outcome: 'cancelled', paused: true })).word).toBe('outcome.cancelled')
   })
 })
 
