@@ -282,12 +282,12 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
 
   const MqttOptions options_;
   const mqtt::connect_options connect_options_;  // one long-lived object: copies are unsafe in this Paho
-  mqtt::async_client client_;
   std::function<void(const Message&)> on_message_;
   std::function<void()> on_connected_;
   std::function<void(std::string)> on_disconnected_;
   std::function<void()> on_room_;
   FlightControl flight_{is_this_computer(options_.url) ? kBytesInFlightWithin : kBytesInFlightBeyond};
+  mqtt::async_client client_;  // its threads call back into what stands before it
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/component/line/line.h"
 
+#include "bus/logging.h"
 #include "tests/support/event_fixtures.h"
 
 namespace millrace::testing {
@@ -18,6 +19,9 @@ std::unique_ptr<MqttClient> quick_client(const std::string& url) {
   options.reconnect_min = options.reconnect_max = kReconnect;
   return make_mqtt_client(options);
 }
+
+// The program's logger is made before there is a thread: ThreadSanitizer does not see how its library guards that.
+[[maybe_unused]] const bool kLoggerIsMade = log_enabled(LogLevel::kError);
 
 std::shared_ptr<EventLog> open_line_log(const std::filesystem::path& directory, const Clock& clock) {
 #ifdef __SANITIZE_THREAD__
