@@ -184,13 +184,11 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
 
   // Runs on Paho's thread: only takes note and wakes our own.
   void lose(const std::string& cause) {
-    {
-      std::lock_guard lock(mutex_);
-      connected_ = false;
-      lost_ = true;
-      lost_cause_ = cause;
-    }
-    wake_.notify_all();
+    std::lock_guard lock(mutex_);
+    connected_ = false;
+    lost_ = true;
+    lost_cause_ = cause;
+    wake_.notify_all();  // under the lock: whoever has it afterwards may end this object
   }
 
   void keep_connected() {

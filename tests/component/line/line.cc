@@ -111,6 +111,7 @@ void LineProducer::emit(uint64_t events) {
         drafts.push_back(numbered_event(emitted_++, name_, clock_.wall()));
       }
       drive([&] { runner_->emit(std::move(drafts), ""); });
+      stored_ = emitted_;
     }
   });
 }

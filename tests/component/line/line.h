@@ -50,6 +50,8 @@ class LineProducer {
   // Facts and telemetry in turn.  Returns at once.
   void emit(uint64_t events);
   uint64_t unconfirmed() const { return unconfirmed_; }
+  // Of all events that emit() was asked for, those that are in the outbox.
+  uint64_t stored() const { return stored_; }
   bool fenced() const { return fenced_; }
 
  private:
@@ -65,6 +67,7 @@ class LineProducer {
   std::unique_ptr<MqttClient> publisher_;
   std::unique_ptr<OutboxRunner> runner_;
   std::atomic<uint64_t> unconfirmed_{0};
+  std::atomic<uint64_t> stored_{0};
   std::atomic<bool> fenced_{false};
   uint64_t emitted_ = 0;
   std::thread thread_;

@@ -98,9 +98,11 @@ TEST_F(LineComponentTest, AProducerThatComesBackSendsWhatTheOldOneLeft) {
   broker_.start();
   add("a").emit(kEvents);
   for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(eventually([&] { return producers_["a"]->stored() == kEvents; }));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));  // published, confirmed by nobody: there is no hub
     add("a").emit(kEvents);
   }
+  ASSERT_TRUE(eventually([&] { return producers_["a"]->stored() == kEvents; }));
   EXPECT_GE(producers_["a"]->unconfirmed(), 3 * kEvents);
   start_hub();
   expect_complete(3 * kEvents, 3);
