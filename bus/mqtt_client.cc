@@ -135,6 +135,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   void start() override {
     client_.set_message_callback([this](mqtt::const_message_ptr message) {
       if (!on_message_) return;
+      std::lock_guard lock(callbacks_);
       const auto& payload = message->get_payload_ref();
       on_message_({message->get_topic(), {payload.data(), payload.size()}, message->is_retained()});
     });
@@ -152,6 +153,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
     if (thread_.joinable()) thread_.join();
     connected_ = false;
     disconnect();
+    std::lock_guard lock(callbacks_);  // one that is still running ends first
   }
 
   bool connected() const override { return connected_; }
@@ -179,7 +181,9 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   void on_success(const mqtt::token& token) override { landed(token); }
   void on_failure(const mqtt::token& token) override { landed(token); }
   void landed(const mqtt::token& token) {
-    if (flight_.land(reinterpret_cast<uint64_t>(token.get_user_context())) && on_room_) on_room_();
+    if (!flight_.land(reinterpret_cast<uint64_t>(token.get_user_context())) || !on_room_) return;
+    std::lock_guard lock(callbacks_);
+    on_room_();
   }
 
   // Runs on Paho's thread: only takes note and wakes our own.
@@ -284,6 +288,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   std::function<void()> on_connected_;
   std::function<void(std::string)> on_disconnected_;
   std::function<void()> on_room_;
+  std::mutex callbacks_;  // held while one of them runs on Paho's thread
   FlightControl flight_{is_this_computer(options_.url) ? kBytesInFlightWithin : kBytesInFlightBeyond};
   mqtt::async_client client_;  // its threads call back into what stands before it
 

@@ -53,7 +53,8 @@ class MqttClient {
 
   // Begins to connect, and goes on for ever.
   virtual void start() = 0;
-  // Says goodbye (the will is not sent) and joins the client's threads.
+  // Says goodbye (the will is not sent) and joins the client's threads: no callback runs afterwards.  Not from a
+  // callback.
   virtual void stop() = 0;
   virtual bool connected() const = 0;
 
