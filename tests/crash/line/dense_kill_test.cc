@@ -12,9 +12,12 @@
 #include <iostream>
 #include <thread>
 
+#include "bus/log_verifier.h"
 #include "bus/logging.h"
+#include "bus/periodic_thread.h"
 #include "bus/random.h"
 #include "consumers/recorder.h"
+#include "consumers/retention.h"
 #include "projections/projector.h"
 #include "projections/registry.h"
 #include "projections/view_store.h"
@@ -22,6 +25,7 @@
 #include "tests/crash/line/line_checks.h"
 #include "tests/support/event_fixtures.h"
 #include "tests/support/forwarding_event_log.h"
+#include "tests/support/log_checks.h"
 #include "tests/support/view_checks.h"
 
 namespace millrace {
@@ -94,8 +98,39 @@ std::unique_ptr<MqttClient> client_of(const std::string& url) {
   return make_mqtt_client(options);
 }
 
-// hub FOLDER URL POINT COUNTDOWN DELAY: until SIGTERM, or the death that was chosen.
-int run_hub(const std::filesystem::path& folder, const std::string& url, Death death) {
+// What a hub does beside recording, all the time: telemetry of a second ago is old, and a copy of the log is made.
+class Housekeeping {
+ public:
+  Housekeeping(const std::filesystem::path& folder, EventLog& log, Recorder& recorder, Metrics& metrics)
+      : retention_(
+            {.interval = std::chrono::seconds(1), .piece = std::chrono::seconds(1), .settled = {}}, log,
+            [&recorder](HubWrite write) { recorder.submit(std::move(write)); }, clock_, metrics) {
+    retention_.start();
+    copies_.start(std::chrono::milliseconds(50), [&log, copy = folder / "copy"] {
+      std::error_code ignored;
+      std::filesystem::remove_all(copy, ignored);
+      (void)log.checkpoint(copy);
+    });
+  }
+
+ private:
+  // Everything that was recorded up to a second ago is older than retention's 30 days.
+  class LaterClock final : public Clock {
+   public:
+    WallTime wall() const override { return clock_.wall() + std::chrono::days(30) - std::chrono::seconds(1); }
+    MonotonicTime monotonic() const override { return clock_.monotonic(); }
+
+   private:
+    SystemClock clock_;
+  };
+
+  LaterClock clock_;
+  Retention retention_;
+  PeriodicThread copies_;
+};
+
+// hub FOLDER URL POINT COUNTDOWN DELAY KEEPS_HOUSE: until SIGTERM, or the death that was chosen.
+int run_hub(const std::filesystem::path& folder, const std::string& url, Death death, bool keeps_house) {
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
@@ -115,8 +150,11 @@ int run_hub(const std::filesystem::path& folder, const std::string& url, Death d
   recorder.start();
   subscriber->start();
   publisher->start();
+  std::optional<Housekeeping> housekeeping;
+  if (keeps_house) housekeeping.emplace(folder, log, recorder, *metrics);
   int signal = 0;
   sigwait(&ends, &signal);
+  housekeeping.reset();
   subscriber->stop();
   recorder.stop();
   publisher->stop();
@@ -138,7 +176,7 @@ int run_producer(const std::filesystem::path& folder, const std::string& url, co
 
 class DenseLine {
  public:
-  explicit DenseLine(uint64_t seed) : random(seed) {
+  DenseLine(uint64_t seed, bool keeps_house) : random(seed), keeps_house_(keeps_house ? "1" : "0") {
     broker.start();
     start_hub();
     for (const char* name : {"p1", "p2", "p3"}) start_producer(name);
@@ -148,9 +186,9 @@ class DenseLine {
     point_ = random.unit() < 0.25 ? Point::kNowhere : static_cast<Point>(1 + random.next() % (kPoints - 1));
     const std::vector<std::string> death{std::to_string(static_cast<int>(point_)),
                                          std::to_string(1 + random.next() % 40), std::to_string(random.next() % 1'500)};
-    hub = start({"hub", folder.path().string(), broker.url(), death[0], death[1], death[2]});
+    hub = start({"hub", folder.path().string(), broker.url(), death[0], death[1], death[2], keeps_house_});
   }
-  void start_immortal_hub() { hub = start({"hub", folder.path().string(), broker.url(), "0", "0", "0"}); }
+  void start_immortal_hub() { hub = start({"hub", folder.path().string(), broker.url(), "0", "0", "0", keeps_house_}); }
   void start_producer(const std::string& name, const std::string& mode = "load") {
     producers[name].reset();  // the old one ends before the new one opens its outbox
     producers[name] = start({"producer", folder.path().string(), broker.url(), name, mode});
@@ -180,13 +218,26 @@ class DenseLine {
     return ChildProcess::start(arguments, folder / "output.log").value();
   }
 
+  const std::string keeps_house_;
   Point point_ = Point::kNowhere;
 };
 
-void kill_densely(uint64_t kills, uint64_t seed) {
+// Samples may be gone, and nothing else: by their numbers every event is there, named as expired, or neither.
+void check_log_without_old_samples(const std::filesystem::path& folder, const EventLog& log,
+                                   const std::map<std::string, EventOrder>& confirmed) {
+  const auto verdict = verify_rocksdb_log(folder);
+  ASSERT_TRUE(verdict) << verdict.error().message();
+  EXPECT_TRUE(verdict->whole()) << verdict->faults.front().position.value << ": " << verdict->faults.front().what;
+  for (const ProducerProof& proof : verdict->producers) EXPECT_TRUE(proof.complete()) << proof.producer;
+  for (const auto& [producer, order] : confirmed) EXPECT_GE(log.mark(producer), order) << producer;
+  EXPECT_GT(verdict->expired, 0u) << "retention has done its work";
+  EXPECT_EQ(count_of(log, EventType::EventsDropped), 0u);
+}
+
+void kill_densely(uint64_t kills, uint64_t seed, bool keeps_house = false) {
   std::cout << "seed " << seed << ", " << kills << " kills (MILLRACE_CRASH_SEED, MILLRACE_CRASH_KILLS)\n";
   const auto began = std::chrono::steady_clock::now();
-  DenseLine line(seed);
+  DenseLine line(seed, keeps_house);
   ConfirmationWitness witness(line.broker.url());
   uint64_t others = 0;
   for (uint64_t kill = 0; kill < kills; ++kill) {
@@ -211,7 +262,8 @@ void kill_densely(uint64_t kills, uint64_t seed) {
   const auto log = open_rocksdb_event_log(line.folder / "log", clock);
   ASSERT_TRUE(log) << log.error().message();
   EXPECT_EQ(witness.confirmed().size(), line.producers.size());
-  check_log(**log, witness.confirmed());
+  keeps_house ? check_log_without_old_samples(line.folder / "log", **log, witness.confirmed())
+              : check_log(**log, witness.confirmed());
   check_views(**log, line.folder / "views");
   std::cout << (*log)->last().value << " events; " << static_cast<double>(kills) / took.count() << " kills a second\n";
   for (size_t i = 0; i < kPoints; ++i) std::cout << "  hub, " << kPointNames[i] << ": " << line.kills[i] << '\n';
@@ -220,6 +272,16 @@ void kill_densely(uint64_t kills, uint64_t seed) {
 
 TEST(DenseKillTest, ConfirmedEventsSurviveInOrderAndOnce) {
   kill_densely(number_from("MILLRACE_CRASH_KILLS", 30), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
+}
+
+TEST(DenseKillTest, AlsoWhileTelemetryGoesAndCopiesAreMade) {
+  kill_densely(number_from("MILLRACE_CRASH_KILLS", 15), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000),
+               true);
+}
+
+TEST(LongDenseKillTest, AlsoWhileTelemetryGoesAndCopiesAreMade) {
+  kill_densely(number_from("MILLRACE_CRASH_KILLS", 100), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000),
+               true);
 }
 
 TEST(LongDenseKillTest, ConfirmedEventsSurviveInOrderAndOnce) {
@@ -231,12 +293,12 @@ TEST(LongDenseKillTest, ConfirmedEventsSurviveInOrderAndOnce) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.size() == 6 && words[0] == "hub") {
+  if (words.size() == 7 && words[0] == "hub") {
     millrace::Death death;
     death.point = static_cast<millrace::Point>(std::stoi(words[3]));
     death.countdown = std::stoull(words[4]);
     death.delay_us = std::stoull(words[5]);
-    return millrace::run_hub(words[1], words[2], death);
+    return millrace::run_hub(words[1], words[2], death, words[6] == "1");
   }
   if (words.size() == 5 && words[0] == "producer") {
     return millrace::run_producer(words[1], words[2], words[3], words[4] == "drain");
