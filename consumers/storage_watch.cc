@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
 #include <limits>
 
 #include "bus/logging.h"
@@ -26,6 +27,17 @@ uint64_t size_of(const std::filesystem::path& folder) {
     if (!ignored) bytes += size;
   }
   return bytes;
+}
+
+// Bytes that this process has handed to its disks (proc(5), /proc/pid/io); 0 where the kernel does not count them.
+uint64_t written_by_this_process() {
+  std::ifstream io("/proc/self/io");
+  for (std::string name; io >> name;) {
+    uint64_t number = 0;
+    io >> number;
+    if (name == "write_bytes:") return number;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -58,6 +70,9 @@ StorageWatch::StorageWatch(StorageWatchOptions options, std::filesystem::path fo
       free_(metrics.gauge("millrace_disk_free_bytes", "Bytes that are free on its disk")),
       bytes_per_day_(metrics.gauge("millrace_data_growth_bytes_per_day",
                                    "Growth of the data folder over the last day; NaN until it is known")),
+      written_per_day_(metrics.gauge("millrace_disk_written_bytes_per_day",
+                                     "Bytes that this process hands to the disk in a day, by the last day; NaN until "
+                                     "it is known")),
       days_until_full_(metrics.gauge("millrace_disk_full_in_days",
                                      "Days until the disk is full at this growth; +Inf while the data do not grow")) {}
 
@@ -77,6 +92,8 @@ void StorageWatch::look() {
   forecast_.add(sample);
   used_.set(static_cast<double>(sample.used));
   free_.set(static_cast<double>(sample.free));
+  written_.add({sample.at, written_by_this_process(), 0});
+  written_per_day_.set(written_.bytes_per_day().value_or(std::numeric_limits<double>::quiet_NaN()));
   bytes_per_day_.set(forecast_.bytes_per_day().value_or(std::numeric_limits<double>::quiet_NaN()));
   days_until_full_.set(forecast_.days_until_full().value_or(std::numeric_limits<double>::infinity()));
   judge(sample, disk.capacity);

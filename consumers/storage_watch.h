@@ -62,8 +62,10 @@ class StorageWatch {
   Gauge& used_;
   Gauge& free_;
   Gauge& bytes_per_day_;
+  Gauge& written_per_day_;
   Gauge& days_until_full_;
   StorageForecast forecast_;
+  StorageForecast written_;  // of what this process handed to the disk: a flash memory's wear
   bool warned_ = false;
 
   PeriodicThread thread_;  // ends before what it works on

@@ -59,8 +59,10 @@ TEST(StorageWatch, FiguresAreOfTheFolderAndAWarningSaysWhatToDo) {
   EXPECT_TRUE(health.parts().at("storage").text.empty());
   clock.advance(12h);
   std::ofstream(directory / "log" / "b") << std::string(50'000, 'x');
+  EXPECT_TRUE(std::isnan(metrics->gauge("millrace_disk_written_bytes_per_day", "").value()));
   watch.look();
   EXPECT_NEAR(metrics->gauge("millrace_data_growth_bytes_per_day", "").value(), 100'000, 1);
+  EXPECT_GE(metrics->gauge("millrace_disk_written_bytes_per_day", "").value(), 0);
   const PartHealth part = health.parts().at("storage");
   EXPECT_TRUE(part.ready);
   EXPECT_NE(part.text.find("full in about"), std::string::npos) << part.text;
