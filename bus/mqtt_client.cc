@@ -12,9 +12,9 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <thread>
 
+#include "bus/flight_control.h"
 #include "bus/logging.h"
 
 namespace millrace {
@@ -67,44 +67,6 @@ mqtt::create_options create_options_of_ours() {
       .max_buffered_messages(kMaxBuffered)
       .finalize();
 }
-
-// Counts the bytes that were published and not yet acknowledged.  Thread-safe.
-class FlightControl {
- public:
-  explicit FlightControl(uint64_t most) : most_(most) {}
-
-  // A message's own mark, handed back when it is acknowledged; nullopt when there is no room.
-  std::optional<uint64_t> take_off(uint64_t size) {
-    std::lock_guard lock(mutex_);
-    if (bytes_ > 0 && bytes_ + size > most_) {
-      refused_ = true;
-      return std::nullopt;
-    }
-    bytes_ += size;
-    return uint64_t{generation_} << 32 | size;
-  }
-  // True when somebody was refused since the last time.
-  bool land(uint64_t mark) {
-    std::lock_guard lock(mutex_);
-    if (mark >> 32 != generation_) return false;
-    bytes_ -= mark & 0xFFFF'FFFF;
-    return std::exchange(refused_, false);
-  }
-  // A new connection: what was on its way before is not acknowledged any more.
-  void begin() {
-    std::lock_guard lock(mutex_);
-    ++generation_;
-    bytes_ = 0;
-    refused_ = false;
-  }
-
- private:
-  const uint64_t most_;
-  std::mutex mutex_;
-  uint32_t generation_ = 0;
-  uint64_t bytes_ = 0;
-  bool refused_ = false;
-};
 
 class PahoClient final : public MqttClient, private mqtt::iaction_listener {
  public:
@@ -289,7 +251,8 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   std::function<void(std::string)> on_disconnected_;
   std::function<void()> on_room_;
   std::mutex callbacks_;  // held while one of them runs on Paho's thread
-  FlightControl flight_{is_this_computer(options_.url) ? kBytesInFlightWithin : kBytesInFlightBeyond};
+  const SystemClock clock_;
+  FlightControl flight_{is_this_computer(options_.url) ? kBytesInFlightWithin : kBytesInFlightBeyond, clock_};
   mqtt::async_client client_;  // its threads call back into what stands before it
 
   std::mutex mutex_;

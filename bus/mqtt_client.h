@@ -46,7 +46,7 @@ class MqttClient {
   virtual void on_connected(std::function<void()> callback) = 0;
   virtual void on_disconnected(std::function<void(std::string reason)> callback) = 0;
   // Once after publish() gave kFull, when there is room again.
-  virtual void on_room(std::function<void()> /*callback*/) {}
+  virtual void on_room(std::function<void()> callback) = 0;
 
   // Remembered, and made again at every connection.  May be called before or after start().
   virtual void subscribe(std::string filter, int qos) = 0;

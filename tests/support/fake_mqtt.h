@@ -20,6 +20,7 @@ class FakeMqtt final : public MqttClient {
   void on_message(std::function<void(const Message&)> callback) override { message_ = std::move(callback); }
   void on_connected(std::function<void()> callback) override { connected_callback_ = std::move(callback); }
   void on_disconnected(std::function<void(std::string)> callback) override { lost_ = std::move(callback); }
+  void on_room(std::function<void()>) override {}
   void subscribe(std::string filter, int) override { subscriptions.push_back(std::move(filter)); }
   void start() override {}
   void stop() override {}

@@ -27,6 +27,7 @@ class HubConnection final : public MqttClient {
   void on_message(std::function<void(const Message&)> callback) override { message_ = std::move(callback); }
   void on_connected(std::function<void()>) override {}
   void on_disconnected(std::function<void(std::string)>) override {}
+  void on_room(std::function<void()>) override {}
   void subscribe(std::string, int) override {}
   void start() override {}
   void stop() override {}
@@ -55,6 +56,7 @@ class ProducerConnection final : public MqttClient {
   void on_message(std::function<void(const Message&)>) override {}
   void on_connected(std::function<void()>) override {}
   void on_disconnected(std::function<void(std::string)>) override {}
+  void on_room(std::function<void()>) override {}
   void subscribe(std::string, int) override {}
   void start() override {}
   void stop() override {}

@@ -27,6 +27,7 @@ class SharedMqtt final : public MqttClient {
   void on_message(std::function<void(const Message&)> callback) override { fake_.on_message(std::move(callback)); }
   void on_connected(std::function<void()> callback) override { connected_ = std::move(callback); }
   void on_disconnected(std::function<void(std::string)>) override {}
+  void on_room(std::function<void()>) override {}
   void subscribe(std::string filter, int qos) override { fake_.subscribe(std::move(filter), qos); }
   void start() override {}
   void stop() override {}

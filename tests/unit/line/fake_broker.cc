@@ -24,6 +24,7 @@ class FakeBroker::Link final : public MqttClient {
   void on_message(std::function<void(const MqttClient::Message&)> callback) override { message_ = std::move(callback); }
   void on_connected(std::function<void()> callback) override { connected_ = std::move(callback); }
   void on_disconnected(std::function<void(std::string)> callback) override { lost_ = std::move(callback); }
+  void on_room(std::function<void()>) override {}
   void subscribe(std::string filter, int) override { filters.push_back(std::move(filter)); }
   void start() override { started = true; }
   void stop() override { started = false; }
