@@ -43,6 +43,14 @@ struct PositionRange {
   uint64_t through = 0;
 };
 
+Result<std::unique_ptr<ReadOnlyLog>> open_beside_hub(const std::filesystem::path& directory) {
+  auto log = ReadOnlyLog::open(directory);
+  for (int attempt = 1; attempt < kOpenAttempts && !log && is_log_in_use(directory); ++attempt) {
+    log = ReadOnlyLog::open(directory);
+  }
+  return log;
+}
+
 // Every file that the log consists of, byte by byte.
 class FileCheck {
  public:
@@ -55,6 +63,7 @@ class FileCheck {
   }
 
   void finish(LogVerdict& verdict, Faults& faults) {
+    judge_gone();
     verdict.files = files_;
     verdict.file_bytes = bytes_;
     for (LogFault& fault : found_) faults.add(std::move(fault));
@@ -66,9 +75,28 @@ class FileCheck {
     const auto path = directory_ / file.relative_filename;
     const auto sum = checksum_of_file(path, [this](size_t bytes) { bytes_ += bytes; });
     ++files_;
+    if (!sum && sum.error().code == Errc::kNotFound && is_log_in_use(directory_)) {
+      gone_.push_back(file);
+      return;
+    }
     if (!sum) return fault(file, sum.error().message());
     if (file.file_checksum_func_name == "FileChecksumCrc32c" && *sum != file.file_checksum) {
       fault(file, "its checksum is not the one that the manifest has: bytes have changed");
+    }
+  }
+
+  // A running hub writes files together into new ones and removes the old: what its log no longer lists is not missing.
+  void judge_gone() {
+    if (gone_.empty()) return;
+    const auto log = open_beside_hub(directory_);
+    if (!log) return found_.push_back({{}, {}, log.error().context});
+    std::vector<rocksdb::LiveFileMetaData> live;
+    (*log)->db().GetLiveFilesMetaData(&live);
+    for (const auto& file : gone_) {
+      const bool listed = std::any_of(live.begin(), live.end(), [&](const auto& other) {
+        return other.relative_filename == file.relative_filename;
+      });
+      if (listed) fault(file, "the file is missing");
     }
   }
 
@@ -106,6 +134,7 @@ class FileCheck {
 
   const std::filesystem::path directory_;
   const std::vector<rocksdb::LiveFileMetaData> live_;
+  std::vector<rocksdb::LiveFileMetaData> gone_;  // listed, and not there any more when their turn came
   std::vector<LogFault> found_;
   std::vector<std::string> notes_;
   uint64_t files_ = 0;
@@ -584,14 +613,6 @@ class LogWalk {
   std::map<uint64_t, Change> changed_;
   std::map<uint64_t, std::vector<Redaction>> redactions_;
 };
-
-Result<std::unique_ptr<ReadOnlyLog>> open_beside_hub(const std::filesystem::path& directory) {
-  auto log = ReadOnlyLog::open(directory);
-  for (int attempt = 1; attempt < kOpenAttempts && !log && is_log_in_use(directory); ++attempt) {
-    log = ReadOnlyLog::open(directory);
-  }
-  return log;
-}
 
 }  // namespace
 

@@ -39,10 +39,11 @@ void kill_and_check(uint64_t kills, uint64_t seed) {
   shop.adapters->terminate();
   ASSERT_EQ(shop.hub->terminate(), 0);
 
+  const auto confirmed = witness.confirmed();
+  check_proofs(shop.data() / "log", confirmed);
   SystemClock clock;
   const auto log = open_rocksdb_event_log(shop.data() / "log", clock);
   ASSERT_TRUE(log) << log.error().message();
-  const auto confirmed = witness.confirmed();
   EXPECT_GE(confirmed.size(), 6u);
   check_log(**log, confirmed);
   check_views(**log, shop.data() / "views");

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "bus/log_verifier.h"
 #include "tests/support/log_checks.h"
 
 namespace millrace::testing {
@@ -16,6 +17,21 @@ void check_log(const EventLog& log, const std::map<std::string, EventOrder>& con
   }
   EXPECT_EQ(count_of(log, EventType::EventsDropped), 0u) << "nothing was to be lost";
   EXPECT_EQ(count_of(log, EventType::EventRejected), 0u);
+}
+
+uint64_t check_proofs(const std::filesystem::path& folder, const std::map<std::string, EventOrder>& confirmed) {
+  const auto verdict = verify_rocksdb_log(folder);
+  EXPECT_TRUE(verdict) << (verdict ? "" : verdict.error().message());
+  if (!verdict) return 0;
+  EXPECT_TRUE(verdict->whole()) << verdict->faults.front().position.value << ": " << verdict->faults.front().what;
+  std::map<std::string, EventOrder> last;
+  for (const ProducerProof& proof : verdict->producers) {
+    EXPECT_TRUE(proof.complete()) << proof.producer;
+    EXPECT_TRUE(proof.holes.empty()) << proof.producer << ": nothing was to be lost";
+    if (!proof.epochs.empty()) last[proof.producer] = {proof.epochs.back().epoch, proof.epochs.back().last};
+  }
+  for (const auto& [producer, order] : confirmed) EXPECT_GE(last[producer], order) << producer;
+  return verdict->expired;
 }
 
 uint64_t number_from(const char* variable, uint64_t otherwise) {

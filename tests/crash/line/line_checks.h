@@ -55,6 +55,11 @@ class ConfirmationWitness {
 // Every confirmed event is there once and in its producer's order, and nothing was lost or rejected.
 void check_log(const EventLog& log, const std::map<std::string, EventOrder>& confirmed);
 
+// `millrace log verify --producers` finds the log in `folder` whole: every byte, the chain, and each producer's
+// numbers, up to what was confirmed.  Gives how many samples are gone because of their age.
+// Nobody has it open.
+uint64_t check_proofs(const std::filesystem::path& folder, const std::map<std::string, EventOrder>& confirmed);
+
 // The number in an environment variable.
 uint64_t number_from(const char* variable, uint64_t otherwise);
 
