@@ -31,9 +31,6 @@ constexpr uint64_t kRollConfirmedBytes = 1u << 20;
 // Confirmed events take room until their segment goes, so no segment may be much of a small outbox.
 constexpr uint64_t kMinSegments = 8;
 
-// The disk's free space is asked for after each so many bytes, not with each event: 1.5 us of some 4 (measured).
-constexpr uint64_t kLookAtDisk = 64u << 10;
-
 OutboxOptions with_small_segments(OutboxOptions options) {
   options.segment_bytes = std::min(options.segment_bytes, options.max_bytes / kMinSegments);
   return options;
@@ -179,12 +176,9 @@ class SegmentOutbox final : public Outbox {
   }
 
   bool disk_is_low() const override {
-    if (!low_ && appended_ - looked_at_disk_ < kLookAtDisk) return false;
-    looked_at_disk_ = appended_;
     struct statvfs disk {};
-    low_ =
-        ::statvfs(directory_.c_str(), &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < options_.reserve_bytes;
-    return low_;
+    return ::statvfs(directory_.c_str(), &disk) == 0 &&
+           uint64_t{disk.f_bavail} * disk.f_frsize < options_.reserve_bytes;
   }
 
   std::optional<EventOrder> oldest() const override {
@@ -300,7 +294,6 @@ class SegmentOutbox final : public Outbox {
     }
     segment.size += record.size();
     size_ += record.size();
-    appended_ += record.size();
     return {};
   }
 
@@ -409,10 +402,6 @@ class SegmentOutbox final : public Outbox {
   EventOrder last_;
   EventOrder confirmed_;
   uint64_t size_ = 0;  // of all segments
-  uint64_t appended_ =
-      kLookAtDisk;  // bytes in the life of this object, and so many more that the first look comes at once
-  mutable uint64_t looked_at_disk_ = 0;  // of appended_
-  mutable bool low_ = false;
   bool torn_ = false;  // behind the active segment's records lies a part of one that failed
   // What a failed fsync was to write may never reach the disk, whatever later ones say: the next record begins a
   // segment.
