@@ -63,11 +63,9 @@ int run_bench_confirm(const BenchOptions& options) {
   const SystemClock clock;
   const BenchDirectory directory(options.directory);
   (void)start_logging({.level = LogLevel::kError});
-  Config config;
-  const uint16_t port = free_loopback_port();
-  config.mqtt_url = fmt::format("mqtt://127.0.0.1:{}", port);
-  const auto broker = start_bench_broker(directory.fresh("broker"), port, clock);
+  const auto broker = start_bench_broker(directory, clock);
   if (!broker) return fail(broker.error());
+  const Config& config = broker->config;
 
   const auto data = directory.fresh("data");
   const auto metrics = make_metrics();

@@ -68,6 +68,15 @@ Result<ChildProcess> start_bench_broker(const std::filesystem::path& directory, 
   return broker;
 }
 
+Result<BenchBroker> start_bench_broker(const BenchDirectory& directory, const Clock& clock) {
+  const uint16_t port = free_loopback_port();
+  auto process = start_bench_broker(directory.fresh("broker"), port, clock);
+  if (!process) return process.error();
+  Config config;
+  config.mqtt_url = "mqtt://127.0.0.1:" + std::to_string(port);
+  return BenchBroker{std::move(*process), std::move(config)};
+}
+
 double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }
 
 double percentile(std::vector<double> values, double share) {

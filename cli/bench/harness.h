@@ -12,6 +12,7 @@
 #include "bus/clock.h"
 #include "bus/events.h"
 #include "bus/result.h"
+#include "cli/config.h"
 
 namespace millrace {
 
@@ -36,6 +37,13 @@ bool wait_until(const Clock& clock, std::chrono::milliseconds timeout, const std
 // A Mosquitto on that port of loopback, configured as the project's own; it answers when this returns.  kUnavailable
 // when it does not start.
 Result<ChildProcess> start_bench_broker(const std::filesystem::path& directory, uint16_t port, const Clock& clock);
+
+// The same on a free port, with the configuration that leads to it.
+struct BenchBroker {
+  ChildProcess process;
+  Config config;
+};
+Result<BenchBroker> start_bench_broker(const BenchDirectory& directory, const Clock& clock);
 
 double median(std::vector<double> values);
 double percentile(std::vector<double> values, double share);  // share 0..1

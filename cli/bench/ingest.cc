@@ -108,11 +108,9 @@ int run_bench_ingest(const BenchOptions& options) {
   const SystemClock clock;
   const BenchDirectory directory(options.directory);
   (void)start_logging({.level = LogLevel::kError});
-  Config config;
-  const uint16_t port = free_loopback_port();
-  config.mqtt_url = fmt::format("mqtt://127.0.0.1:{}", port);
-  const auto broker = start_bench_broker(directory.fresh("broker"), port, clock);
+  const auto broker = start_bench_broker(directory, clock);
   if (!broker) return fail(broker.error());
+  const Config& config = broker->config;
   std::optional<IngestPeers> peers;
   if (options.peers) {
     auto started = IngestPeers::start(directory, clock);
