@@ -10,7 +10,7 @@
 #include "bus/clock.h"
 #include "cli/signals.h"
 #include "net/url.h"
-#include "producers/simulator_shop.h"
+#include "producers/simulator/shop.h"
 
 namespace millrace {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "producers/simulator.h"
+#include "producers/simulator/simulator.h"
 
 namespace millrace {
 

@@ -19,7 +19,7 @@
 #include "bus/outbox.h"
 #include "bus/topics.h"
 #include "net/io_loop.h"
-#include "producers/moonraker_adapter.h"
+#include "producers/moonraker/moonraker_adapter.h"
 
 namespace millrace {
 

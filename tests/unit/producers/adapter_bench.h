@@ -12,7 +12,7 @@
 
 #include "bus/metrics.h"
 #include "bus/random.h"
-#include "producers/moonraker_adapter.h"
+#include "producers/moonraker/moonraker_adapter.h"
 #include "tests/support/event_fixtures.h"
 
 namespace millrace::testing {

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "bus/json_reader.h"
-#include "producers/adapter_state.h"
 #include "producers/backoff.h"
+#include "producers/moonraker/adapter_state.h"
 #include "tests/unit/producers/adapter_bench.h"
 
 namespace millrace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "producers/history_row.h"
+#include "producers/moonraker/history_row.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "bus/random.h"
-#include "producers/adapter_state.h"
+#include "producers/moonraker/adapter_state.h"
 #include "tests/unit/producers/adapter_bench.h"
 
 namespace millrace {

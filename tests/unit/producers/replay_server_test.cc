@@ -6,7 +6,7 @@
 #include <fstream>
 #include <optional>
 
-#include "producers/simulator.h"
+#include "producers/simulator/simulator.h"
 #include "replay_story.h"
 #include "sim_client.h"
 #include "tests/support/event_fixtures.h"

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "producers/replay_timeline.h"
-
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "producers/replay_slices.h"
+#include "producers/replay/slices.h"
+#include "producers/replay/timeline.h"
 #include "replay_story.h"
 
 namespace millrace {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "producers/simulator_machine.h"
+#include "producers/simulator/machine.h"
 
 namespace millrace {
 namespace {

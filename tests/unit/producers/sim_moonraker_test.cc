@@ -2,8 +2,8 @@
 // A simulated machine seen through real sockets.
 #include <gtest/gtest.h>
 
-#include "producers/simulator.h"
-#include "producers/simulator_shop.h"
+#include "producers/simulator/shop.h"
+#include "producers/simulator/simulator.h"
 #include "sim_client.h"
 
 namespace millrace::testing {

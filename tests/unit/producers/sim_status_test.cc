@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "producers/simulator_history.h"
-#include "producers/simulator_status.h"
+#include "producers/simulator/history.h"
+#include "producers/simulator/status.h"
 
 namespace millrace {
 namespace {

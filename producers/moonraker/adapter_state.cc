@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "producers/moonraker/adapter_state.h"
+
+#include <algorithm>
+
+#include "bus/json_reader.h"
+#include "bus/json_writer.h"
+
+namespace millrace {
+namespace {
+
+constexpr int64_t kVersion = 1;
+constexpr size_t kMaxExcludedStored = 64;  // names of 256 bytes: a quarter of the room
+
+void write_open(JsonWriter& json, const OpenJob& job, size_t excluded) {
+  json.key("open").object();
+  json.field("id", job.id).field("start_us", job.start_us).field("moonraker_job_id", job.moonraker_job_id);
+  json.field("filename", job.filename).field("user", job.user).field("began_us", job.began_us);
+  json.field("total_duration", job.total_duration).field("print_duration", job.print_duration);
+  json.field("filament_used", job.filament_used).field("paused", job.paused).field("split", job.split);
+  json.field("outlived", job.outlived).field("process_id", job.process_id).field("percent", job.percent);
+  json.field("layer", job.layer).field("progress_at", job.progress_at).key("excluded").array();
+  for (size_t i = 0; i < std::min(job.excluded.size(), excluded); ++i) json.value(job.excluded[i]);
+  json.end().end();
+}
+
+std::string string_of(const Json& json, std::string_view name) {
+  return std::string(text_member(json, name).value_or(""));
+}
+
+OpenJob read_open(const Json& json) {
+  OpenJob job;
+  job.id = string_of(json, "id");
+  job.start_us = integer_member(json, "start_us").value_or(0);
+  job.moonraker_job_id = string_of(json, "moonraker_job_id");
+  job.filename = string_of(json, "filename");
+  job.user = string_of(json, "user");
+  job.began_us = integer_member(json, "began_us").value_or(0);
+  job.total_duration = number_member(json, "total_duration").value_or(-1);
+  job.print_duration = number_member(json, "print_duration").value_or(-1);
+  job.filament_used = number_member(json, "filament_used").value_or(-1);
+  job.paused = flag_member(json, "paused").value_or(false);
+  job.split = flag_member(json, "split").value_or(false);
+  job.outlived = flag_member(json, "outlived").value_or(false);
+  job.process_id = integer_member(json, "process_id").value_or(0);
+  job.percent = static_cast<int>(integer_member(json, "percent").value_or(0));
+  job.layer = static_cast<int>(integer_member(json, "layer").value_or(-1));
+  job.progress_at = number_member(json, "progress_at").value_or(0);
+  simdjson::dom::array excluded;
+  if (const auto names = member(json, "excluded"); names && names->get_array().get(excluded) == simdjson::SUCCESS) {
+    for (const Json name : excluded) {
+      if (const auto text = as_text(name)) job.excluded.emplace_back(*text);
+    }
+  }
+  return job;
+}
+
+// [start_us, filename hash, ordinal, evidence, flags, local id]: short, because there are many.
+void write_known(JsonWriter& json, const KnownRow& row) {
+  const int flags = (row.final_told ? 1 : 0) | (row.split ? 2 : 0);
+  json.array().value(row.start_us).value(static_cast<int64_t>(row.filename_hash));
+  json.value(static_cast<int64_t>(row.ordinal)).value(static_cast<int>(row.ended)).value(flags);
+  if (!row.local_id.empty()) json.value(row.local_id);
+  json.end();
+}
+
+bool read_known(const Json& json, KnownRows& rows) {
+  simdjson::dom::array items;
+  if (json.get_array().get(items) != simdjson::SUCCESS || items.size() < 5) return false;
+  int64_t numbers[5] = {};
+  for (size_t i = 0; i < 5; ++i) {
+    Json item;
+    if (items.at(i).get(item) != simdjson::SUCCESS) return false;
+    const auto number = as_integer(item);
+    if (!number) return false;
+    numbers[i] = *number;
+  }
+  KnownRow row;
+  row.start_us = numbers[0];
+  row.filename_hash = static_cast<uint32_t>(numbers[1]);
+  row.ordinal = static_cast<uint32_t>(numbers[2]);
+  row.ended = static_cast<schema::JobEvidence>(numbers[3]);
+  row.final_told = (numbers[4] & 1) != 0;
+  row.split = (numbers[4] & 2) != 0;
+  if (Json id; items.size() > 5 && items.at(5).get(id) == simdjson::SUCCESS) {
+    row.local_id = std::string(as_text(id).value_or(""));
+  }
+  rows.restore(std::move(row));
+  return true;
+}
+
+std::string encode_with(const AdapterState& state, size_t excluded) {
+  JsonWriter json;
+  json.object().field("millrace_adapter", kVersion).field("name", state.name).field("kind", state.kind);
+  json.field("connected", state.connected).field("state", static_cast<int>(state.state));
+  json.field("process_id", state.process_id).field("klipper_away", state.klipper_away);
+  json.field("last_observed_us", state.jobs.last_observed_us).field("last_eventtime", state.jobs.last_eventtime);
+  json.field("last_offset", state.jobs.last_offset);
+  if (state.jobs.open) write_open(json, *state.jobs.open, excluded);
+  json.key("known").array();
+  for (const KnownRow& row : state.jobs.known.rows()) write_known(json, row);
+  json.end().end();
+  return json.take();
+}
+
+}  // namespace
+
+std::string encode(const AdapterState& state) {
+  std::string text = encode_with(state, kMaxExcludedStored);
+  // Names full of characters that JSON escapes: without them, those objects are told once more after a restart.
+  return text.size() <= kMaxStateBytes ? text : encode_with(state, 0);
+}
+
+Result<AdapterState> decode_adapter_state(std::string_view text) {
+  JsonReader reader(kMaxStateBytes, 8);
+  const auto json = reader.parse(text);
+  if (!json) return json.error();
+  const auto version = integer_member(*json, "millrace_adapter");
+  if (!version) return make_error(Errc::kMalformed, "adapter state without a version");
+  if (*version != kVersion) {
+    return make_error(Errc::kIncompatible, "adapter state of version " + std::to_string(*version));
+  }
+  AdapterState state;
+  state.name = string_of(*json, "name");
+  state.kind = string_of(*json, "kind");
+  state.connected = flag_member(*json, "connected").value_or(false);
+  const int64_t word = integer_member(*json, "state").value_or(0);
+  if (word >= 0 && word <= static_cast<int64_t>(schema::MachineState::MAX)) {
+    state.state = static_cast<schema::MachineState>(word);
+  }
+  state.process_id = integer_member(*json, "process_id").value_or(0);
+  state.klipper_away = flag_member(*json, "klipper_away").value_or(false);
+  state.jobs.last_observed_us = integer_member(*json, "last_observed_us").value_or(0);
+  state.jobs.last_eventtime = number_member(*json, "last_eventtime").value_or(0);
+  state.jobs.last_offset = number_member(*json, "last_offset");
+  if (const auto open = member(*json, "open")) {
+    OpenJob job = read_open(*open);
+    if (job.id.empty()) return make_error(Errc::kMalformed, "adapter state with an open job without id");
+    state.jobs.open = std::move(job);
+  }
+  const auto known = member(*json, "known");
+  simdjson::dom::array rows;
+  if (!known || known->get_array().get(rows) != simdjson::SUCCESS) {
+    return make_error(Errc::kMalformed, "adapter state without known rows");
+  }
+  for (const Json row : rows) {
+    if (!read_known(row, state.jobs.known)) return make_error(Errc::kMalformed, "adapter state with a broken row");
+  }
+  return state;
+}
+
+}  // namespace millrace

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "producers/moonraker/json_rpc.h"
+
+#include <algorithm>
+
+#include "bus/json_writer.h"
+
+namespace millrace {
+namespace {
+
+RpcReply reply_of(const Json& frame) {
+  RpcReply reply;
+  if (const auto error = member(frame, "error")) {
+    reply.kind = RpcReply::Kind::kError;
+    reply.code = integer_member(*error, "code").value_or(0);
+    reply.message = std::string(text_member(*error, "message").value_or("no message"));
+    return reply;
+  }
+  reply.kind = RpcReply::Kind::kResult;
+  reply.result = member(frame, "result");
+  return reply;
+}
+
+}  // namespace
+
+std::optional<std::string> JsonRpc::request(std::string_view method, std::string_view params,
+                                            std::chrono::milliseconds timeout, Callback callback) {
+  if (waiting_.size() >= kMaxInFlight) return std::nullopt;
+  const int64_t id = ++last_id_;
+  JsonWriter json;
+  json.object().field("jsonrpc", "2.0").field("method", method);
+  if (!params.empty()) json.key("params").raw(params);
+  json.field("id", id).end();
+  waiting_.emplace(id, Waiting{clock_.monotonic() + timeout, std::move(callback)});
+  return json.take();
+}
+
+bool JsonRpc::on_response(const Json& frame) {
+  const auto id = integer_member(frame, "id");
+  const auto found = id ? waiting_.find(*id) : waiting_.end();
+  if (found == waiting_.end()) return false;
+  const Callback callback = std::move(found->second.callback);
+  waiting_.erase(found);
+  callback(reply_of(frame));
+  return true;
+}
+
+std::optional<MonotonicTime> JsonRpc::next_deadline() const {
+  std::optional<MonotonicTime> first;
+  for (const auto& [id, waiting] : waiting_) {
+    if (!first || waiting.deadline < *first) first = waiting.deadline;
+  }
+  return first;
+}
+
+void JsonRpc::expire() {
+  const MonotonicTime now = clock_.monotonic();
+  for (;;) {
+    const auto late = std::ranges::find_if(waiting_, [&](const auto& entry) { return entry.second.deadline <= now; });
+    if (late == waiting_.end()) return;
+    const Callback callback = std::move(late->second.callback);
+    waiting_.erase(late);
+    callback(RpcReply{});  // may clear or add
+  }
+}
+
+}  // namespace millrace

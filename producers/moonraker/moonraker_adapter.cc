@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "producers/moonraker/moonraker_adapter.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "bus/logging.h"
+#include "producers/backoff.h"
+#include "producers/moonraker/moonraker_adapter_impl.h"
+
+namespace millrace {
+namespace {
+
+// Notifications that say nothing about machine state, jobs or telemetry.
+constexpr std::array<std::string_view, 9> kIgnoredPrefixes = {
+    "notify_gcode_response", "notify_filelist_changed", "notify_job_queue_changed", "notify_service_state_changed",
+    "notify_cpu_throttled",  "notify_active_spool_set", "notify_spoolman_",         "notify_power_changed",
+    "notify_sensor_update"};
+constexpr std::array<std::string_view, 9> kMoreIgnoredPrefixes = {
+    "notify_button_event", "notify_webcams_changed", "notify_announcement_", "notify_user_",          "notify_update_",
+    "notify_agent_event",  "notify_sudo_alert",      "notify_metadata_",     "notify_history_changed"};
+
+bool is_ignored(std::string_view method) {
+  const auto matches = [&](std::string_view prefix) { return method.starts_with(prefix); };
+  return std::ranges::any_of(kIgnoredPrefixes, matches) || std::ranges::any_of(kMoreIgnoredPrefixes, matches);
+}
+
+std::optional<Json> item(const Json& params, size_t index) {
+  simdjson::dom::array items;
+  Json found;
+  if (params.get_array().get(items) != simdjson::SUCCESS) return std::nullopt;
+  if (items.at(index).get(found) != simdjson::SUCCESS) return std::nullopt;
+  return found;
+}
+
+// The reasons that MachineDisconnected knows.
+std::string_view disconnect_reason(std::string_view link_reason) {
+  if (link_reason == "reset") return "closed";
+  if (link_reason == "handshake" || link_reason == "protocol") return "protocol_error";
+  return link_reason;
+}
+
+AdapterState restored(std::string_view saved, const std::string& machine) {
+  if (saved.empty()) return {};
+  auto state = decode_adapter_state(saved);
+  if (state) return std::move(*state);
+  log_warn("adapter", "{}: the saved state is not usable and is begun anew: {}", machine, state.error().message());
+  return {};
+}
+
+void earlier(std::optional<MonotonicTime>& first, const std::optional<MonotonicTime>& other) {
+  if (other && (!first || *other < *first)) first = other;
+}
+
+}  // namespace
+
+MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view saved_state, const Clock& clock,
+                             Random& random, MachineLink& link, EventSink& sink, Metrics& metrics)
+    : options_(std::move(options)),
+      clock_(clock),
+      random_(random),
+      link_(link),
+      batch_(options_.machine_id, clock, sink),
+      connected_gauge_(metrics.gauge("millrace_adapter_connected", "1 while identified at the machine's Moonraker",
+                                     {{"machine", options_.machine_id}})),
+      history_gauge_(metrics.gauge("millrace_adapter_history_current", "1 while the machine's history has been read",
+                                   {{"machine", options_.machine_id}})),
+      reconnects_(metrics.counter("millrace_adapter_reconnects_total", "Attempts to connect after the first",
+                                  {{"machine", options_.machine_id}})),
+      events_(metrics.counter("millrace_adapter_events_total", "Events emitted", {{"machine", options_.machine_id}})),
+      frames_(metrics.counter("millrace_adapter_frames_total", "Frames received", {{"machine", options_.machine_id}})),
+      errors_(options_.machine_id, clock,
+              metrics.counter("millrace_adapter_protocol_errors_total", "Things a machine said that make no sense",
+                              {{"machine", options_.machine_id}})),
+      state_(restored(saved_state, options_.machine_id)),
+      rpc_(clock),
+      view_(errors_),
+      sampler_(options_.telemetry_interval, clock, errors_),
+      backfill_(errors_),
+      jobs_({.row_hold = options_.row_hold,
+             .progress_interval = options_.progress_interval,
+             .klipper_back_hold = options_.klipper_back_hold},
+            clock, time_, batch_, state_.jobs) {}
+
+void MoonrakerAdapter::Impl::start() {
+  if (state_.name != options_.name || state_.kind != options_.kind) {
+    state_.name = options_.name;
+    state_.kind = options_.kind;
+    schema::MachineRegisteredT registered;
+    registered.name = options_.name;
+    registered.kind = options_.kind;
+    registered.managed_by = options_.managed_by;
+    batch_.add(std::move(registered));
+  }
+  link_state_ = Link::kConnecting;
+  last_heard_ = clock_.monotonic();
+  link_.open();
+}
+
+void MoonrakerAdapter::Impl::stop() {
+  if (link_state_ == Link::kStopped) return;
+  if (link_state_ != Link::kWaiting) link_.close();
+  link_is_down("stopped", 0, "the adapter was stopped");
+  update_machine_state();
+  reconnect_at_.reset();
+  link_state_ = Link::kStopped;
+}
+
+void MoonrakerAdapter::Impl::link_opened() {
+  if (link_state_ != Link::kConnecting) return;
+  link_state_ = Link::kIdentifying;
+  last_heard_ = clock_.monotonic();
+  identify();
+}
+
+void MoonrakerAdapter::Impl::link_closed(std::string_view reason, uint16_t close_code, std::string_view text) {
+  if (link_state_ == Link::kStopped || link_state_ == Link::kWaiting) return;
+  link_is_down(disconnect_reason(reason), close_code, text);
+}
+
+void MoonrakerAdapter::Impl::drop_link(std::string_view reason, std::string_view text) {
+  if (link_state_ == Link::kStopped || link_state_ == Link::kWaiting) return;
+  link_.close();
+  link_is_down(reason, 0, text);
+}
+
+void MoonrakerAdapter::Impl::link_is_down(std::string_view reason, uint16_t close_code, std::string_view text) {
+  jobs_.on_link_lost();
+  if (state_.connected) {
+    schema::MachineDisconnectedT disconnected;
+    disconnected.reason = reason;
+    disconnected.text = text;
+    disconnected.close_code = close_code;
+    batch_.add(std::move(disconnected));
+  }
+  state_.connected = told_connected_ = false;
+  connected_gauge_.set(0);
+  history_gauge_.set(0);
+  rpc_.clear();
+  time_.reset();
+  fold_.clear();
+  view_.clear();
+  klipper_state_.clear();
+  klipper_text_.clear();
+  subscribed_ = setting_up_ = asking_ = false;
+  ++session_;
+  poll_at_.reset();
+  history_retry_at_.reset();
+  link_state_ = Link::kWaiting;
+  offline_text_ = text.empty() ? std::string(reason) : std::string(text);
+  reconnect_at_ = clock_.monotonic() + backoff(attempts_++, options_.reconnect_min, options_.reconnect_max, random_);
+}
+
+void MoonrakerAdapter::Impl::take_frame(std::string_view frame) {
+  if (link_state_ != Link::kIdentifying && link_state_ != Link::kUp) return;
+  frames_.add();
+  last_heard_ = clock_.monotonic();
+  const auto message = reader_.parse(frame);
+  if (!message) return errors_.note("json", message.error().context);
+  simdjson::dom::array batch;
+  if (message->get_array().get(batch) != simdjson::SUCCESS) return dispatch(*message);
+  for (const Json part : batch) dispatch(part);
+}
+
+void MoonrakerAdapter::Impl::dispatch(const Json& message) {
+  if (const auto method = text_member(message, "method")) return notified(*method, message);
+  if (!member(message, "id")) return errors_.note("message", to_text(message).substr(0, 100));
+  rpc_.on_response(message);  // nobody waits for an answer that came after its timeout
+}
+
+void MoonrakerAdapter::Impl::notified(std::string_view method, const Json& message) {
+  if (link_state_ != Link::kUp) return;
+  const auto params = member(message, "params");
+  if (method == "notify_klippy_ready") {
+    set_up();
+  } else if (method == "notify_klippy_shutdown") {
+    jobs_.on_klipper_shutdown();
+  } else if (method == "notify_klippy_disconnected") {
+    klipper_gone();
+  } else if (method == "notify_status_update" && params) {
+    status_updated(*params);
+  } else if (method == "notify_history_changed" && params) {
+    history_changed(*params);
+  } else if (method == "notify_proc_stat_update" && params) {
+    process_statistics(*params);
+  } else if (!is_ignored(method)) {
+    errors_.note("notification", method);
+  }
+}
+
+void MoonrakerAdapter::Impl::status_updated(const Json& params) {
+  if (!subscribed_) return;  // of a subscription that is gone
+  const auto status = item(params, 0);
+  if (!status) return errors_.note("status_update", "without a status");
+  const auto second = item(params, 1);
+  const auto eventtime = second ? as_number(*second) : std::nullopt;
+  if (!eventtime || !std::isfinite(*eventtime) || *eventtime <= 0) errors_.note("eventtime", "missing or absurd");
+  fold_status(*status, eventtime.value_or(0));
+  update_machine_state();
+  jobs_.on_status(view_.now());
+  if (view_.now().klipper_state != "ready" && !poll_at_) poll_later();
+}
+
+void MoonrakerAdapter::Impl::fold_status(const Json& status, double eventtime) {
+  time_.on_eventtime(eventtime);
+  const double now = time_.eventtime();
+  fold_.fold(status, errors_, [&](std::string_view object, std::string_view field, const StatusValue& value) {
+    view_.on_field(object, field, value, now);
+    sampler_.on_field(object, field, value);
+  });
+  view_.observe(fold_, now);
+}
+
+void MoonrakerAdapter::Impl::history_changed(const Json& params) {
+  const auto change = item(params, 0);
+  const auto action = change ? text_member(*change, "action") : std::nullopt;
+  const auto job = change ? member(*change, "job") : std::nullopt;
+  if (!action || !job) return errors_.note("history_changed", "without action or job");
+  if (*action != "added" && *action != "finished") return;  // e.g. "deleted": history that was told stays told
+  const auto row = read_history_row(*job, errors_);
+  if (!row) return;
+  if (*action == "added") {
+    jobs_.on_row_added(*row);
+  } else {
+    jobs_.on_row_finished(*row);
+  }
+}
+
+void MoonrakerAdapter::Impl::process_statistics(const Json& params) {
+  const auto statistics = item(params, 0);
+  if (!statistics) return errors_.note("process_statistics", "without params");
+  sampler_.on_process_statistics(*statistics);
+  const auto moonraker = member(*statistics, "moonraker_stats");
+  const auto time = moonraker ? number_member(*moonraker, "time") : std::nullopt;
+  if (!time) return errors_.note("process_statistics", "without a time");
+  time_.on_wall_time(*time, clock_.wall());
+  jobs_.on_machine_time();
+}
+
+std::optional<MonotonicTime> MoonrakerAdapter::Impl::next_deadline() const {
+  if (link_state_ == Link::kStopped) return std::nullopt;
+  std::optional<MonotonicTime> next = jobs_.next_deadline();
+  if (link_state_ == Link::kWaiting) {
+    earlier(next, reconnect_at_);
+    return next;
+  }
+  earlier(next, last_heard_ + options_.silence_max);
+  earlier(next, rpc_.next_deadline());
+  earlier(next, poll_at_);
+  earlier(next, history_retry_at_);
+  // Statistics may come before the machine is known; their sample waits for that, and must not be asked for meanwhile.
+  if (link_state_ == Link::kUp) earlier(next, sampler_.next_deadline());
+  return next;
+}
+
+void MoonrakerAdapter::Impl::run_timers() {
+  if (link_state_ == Link::kStopped) return;
+  const MonotonicTime now = clock_.monotonic();
+  const auto due = [&](std::optional<MonotonicTime>& at) {
+    if (!at || *at > now) return false;
+    at.reset();
+    return true;
+  };
+  jobs_.on_timer();
+  if (link_state_ == Link::kWaiting) {
+    if (!due(reconnect_at_)) return;
+    reconnects_.add();
+    link_state_ = Link::kConnecting;
+    last_heard_ = now;
+    return link_.open();
+  }
+  if (last_heard_ + options_.silence_max <= now) return drop_link("timeout", "nothing was heard for too long");
+  rpc_.expire();
+  if (due(poll_at_)) ask_server();
+  if (due(history_retry_at_)) read_history(true);
+}
+
+void MoonrakerAdapter::Impl::update_machine_state() {
+  const bool up = link_state_ == Link::kUp;
+  const bool waiting = link_state_ == Link::kConnecting || link_state_ == Link::kIdentifying;
+  const std::string& klipper = subscribed_ ? view_.now().klipper_state : klipper_state_;
+  // On the way to a first status only Klipper's absence is certain.
+  const bool absent = klipper == "disconnected" || klipper == "startup";
+  if (waiting || (up && !subscribed_ && !absent)) return;
+  const auto state = machine_state({up, klipper, view_.now().print_state});
+  const std::string& text = !up ? offline_text_ : subscribed_ ? view_.now().klipper_text : klipper_text_;
+  const bool calm = state == schema::MachineState::ready || state == schema::MachineState::printing ||
+                    state == schema::MachineState::paused;
+  if (state == state_.state && (calm || text == told_text_)) return;
+  schema::MachineStateChangedT changed;
+  changed.state = state;
+  changed.previous = state_.state;
+  changed.text = text;
+  changed.klipper_state = up ? klipper : "";
+  changed.print_state = up && klipper == "ready" ? view_.now().print_state : "";
+  state_.state = state;
+  told_text_ = text;
+  batch_.add(std::move(changed), subscribed_ ? time_.occurred() : WallTime{});
+}
+
+void MoonrakerAdapter::Impl::finish_input() {
+  if (link_state_ != Link::kStopped) update_machine_state();
+  if (link_state_ == Link::kUp) {
+    if (jobs_.take_history_request()) read_history(true);
+    if (jobs_.take_recent_request()) read_recent_rows();
+    if (auto sample = sampler_.take()) batch_.add(std::move(*sample), time_.occurred());
+  }
+  if (batch_.empty()) return;
+  // The open job's counters alone are not worth a write of the state with every sample.
+  if (batch_.has_facts() || stored_state_.empty()) stored_state_ = encode(state_);
+  events_.add(static_cast<double>(batch_.size()));
+  batch_.emit(stored_state_);
+}
+
+MoonrakerAdapter::MoonrakerAdapter(MoonrakerAdapterOptions options, std::string_view saved_state, const Clock& clock,
+                                   Random& random, MachineLink& link, EventSink& sink, Metrics& metrics)
+    : impl_(std::make_unique<Impl>(std::move(options), saved_state, clock, random, link, sink, metrics)) {}
+
+MoonrakerAdapter::~MoonrakerAdapter() = default;
+
+void MoonrakerAdapter::start() {
+  impl_->start();
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::stop() {
+  impl_->stop();
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::on_link_open() {
+  impl_->link_opened();
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::on_link_text(std::string_view frame) {
+  impl_->take_frame(frame);
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::on_link_closed(std::string_view reason, uint16_t close_code, std::string_view text) {
+  impl_->link_closed(reason, close_code, text);
+  impl_->finish_input();
+}
+
+std::optional<MonotonicTime> MoonrakerAdapter::next_deadline() const { return impl_->next_deadline(); }
+
+void MoonrakerAdapter::on_timer() {
+  impl_->run_timers();
+  impl_->finish_input();
+}
+
+}  // namespace millrace

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns what one machine's Moonraker says into events.  Knows no MQTT, log, socket or thread: text comes in, events and
+// requests go out, time is asked of the Clock.  The decision table of job identity is in docs/jobs.md.
+//
+// One thread.  The owner calls on_timer() at or after next_deadline(), which every other call may change.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bus/clock.h"
+#include "bus/metrics.h"
+#include "bus/random.h"
+#include "producers/event_sink.h"
+#include "producers/moonraker/machine_link.h"
+
+namespace millrace {
+
+struct MoonrakerAdapterOptions {
+  std::string machine_id;
+  std::string name;
+  std::string kind = "printer";
+  std::string api_key;  // sent at identify only; never logged
+  std::string managed_by = "config";
+  std::chrono::milliseconds reconnect_min{1'000};  // doubles, with jitter, up to reconnect_max, for ever
+  std::chrono::milliseconds reconnect_max{60'000};
+  std::chrono::milliseconds not_ready_poll{500};  // of server.info while Klipper is not ready
+  std::chrono::milliseconds request_timeout{30'000};
+  std::chrono::milliseconds row_hold{1'000};  // how long a start or an end waits for its row
+  std::chrono::milliseconds telemetry_interval{1'000};
+  std::chrono::milliseconds progress_interval{10'000};
+  std::chrono::milliseconds klipper_back_hold{30'000};  // how long an interruption waits for Klipper's process id
+  std::chrono::milliseconds silence_max{20'000};        // a link that says nothing for so long is dead
+};
+
+class MoonrakerAdapter {
+ public:
+  // `saved_state` is what the sink last stored ("" the first time).  References outlive the adapter.
+  MoonrakerAdapter(MoonrakerAdapterOptions options, std::string_view saved_state, const Clock& clock, Random& random,
+                   MachineLink& link, EventSink& sink, Metrics& metrics);
+  ~MoonrakerAdapter();
+
+  void start();
+  // Says MachineDisconnected{stopped} if the link was up, and closes it.
+  void stop();
+
+  void on_link_open();
+  void on_link_text(std::string_view frame);
+  void on_link_closed(std::string_view reason, uint16_t close_code, std::string_view text);
+
+  std::optional<MonotonicTime> next_deadline() const;
+  void on_timer();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace

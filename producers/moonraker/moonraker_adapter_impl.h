@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of MoonrakerAdapter.  Included by its two .cc files only: moonraker_adapter.cc has the link, the frames
+// and the timers, moonraker_handshake.cc the way from an open link to a subscription.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "bus/json_reader.h"
+#include "producers/moonraker/adapter_state.h"
+#include "producers/moonraker/event_batch.h"
+#include "producers/moonraker/history_backfill.h"
+#include "producers/moonraker/job_tracker.h"
+#include "producers/moonraker/json_rpc.h"
+#include "producers/moonraker/machine_state.h"
+#include "producers/moonraker/machine_time.h"
+#include "producers/moonraker/moonraker_adapter.h"
+#include "producers/moonraker/printer_view.h"
+#include "producers/moonraker/protocol_errors.h"
+#include "producers/moonraker/status_fold.h"
+#include "producers/moonraker/telemetry_sampler.h"
+
+namespace millrace {
+
+struct MoonrakerAdapter::Impl {
+  enum class Link { kStopped, kWaiting, kConnecting, kIdentifying, kUp };
+
+  Impl(MoonrakerAdapterOptions options, std::string_view saved_state, const Clock& clock, Random& random,
+       MachineLink& link, EventSink& sink, Metrics& metrics);
+
+  // moonraker_adapter.cc
+  void start();
+  void stop();
+  void link_opened();
+  void link_closed(std::string_view reason, uint16_t close_code, std::string_view text);
+  void drop_link(std::string_view reason, std::string_view text);
+  void link_is_down(std::string_view reason, uint16_t close_code, std::string_view text);
+  void take_frame(std::string_view frame);
+  void dispatch(const Json& message);
+  void notified(std::string_view method, const Json& message);
+  void status_updated(const Json& params);
+  void history_changed(const Json& params);
+  void process_statistics(const Json& params);
+  void fold_status(const Json& status, double eventtime);
+  void run_timers();
+  std::optional<MonotonicTime> next_deadline() const;
+  void update_machine_state();
+  void finish_input();  // what every entry point ends with: follow-up requests, telemetry, one emit
+
+  // moonraker_handshake.cc
+  bool request(std::string_view method, std::string_view params, JsonRpc::Callback callback);
+  void identify();
+  void refused(const RpcReply& reply);
+  void ask_server();
+  void on_server_info(const RpcReply& reply);
+  void klipper_not_ready(std::string_view state, std::string_view text);
+  void klipper_gone();
+  void set_up();
+  void on_printer_info(const RpcReply& reply);
+  void list_objects();
+  void subscribe(const Json& objects);
+  void on_subscribed(const RpcReply& reply);
+  void tell_connected();
+  void read_history(bool from_start);
+  void on_history_page(const RpcReply& reply);
+  void retry_history(bool absent);
+  void read_recent_rows();
+  void poll_later() { poll_at_ = clock_.monotonic() + options_.not_ready_poll; }
+
+  const MoonrakerAdapterOptions options_;
+  const Clock& clock_;
+  Random& random_;
+  MachineLink& link_;
+  EventBatch batch_;
+  Gauge& connected_gauge_;
+  Gauge& history_gauge_;
+  Counter& reconnects_;
+  Counter& events_;
+  Counter& frames_;
+  ProtocolErrors errors_;
+  AdapterState state_;
+  std::string stored_state_;
+
+  JsonReader reader_;
+  JsonRpc rpc_;
+  MachineTime time_;
+  StatusFold fold_;
+  PrinterView view_;
+  TelemetrySampler sampler_;
+  HistoryBackfill backfill_;
+  JobTracker jobs_;
+
+  Link link_state_ = Link::kStopped;
+  int attempts_ = 0;  // since the last session that got as far as a subscription
+  std::optional<MonotonicTime> reconnect_at_;
+  MonotonicTime last_heard_{};
+  std::string offline_text_;
+  std::string told_text_;  // with the last machine state
+
+  std::string klipper_state_;  // from server.info and notifications; "" = not known on this link
+  std::string klipper_text_;
+  bool subscribed_ = false;
+  bool setting_up_ = false;
+  bool asking_ = false;   // server.info is outstanding
+  uint64_t session_ = 0;  // of Klipper: answers that belong to an earlier one are not looked at
+  bool told_connected_ = false;
+  std::string moonraker_version_;
+  std::string api_version_;
+  std::string klipper_version_;
+  std::string hostname_;
+  std::optional<MonotonicTime> poll_at_;
+  std::optional<MonotonicTime> history_retry_at_;
+  int history_attempts_ = 0;
+};
+
+}  // namespace millrace

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an open link to a subscription, and back to it after every restart of Klipper.
+#include <array>
+
+#include "bus/json_writer.h"
+#include "bus/logging.h"
+#include "producers/backoff.h"
+#include "producers/moonraker/moonraker_adapter_impl.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::string_view kRefusedText =
+    "Moonraker refuses this host: set a valid moonraker_api_key for the machine, or add the host to trusted_clients in "
+    "moonraker.conf";
+constexpr int kMaxHistoryDoublings = 16;
+constexpr size_t kMaxVersion = 200;
+
+// Bulk that no event needs: settings, command lists, macro variables, meshes.
+constexpr std::array<std::string_view, 6> kUnwantedObjects = {"configfile", "gcode",        "bed_mesh",
+                                                              "heaters",    "gcode_macro ", "menu"};
+
+bool is_wanted(std::string_view object) {
+  for (const std::string_view unwanted : kUnwantedObjects) {
+    if (object == unwanted || (unwanted.ends_with(' ') && object.starts_with(unwanted))) return false;
+  }
+  return true;
+}
+
+// Moonraker answers 401 as "Invalid params" over JSON-RPC; only the text tells.
+bool is_unauthorized(const RpcReply& reply) {
+  if (reply.kind != RpcReply::Kind::kError) return false;
+  return reply.code == 401 || (reply.code == -32602 && (reply.message.find("Unauthorized") != std::string::npos ||
+                                                        reply.message.find("Invalid API Key") != std::string::npos));
+}
+
+std::string short_text(const Json& json, std::string_view name) {
+  return std::string(text_member(json, name).value_or("").substr(0, kMaxVersion));
+}
+
+}  // namespace
+
+bool MoonrakerAdapter::Impl::request(std::string_view method, std::string_view params, JsonRpc::Callback callback) {
+  auto frame = rpc_.request(method, params, options_.request_timeout, std::move(callback));
+  if (frame && link_.send(std::move(*frame))) return true;
+  drop_link("protocol_error", "a request could not be sent");
+  return false;
+}
+
+void MoonrakerAdapter::Impl::identify() {
+  JsonWriter params;
+  params.object().field("client_name", "millrace").field("version", "1").field("type", "agent");
+  params.field("url", "https://millrace.invalid");
+  if (!options_.api_key.empty()) params.field("api_key", options_.api_key);
+  params.end();
+  request("server.connection.identify", params.text(), [this](const RpcReply& reply) {
+    if (reply.kind == RpcReply::Kind::kTimeout) return drop_link("timeout", "no answer to identify");
+    if (is_unauthorized(reply)) return refused(reply);
+    // Other refusals ("already identified", an older Moonraker without the method) do not hinder anything.
+    link_state_ = Link::kUp;
+    connected_gauge_.set(1);
+    ask_server();
+  });
+}
+
+void MoonrakerAdapter::Impl::refused(const RpcReply& reply) {
+  errors_.note("unauthorized", reply.message);
+  drop_link("refused", kRefusedText);
+}
+
+void MoonrakerAdapter::Impl::ask_server() {
+  if (asking_ || setting_up_) return;
+  asking_ = request("server.info", "", [this](const RpcReply& reply) {
+    asking_ = false;
+    on_server_info(reply);
+  });
+}
+
+void MoonrakerAdapter::Impl::on_server_info(const RpcReply& reply) {
+  if (is_unauthorized(reply)) return refused(reply);
+  if (reply.kind == RpcReply::Kind::kTimeout) return drop_link("timeout", "no answer to server.info");
+  if (!reply.ok() || !reply.result) return poll_later();
+  moonraker_version_ = short_text(*reply.result, "moonraker_version");
+  if (const auto version = member(*reply.result, "api_version_string")) api_version_ = as_text(*version).value_or("");
+  const auto state = text_member(*reply.result, "klippy_state");
+  if (!state) errors_.note("server_info", "without klippy_state");
+  if (!state || *state == "disconnected" || *state == "startup") {
+    return klipper_not_ready(state.value_or("startup"), "");
+  }
+  if (subscribed_ && view_.now().klipper_state == *state) {
+    if (*state != "ready") poll_later();  // a restart out of error or shutdown may come without a notification
+    return;
+  }
+  klipper_state_ = std::string(*state);
+  set_up();
+}
+
+void MoonrakerAdapter::Impl::klipper_not_ready(std::string_view state, std::string_view text) {
+  if (subscribed_) klipper_gone();
+  if (state_.process_id != 0) state_.klipper_away = true;
+  klipper_state_ = std::string(state);
+  klipper_text_ = std::string(text);
+  tell_connected();
+  poll_later();
+}
+
+void MoonrakerAdapter::Impl::klipper_gone() {
+  jobs_.on_klipper_gone();
+  if (state_.process_id != 0) state_.klipper_away = true;
+  subscribed_ = setting_up_ = false;
+  ++session_;
+  fold_.clear();
+  view_.clear();
+  klipper_state_ = "disconnected";
+  klipper_text_.clear();
+  poll_later();
+}
+
+void MoonrakerAdapter::Impl::set_up() {
+  if (setting_up_) return;
+  poll_at_.reset();
+  setting_up_ = request("printer.info", "", [this, session = session_](const RpcReply& reply) {
+    if (session == session_) on_printer_info(reply);
+  });
+}
+
+void MoonrakerAdapter::Impl::on_printer_info(const RpcReply& reply) {
+  if (is_unauthorized(reply)) return refused(reply);
+  const auto state = reply.result ? text_member(*reply.result, "state") : std::nullopt;
+  if (!reply.ok() || !state || *state == "startup") {  // "Method not found" and 503 alike: not there yet
+    setting_up_ = false;
+    return klipper_not_ready("startup", reply.result ? short_text(*reply.result, "state_message") : reply.message);
+  }
+  klipper_version_ = short_text(*reply.result, "software_version");
+  hostname_ = short_text(*reply.result, "hostname");
+  const int64_t process = integer_member(*reply.result, "process_id").value_or(0);
+  const int64_t before = std::exchange(state_.process_id, process);
+  tell_connected();
+  jobs_.on_process_id(process);
+  if (std::exchange(state_.klipper_away, false) || (before != 0 && process != 0 && before != process)) {
+    schema::FirmwareRestartedT restarted;
+    restarted.process_id = process;
+    restarted.previous_process_id = before;
+    batch_.add(std::move(restarted));
+  }
+  list_objects();
+}
+
+void MoonrakerAdapter::Impl::list_objects() {
+  request("printer.objects.list", "", [this, session = session_](const RpcReply& reply) {
+    if (session != session_) return;
+    const auto objects = reply.ok() && reply.result ? member(*reply.result, "objects") : std::nullopt;
+    if (objects && objects->is_array()) return subscribe(*objects);
+    setting_up_ = false;
+    if (reply.ok()) errors_.note("objects_list", "without objects");
+    klipper_not_ready("startup", reply.message);
+  });
+}
+
+void MoonrakerAdapter::Impl::subscribe(const Json& objects) {
+  JsonWriter params;
+  params.object().key("objects").object();
+  size_t count = 0;
+  for (const Json object : objects.get_array()) {
+    const auto name = as_text(object);
+    if (!name || !is_wanted(*name) || ++count > StatusFold::kMaxObjects) continue;
+    params.key(*name).null();
+  }
+  params.end().end();
+  request("printer.objects.subscribe", params.text(), [this, session = session_](const RpcReply& reply) {
+    if (session == session_) on_subscribed(reply);
+  });
+}
+
+void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
+  setting_up_ = false;
+  const auto status = reply.ok() && reply.result ? member(*reply.result, "status") : std::nullopt;
+  if (!status || !status->is_object()) {
+    if (reply.ok()) errors_.note("subscribe", "without a status");
+    return klipper_not_ready("startup", reply.message);
+  }
+  if (!subscribed_) sampler_.begin();
+  subscribed_ = true;
+  attempts_ = 0;
+  fold_.clear();
+  fold_status(*status, number_member(*reply.result, "eventtime").value_or(0));
+  update_machine_state();
+  jobs_.on_snapshot(view_.now());
+  if (view_.now().klipper_state != "ready") poll_later();
+}
+
+void MoonrakerAdapter::Impl::tell_connected() {
+  if (std::exchange(told_connected_, true)) return;
+  state_.connected = true;
+  schema::MachineConnectedT connected;
+  connected.moonraker_version = moonraker_version_;
+  connected.api_version = api_version_;
+  connected.klipper_version = klipper_version_;
+  connected.hostname = hostname_;
+  connected.klipper_process_id = klipper_version_.empty() ? 0 : state_.process_id;
+  batch_.add(std::move(connected));
+}
+
+void MoonrakerAdapter::Impl::read_history(bool from_start) {
+  if (from_start) backfill_.begin();
+  history_retry_at_.reset();
+  request("server.history.list", backfill_.params(), [this, session = session_](const RpcReply& reply) {
+    if (session == session_) on_history_page(reply);
+  });
+}
+
+void MoonrakerAdapter::Impl::on_history_page(const RpcReply& reply) {
+  if (!reply.ok() || !reply.result) {
+    return retry_history(reply.code == -32601 && reply.message.find("Method not found") != std::string::npos);
+  }
+  switch (backfill_.on_page(*reply.result, [this](const HistoryRow& row) { return jobs_.is_settled(row); })) {
+    case HistoryBackfill::Step::kMore:
+      return read_history(false);
+    case HistoryBackfill::Step::kMalformed:
+      return retry_history(false);
+    case HistoryBackfill::Step::kDone:
+      history_attempts_ = 0;
+      history_gauge_.set(1);
+      return jobs_.on_history(backfill_.take_rows());
+  }
+}
+
+// History that cannot be read never blocks the live part.
+void MoonrakerAdapter::Impl::retry_history(bool absent) {
+  history_gauge_.set(0);
+  jobs_.on_history_failed(absent);
+  if (absent) return;
+  errors_.note("history", "server.history.list failed; it is tried again");
+  history_attempts_ = std::min(history_attempts_ + 1, kMaxHistoryDoublings);
+  history_retry_at_ =
+      clock_.monotonic() + backoff(history_attempts_ - 1, options_.reconnect_min, options_.reconnect_max, random_);
+}
+
+// For a print that has no row yet (L2): the message may have been lost, the row not.
+void MoonrakerAdapter::Impl::read_recent_rows() {
+  request("server.history.list", R"({"limit":5,"start":0,"order":"desc"})",
+          [this, session = session_](const RpcReply& reply) {
+            if (session != session_ || !reply.ok() || !reply.result) return;
+            HistoryBackfill recent(errors_);
+            recent.begin();
+            recent.on_page(*reply.result, [](const HistoryRow&) { return true; });
+            jobs_.on_recent_rows(recent.take_rows());
+          });
+}
+
+}  // namespace millrace

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// One simulated machine on its port: drives a SimulatedHost by the clock and answers Moonraker's methods with it.
+//
+// Loop's thread only.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "bus/clock.h"
+#include "net/io_loop.h"
+#include "producers/simulator/answers.h"
+#include "producers/simulator/machine.h"
+#include "producers/simulator/moonraker.h"
+#include "producers/simulator/status.h"
+
+namespace millrace {
+
+struct SimulatedServiceOptions {
+  std::string name;
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;
+  double speed = 1.0;
+  double update_interval_s = 0.25;
+  double first_update_s = 0.0;  // spreads the machines of one process over the interval
+};
+
+class SimulatedService final : public MoonrakerService {
+ public:
+  // A machine that could not run for longer than this (real seconds) leaves the time out.
+  static constexpr double kMaxCatchUpS = 5.0;
+
+  SimulatedService(IoLoop& loop, const Clock& clock, const HostProfile& profile, SimulatedServiceOptions options);
+  ~SimulatedService() override;
+
+  Result<void> start();
+  uint16_t port() const { return front_.port(); }
+
+  void call(const MoonrakerCall& call, MoonrakerReply reply) override;
+  void on_connected(uint64_t connection) override;
+  void on_disconnected(uint64_t connection) override;
+  bool on_http(const HttpRequest& request, const Responder& respond) override;
+
+ private:
+  // How far Moonraker itself has come since its start.
+  enum class Boot { kAway, kNoKlippy, kNoEndpoints, kUp };
+  struct Delayed {
+    MonotonicTime due;
+    std::shared_ptr<const std::string> frame;
+  };
+
+  // simulator_service.cc
+  void tick();
+  void catch_up();
+  void publish();
+  void publish_status();
+  void publish_event(const HostEvent& event);
+  void publish_proc_stat();
+  void delay(std::shared_ptr<const std::string> frame);
+  void send_delayed(bool all);
+  void stop_moonraker(bool properly);
+  void start_moonraker();
+  void boot_further();
+  double real_s() const;
+
+  // simulator_service_calls.cc
+  std::string klippy_state() const;
+  bool printer_call(const MoonrakerCall& call, const MoonrakerReply& reply);
+  bool server_call(const MoonrakerCall& call, const MoonrakerReply& reply);
+  MoonrakerAnswer subscribe(const MoonrakerCall& call);
+  MoonrakerAnswer query(const MoonrakerCall& call);
+  std::optional<MoonrakerError> klippy_away() const;
+  uint64_t keep(MoonrakerReply reply);
+  void run_script(std::string_view script, MoonrakerReply reply);
+  MoonrakerAnswer toggle();
+
+  // simulator_service_control.cc
+  MoonrakerAnswer control(const HttpRequest& request);
+
+  const Clock& clock_;
+  SimulatedServiceOptions options_;
+  SimulatedHost host_;
+  MoonrakerFront front_;
+  LoopTimer tick_timer_;
+  LoopTimer delay_timer_;
+  LoopTimer boot_timer_;
+  LoopTimer soon_timer_;  // for what comes after an answer
+  SeededRandom delays_;
+  MoonrakerStores stores_;
+
+  MonotonicTime started_;
+  double left_out_s_ = 0;
+  uint64_t ticks_ = 0;
+  Boot boot_ = Boot::kUp;
+
+  StatusTable table_;  // as last published
+  std::map<uint64_t, StatusFilter> subscriptions_;
+  WallTime status_sent_at_{};
+  std::deque<Delayed> delayed_;
+  std::map<uint64_t, MoonrakerReply> waiting_;  // for the outcome of a command; bounded by kMaxPendingCommands
+  uint64_t next_token_ = 1;
+};
+
+}  // namespace millrace

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Moonraker's methods, answered by the simulated machine.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bus/json_writer.h"
+#include "producers/simulator/service.h"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kDefaultGcodeCount = 1000;
+
+MoonrakerAnswer failure(int code, std::string message) { return MoonrakerError{code, std::move(message)}; }
+
+}  // namespace
+
+void SimulatedService::call(const MoonrakerCall& call, MoonrakerReply reply) {
+  if (boot_ == Boot::kAway) return reply(failure(503, "Server Shutdown"));
+  if (call.method.starts_with("printer.") ? printer_call(call, reply) : server_call(call, reply)) return;
+  reply(failure(404, call.connection == 0 ? "Not Found" : "Method not found"));
+}
+
+std::string SimulatedService::klippy_state() const {
+  if (boot_ == Boot::kNoKlippy) return "disconnected";
+  if (boot_ == Boot::kNoEndpoints) return "startup";
+  return std::string(name_of(host_.state().klippy));
+}
+
+std::optional<MoonrakerError> SimulatedService::klippy_away() const {
+  // Until Klipper has announced its methods, Moonraker does not know them.
+  if (boot_ == Boot::kNoEndpoints || boot_ == Boot::kNoKlippy) return MoonrakerError{404, "Method not found"};
+  if (host_.state().klippy == KlippyState::kDisconnected) return MoonrakerError{503, "Klippy Host not connected"};
+  return std::nullopt;
+}
+
+bool SimulatedService::printer_call(const MoonrakerCall& call, const MoonrakerReply& reply) {
+  const std::string_view method = call.method;
+  const auto text = [&](std::string_view name) { return text_member(call.params, name); };
+  static constexpr std::string_view kMethods[] = {
+      "printer.info",           "printer.objects.list",         "printer.objects.query", "printer.objects.subscribe",
+      "printer.gcode.script",   "printer.gcode.help",           "printer.print.start",   "printer.print.pause",
+      "printer.print.resume",   "printer.print.cancel",         "printer.restart",       "printer.firmware_restart",
+      "printer.emergency_stop", "printer.query_endstops.status"};
+  if (std::find(std::begin(kMethods), std::end(kMethods), method) == std::end(kMethods)) return false;
+  if (auto away = klippy_away()) {
+    reply(std::move(*away));
+  } else if (method == "printer.info") {
+    reply(printer_info_answer(host_.state(), options_.name));
+  } else if (method == "printer.objects.list") {
+    JsonWriter json;
+    json.object().key("objects").array();
+    for (const StatusObject& object : render_status(host_.state())) json.value(object.name);
+    json.end().end();
+    reply(json.take());
+  } else if (method == "printer.objects.query") {
+    reply(query(call));
+  } else if (method == "printer.objects.subscribe") {
+    reply(subscribe(call));
+  } else if (method == "printer.gcode.script") {
+    const auto script = text("script");
+    script ? run_script(*script, reply) : reply(failure(400, "Missing Argument [script]"));
+  } else if (method == "printer.gcode.help") {
+    reply(std::string(
+        R"({"PAUSE":"Pauses the current print","RESUME":"Resumes the print from a pause",)"
+        R"("CANCEL_PRINT":"Cancel the current print","RESTART":"Reload config file and restart host software",)"
+        R"("FIRMWARE_RESTART":"Restart firmware, host, and reload config"})"));
+  } else if (method == "printer.query_endstops.status") {
+    reply(std::string(R"({"x":"open","y":"open","z":"open"})"));
+  } else if (method == "printer.print.start") {
+    const auto filename = text("filename");
+    if (!filename) {
+      reply(failure(400, "No data for argument: filename"));
+    } else {
+      host_.start_print(*filename, keep(reply));
+      publish();
+    }
+  } else if (method == "printer.print.pause") {
+    run_script("PAUSE", reply);
+  } else if (method == "printer.print.resume") {
+    run_script("RESUME", reply);
+  } else if (method == "printer.print.cancel") {
+    run_script("CANCEL_PRINT", reply);
+  } else {
+    method == "printer.emergency_stop" ? host_.emergency_stop()
+    : method == "printer.restart"      ? host_.restart()
+                                       : host_.firmware_restart();
+    reply(std::string("\"ok\""));
+    publish();
+  }
+  return true;
+}
+
+bool SimulatedService::server_call(const MoonrakerCall& call, const MoonrakerReply& reply) {
+  const std::string_view method = call.method;
+  if (method == "server.connection.identify") {
+    if (call.connection == 0) return false;
+    reply(fmt::format(R"({{"connection_id":{}}})", call.connection));
+  } else if (method == "server.info") {
+    reply(server_info_answer(klippy_state(), front_.connections()));
+  } else if (method == "server.history.list") {
+    reply(history_list_answer(host_.history(), read_history_query(call.params)));
+  } else if (method == "server.history.totals") {
+    reply(history_totals_answer(host_.history()));
+  } else if (method == "server.history.get_job") {
+    const std::string uid(text_member(call.params, "uid").value_or(""));
+    auto job = history_job_answer(host_.history(), uid);
+    reply(job ? MoonrakerAnswer(std::move(*job)) : failure(404, "Invalid job uid: " + uid));
+  } else if (method == "server.files.list") {
+    const bool gcodes = text_member(call.params, "root").value_or("gcodes") == "gcodes";
+    reply(gcodes ? file_list_answer(host_.files()) : "[]");
+  } else if (method == "server.files.metadata") {
+    const std::string name(text_member(call.params, "filename").value_or(""));
+    const SimulatedFile* file = host_.find_file(name);
+    reply(file ? MoonrakerAnswer(metadata_answer(*file)) : failure(404, "Metadata not available for <" + name + ">"));
+  } else if (method == "server.temperature_store") {
+    reply(stores_.temperature_answer(host_.state().has_heaters));
+  } else if (method == "server.gcode_store") {
+    const double count = loose_number(call.params, "count").value_or(kDefaultGcodeCount);
+    reply(stores_.gcode_answer(count >= 0 && count < 1e6 ? static_cast<size_t>(count) : kDefaultGcodeCount));
+  } else if (method == "server.job_queue.status") {
+    reply(std::string(R"({"queued_jobs":[],"queue_state":"ready"})"));
+  } else if (method == "server.webcams.list") {
+    reply(std::string(R"({"webcams":[]})"));
+  } else if (method == "server.restart") {
+    reply(std::string("\"ok\""));
+    // After the answer is on its way.
+    soon_timer_.start(Micros{0}, [this] { stop_moonraker(true); });
+  } else if (method == "machine.system_info") {
+    reply(system_info_answer());
+  } else if (method == "machine.proc_stats") {
+    reply(proc_stats_answer(host_.wall_now(), host_.state(), front_.connections()));
+  } else if (method == "access.info") {
+    reply(std::string(R"({"default_source":"moonraker","available_sources":["moonraker"],"login_required":false,)"
+                      R"("trusted":true})"));
+  } else if (method == "sim.toggle") {
+    reply(toggle());
+  } else {
+    return false;
+  }
+  return true;
+}
+
+MoonrakerAnswer SimulatedService::query(const MoonrakerCall& call) {
+  const auto objects = member(call.params, "objects");
+  if (!objects) return failure(400, "Missing Argument [objects]");
+  std::string error;
+  const auto filter = StatusFilter::read(*objects, error);
+  if (!filter) return failure(400, error);
+  return status_answer(render_status(host_.state()), *filter, host_.state().eventtime);
+}
+
+MoonrakerAnswer SimulatedService::subscribe(const MoonrakerCall& call) {
+  if (call.connection == 0) return failure(400, "No connection associated with subscription request");
+  auto answer = query(call);
+  if (!answer) return answer;
+  std::string error;
+  auto filter = StatusFilter::read(*member(call.params, "objects"), error);
+  if (subscriptions_.empty()) table_ = render_status(host_.state());
+  subscriptions_.erase(call.connection);
+  if (!filter->empty()) subscriptions_.emplace(call.connection, std::move(*filter));
+  return answer;
+}
+
+uint64_t SimulatedService::keep(MoonrakerReply reply) {
+  waiting_.emplace(next_token_, std::move(reply));
+  return next_token_++;
+}
+
+void SimulatedService::run_script(std::string_view script, MoonrakerReply reply) {
+  stores_.add_gcode(host_.wall_now(), "command", script);
+  host_.run_script(script, keep(std::move(reply)));
+  publish();
+}
+
+// The wall time in the answer was taken right before the bytes were handed to the sockets.
+MoonrakerAnswer SimulatedService::toggle() {
+  if (klippy_state() != "ready") return failure(503, "Klippy is not ready");
+  catch_up();
+  host_.toggle();
+  status_sent_at_ = clock_.wall();
+  publish();
+  return fmt::format(R"({{"state":"{}","sent_at_us":{}}})", name_of(host_.state().print), to_unix_us(status_sent_at_));
+}
+
+}  // namespace millrace
