@@ -50,7 +50,11 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
              files, connections, options.http.max_connections);
     options.http.max_connections = connections;
   }
-  hub->edge_ = std::make_unique<Edge>(EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health}, options);
+  const SubmitEvents submit_events = [hub = hub.get()](std::vector<EventDraft> events, auto done) {
+    hub->recorder_->submit({std::move(events), std::nullopt, std::move(done)});
+  };
+  hub->edge_ = std::make_unique<Edge>(
+      EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events}, options);
   hub->projector_->on_applied = [edge = hub->edge_.get()](auto group) { edge->on_applied(std::move(group)); };
 
   const Topics topics(config.mqtt_root);

@@ -48,6 +48,9 @@ void write_answers(JsonWriter& json, const Route& route) {
     write_content(json, "application/json", route.answer);
     json.end();
   } else {
+    if (route.runs_on == RunsOn::kWrite) {
+      json.key("202").object().field("description", "Recorded; the views do not show it yet").end();
+    }
     json.key("200").object().field("description", route.summary);
     write_content(json, route.answer.empty() ? "text/plain" : "application/json", route.answer);
     json.end();
@@ -73,6 +76,11 @@ std::string openapi_json(std::string_view version) {
       for (char& c : method) c = static_cast<char>(c - 'A' + 'a');
       json.key(method).object().field("operationId", route->operation).field("summary", route->summary);
       write_parameters(json, *route);
+      if (!route->body.empty()) {
+        json.key("requestBody").object();
+        write_content(json, "application/json", route->body);
+        json.end();
+      }
       write_answers(json, *route);
       json.end();
     }

@@ -14,6 +14,7 @@
 #include "web/edge/routes.h"
 #include "web/edge/security.h"
 #include "web/edge/static_files.h"
+#include "web/edge/write_queue.h"
 
 namespace millrace {
 namespace {
@@ -60,6 +61,11 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
             parts.log.incarnation(), [this] { return live.snapshot_json(parts.log.incarnation(), now()); },
             [this](std::function<void()> task) { post(std::move(task)); }, parts.metrics),
         heartbeat(parts.loop),
+        writes(
+            {[this](std::function<void()> task) { return worker.offer(std::move(task)); },
+             [this](std::function<void()> task) { post(std::move(task)); }, parts.submit,
+             [this](Position position, std::function<void(bool)> go_on) { when_reached(position, std::move(go_on)); }},
+            options.max_queued_writes, parts.metrics),
         server(parts.loop, *this, server_options(options, parts.metrics)),
         worker(options.max_queued_reads) {}
 
@@ -74,6 +80,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   LoopTimer heartbeat;
   std::map<uint64_t, Waiting> waiting;
   uint64_t next_waiting = 1;
+  WriteQueue writes;
   HttpServer server;
   bool stopped = false;
 
@@ -224,6 +231,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     }
     if (auto known = check_known(request, match.route->parameters); !known)
       return answer(api_problem_from(known.error()));
+    if (match.route->runs_on == RunsOn::kWrite) return write(*match.route, std::move(match.path), request, answer);
     const auto position = min_position_in(request);
     if (!position) return answer(api_problem_from(position.error()));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
@@ -273,6 +281,19 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     if (taken) return;
     refused_total.add();
     answer(overloaded("too many reads wait"));
+  }
+
+  template <class Answer>
+  void write(const Route& route, std::map<std::string, std::string> path, HttpRequest& request, const Answer& answer) {
+    if (auto refused = refuse_change(request)) return answer(std::move(*refused));
+    const auto shared = std::make_shared<const HttpRequest>(std::move(request));
+    writes.add({[this, &route, path = std::move(path), shared] {
+                  return route.decide({parts, options, nullptr}, {*shared, path, std::string(kLocalActor)});
+                },
+                [this](const EdgeWrite& write) {
+                  return write.answer({parts, options, nullptr});
+                },
+                answer});
   }
 
   void finish(const Route& route, HttpResponse& response) const {
@@ -331,6 +352,7 @@ void Edge::stop() {
   impl_->stopped = true;
   impl_->heartbeat.cancel();
   impl_->waiting.clear();
+  impl_->writes.stop();
   impl_->feed.close_all();
   impl_->server.stop();
   impl_->worker.stop();

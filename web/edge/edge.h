@@ -5,11 +5,14 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bus/clock.h"
 #include "bus/event_log.h"
+#include "bus/events.h"
 #include "bus/health.h"
 #include "bus/metrics.h"
 #include "net/http_server.h"
@@ -31,12 +34,16 @@ struct EdgeOptions {
   std::chrono::milliseconds view_wait{2'000};  // for Millrace-Min-Position, then 503 view_behind
   size_t max_waiting_requests = 256;           // for a position; further ones are answered 503
   size_t max_queued_reads = 64;                // for the worker; further ones are answered 503
+  size_t max_queued_writes = 64;               // changes; further ones are answered 503
   size_t resume_deltas = 1024;                 // kept for clients that come back
   size_t resume_bytes = 4u << 20;
   size_t live_queue_bytes = 512u << 10;  // of one client; beyond it deltas give way to a snapshot
   size_t max_live_clients = 256;
   HttpServerOptions http;
 };
+
+// Hands events over to be appended as one group; `done` is called once, on any thread, with the position of the last.
+using SubmitEvents = std::function<void(std::vector<EventDraft>, std::function<void(Result<Position>)> done)>;
 
 struct EdgeParts {  // each outlives the edge
   IoLoop& loop;
@@ -45,6 +52,7 @@ struct EdgeParts {  // each outlives the edge
   const Clock& clock;
   Metrics& metrics;
   Health& health;
+  SubmitEvents submit = nullptr;  // empty: nothing can be changed by way of HTTP
 };
 
 class Edge {

@@ -19,6 +19,9 @@ HttpResponse api_problem_from(const Error& error) {
       return api_problem(404, "not_found", error.context);
     case Errc::kCorrupt:
       return api_problem(500, "corrupt", error.context);
+    case Errc::kSyncFailed:
+      return api_problem(503, "not_confirmed",
+                         "it is not known whether this was recorded; look before you ask again: " + error.context);
     case Errc::kUnavailable:
     case Errc::kFull:
     case Errc::kTimeout:

@@ -25,7 +25,7 @@ struct Parameter {
 struct RouteRequest {
   const HttpRequest& http;
   std::map<std::string, std::string> path;
-  Position min_position;
+  std::string actor;  // who asks; "local": somebody at this computer
 };
 
 inline constexpr size_t kDefaultLimit = 50;

@@ -2,11 +2,13 @@
 // The one table of HTTP routes: who answers what, where it runs, and what the API document says about it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bus/events.h"
 #include "net/http_types.h"
 #include "web/edge/edge.h"
 #include "web/edge/live_state.h"
@@ -25,7 +27,16 @@ enum class RunsOn {
   kLoop,    // from memory, at once
   kWorker,  // reads the log or a view's files
   kSocket,  // a WebSocket; answered by the edge itself
+  kWrite,   // changes something: decided and answered on the worker, one after the other
 };
+
+// What a request wants to be recorded, and what is answered once that is in the log and in the views.
+struct EdgeWrite {
+  std::vector<EventDraft> events;  // one group of the log; empty: there is nothing to change
+  std::function<HttpResponse(const RouteContext&)> answer;
+};
+// Or why it is refused.
+using WriteDecision = boost::system::result<EdgeWrite, HttpResponse>;
 
 struct Route {
   std::string_view method;
@@ -36,7 +47,9 @@ struct Route {
   bool of_views;  // honours Millrace-Min-Position
   std::vector<Parameter> parameters;
   std::string_view answer;  // the schema of its 200 in api_schemas.cc; empty: no JSON
-  HttpResponse (*respond)(const RouteContext&, const RouteRequest&);
+  HttpResponse (*respond)(const RouteContext&, const RouteRequest&);            // null for kSocket and kWrite
+  WriteDecision (*decide)(const RouteContext&, const RouteRequest&) = nullptr;  // for kWrite
+  std::string_view body = {};  // the schema of what it takes; empty: nothing
 };
 
 const std::vector<Route>& routes();

@@ -61,4 +61,12 @@ std::optional<HttpResponse> refuse_origin(const HttpRequest& request) {
                      fmt::format("Origin '{}' is not the host '{}' that it talks to", origin->substr(0, 100), host));
 }
 
+std::optional<HttpResponse> refuse_change(const HttpRequest& request) {
+  if (auto refused = refuse_origin(request)) return refused;
+  const std::string_view remote = request.remote;
+  if (is_loopback(remote.substr(0, remote.rfind(':')))) return std::nullopt;
+  return api_problem(403, "change_not_allowed",
+                     fmt::format("{} asks for a change: only this computer itself may change something", remote));
+}
+
 }  // namespace millrace

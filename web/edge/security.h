@@ -19,4 +19,8 @@ std::optional<HttpResponse> refuse_host(const HttpRequest& request, std::string_
 // A WebSocket is not bound by the same-origin rule: a browser's Origin must name the host that it talks to.
 std::optional<HttpResponse> refuse_origin(const HttpRequest& request);
 
+// 403 for a change that comes from another computer, or from a page of another site in this computer's browser.
+std::optional<HttpResponse> refuse_change(const HttpRequest& request);
+inline constexpr std::string_view kLocalActor = "local";  // whoever sits at this computer
+
 }  // namespace millrace
