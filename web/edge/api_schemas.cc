@@ -151,6 +151,28 @@ std::string machine() {
        {"stale", "flag"}});
 }
 
+std::string array_of(std::string_view item) {
+  return R"({"type":"array","items":{"$ref":"#/components/schemas/)" + std::string(item) + R"("}})";
+}
+
+std::string klipperiwc_job() {
+  return object_of({{"id", "text"},
+                    {"name", "text"},
+                    {"progress", "number"},
+                    {"status", R"({"enum":["queued","running","completed","failed"]})"},
+                    {"started_at", "time?"},
+                    {"estimated_completion", "time?"}});
+}
+
+std::string klipperiwc_status() {
+  return object_of({{"state", R"({"enum":["idle","printing","error","offline"]})"},
+                    {"message", "text?"},
+                    {"uptime_seconds", "number?"},
+                    {"active_job", R"({"anyOf":[{"type":"null"},{"$ref":"#/components/schemas/KlipperiwcJob"}]})"},
+                    {"queued_jobs", array_of("KlipperiwcJob")},
+                    {"temperatures", array_of("KlipperiwcTemperature")}});
+}
+
 std::string event() {
   const std::string id = object_of({{"producer", "text"}, {"epoch", "text"}, {"sequence", "integer"}});
   const std::string cause = R"({"anyOf":[{"type":"null"},)" + id + "]}";
@@ -191,6 +213,14 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
       {"JobList", list_of("Job")},
       {"Event", event()},
       {"EventList", list_of("Event")},
+      {"KlipperiwcJob", klipperiwc_job()},
+      {"KlipperiwcJobs", array_of("KlipperiwcJob")},
+      {"KlipperiwcTemperature",
+       object_of({{"component", "text"}, {"actual", "number"}, {"target", "number?"}, {"timestamp", "time?"}})},
+      {"KlipperiwcTemperatures", array_of("KlipperiwcTemperature")},
+      {"KlipperiwcStatus", klipperiwc_status()},
+      {"KlipperiwcMessage", object_of({{"type", R"({"const":"status"})"},
+                                       {"payload", R"({"$ref":"#/components/schemas/KlipperiwcStatus"})"}})},
       {"LiveMessage",
        R"({"type":"object","required":["type"],"properties":{"type":{"enum":["snapshot","delta","heartbeat","error"]},)"
        R"("position":{"type":"integer"},"machines":{"type":"array","items":{"$ref":"#/components/schemas/Machine"}},)"

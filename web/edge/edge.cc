@@ -7,6 +7,8 @@
 #include <mutex>
 
 #include "bus/logging.h"
+#include "web/edge/klipperiwc_feed.h"
+#include "web/edge/klipperiwc_json.h"
 #include "web/edge/live_feed.h"
 #include "web/edge/live_state.h"
 #include "web/edge/problem.h"
@@ -60,6 +62,13 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
             {options.resume_deltas, options.resume_bytes, options.live_queue_bytes, options.max_live_clients},
             parts.log.incarnation(), [this] { return live.snapshot_json(parts.log.incarnation(), now()); },
             [this](std::function<void()> task) { post(std::move(task)); }, parts.metrics),
+        klipperiwc(
+            [this](const std::string& machine) -> std::optional<std::string> {
+              const schema::MachineViewT* shown = live.machine_or_first(machine);
+              if (shown == nullptr) return std::nullopt;
+              return klipperiwc_message(*shown, now());
+            },
+            [this](std::function<void()> task) { post(std::move(task)); }, options.max_live_clients, parts.metrics),
         heartbeat(parts.loop),
         writes(
             {[this](std::function<void()> task) { return worker.offer(std::move(task)); },
@@ -77,6 +86,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   Counter& reloads_total;
   LiveState live;
   LiveFeed feed;
+  KlipperiwcFeed klipperiwc;
   LoopTimer heartbeat;
   std::map<uint64_t, Waiting> waiting;
   uint64_t next_waiting = 1;
@@ -149,6 +159,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     const LiveState::Changes changes = live.apply(group);
     feed.advance(live.position(),
                  changes.empty() ? nullptr : std::make_shared<const std::string>(live.delta_json(changes, now())));
+    if (!changes.machines.empty()) klipperiwc.changed(changes.machines);
   }
 
   // More changed at once than is told one by one: everything is read again, a short read of what is newest.
@@ -316,12 +327,20 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     }
     if (auto known = check_known(request, match.route->parameters); !known)
       return refuse(api_problem_from(known.error()));
-    const auto position = number_in(request, "position");
-    if (!position) return refuse(api_problem_from(position.error()));
-    if (feed.full()) {
+    const bool is_klipperiwc = match.route->operation == "klipperiwcFeed";
+    if (is_klipperiwc ? klipperiwc.full() : feed.full()) {
       refused_total.add();
       return refuse(overloaded("too many live clients"));
     }
+    if (is_klipperiwc) {
+      const std::string machine = text_in(request, "machine");
+      if (!machine.empty() && live.machine_or_first(machine) == nullptr) {
+        return refuse(api_problem(404, "machine_not_found", fmt::format("there is no machine '{}'", machine)));
+      }
+      return klipperiwc.add(std::move(peer), machine);
+    }
+    const auto position = number_in(request, "position");
+    if (!position) return refuse(api_problem_from(position.error()));
     std::optional<Position> resume;
     if (*position) resume = Position{**position};
     return feed.add(std::move(peer), resume, text_in(request, "incarnation"));
@@ -354,6 +373,7 @@ void Edge::stop() {
   impl_->waiting.clear();
   impl_->writes.stop();
   impl_->feed.close_all();
+  impl_->klipperiwc.close_all();
   impl_->server.stop();
   impl_->worker.stop();
 }

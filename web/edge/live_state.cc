@@ -87,6 +87,11 @@ const schema::JobViewT* LiveState::job(const std::string& id) const {
   return found == jobs_.end() ? nullptr : &*found;
 }
 
+const schema::MachineViewT* LiveState::machine_or_first(const std::string& id) const {
+  const auto found = id.empty() ? machines_.begin() : machines_.find(id);
+  return found == machines_.end() ? nullptr : &found->second;
+}
+
 std::string LiveState::snapshot_json(std::string_view incarnation, const ShownAt& at) const {
   JsonWriter json;
   json.object().field("type", "snapshot").field("position", position_.value).field("incarnation", incarnation);

@@ -40,6 +40,8 @@ class LiveState {
 
   Position position() const { return position_; }
   const std::map<std::string, schema::MachineViewT>& machines() const { return machines_; }
+  // The first one for an empty id; null when there is none.
+  const schema::MachineViewT* machine_or_first(const std::string& id) const;
 
   std::string snapshot_json(std::string_view incarnation, const ShownAt& at) const;
   std::string delta_json(const Changes& changes, const ShownAt& at) const;

@@ -15,6 +15,7 @@ constexpr std::string_view kLimit = R"({"type":"integer","minimum":1,"maximum":5
 constexpr Parameter kPageLimit{"limit", kLimit, "At most so many items"};
 constexpr Parameter kCursor{"cursor", kText, "The next_cursor of the page before"};
 constexpr Parameter kMachine{"machine", kText, "Only of this machine"};
+constexpr Parameter kMachineOrFirst{"machine", kText, "Of this machine; the first one otherwise"};
 
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> segments;
@@ -130,6 +131,42 @@ const std::vector<Route>& routes() {
        {{"position", kInteger, "The client has everything up to here: no snapshot where deltas suffice"},
         {"incarnation", kText, "Of the log that the position belongs to"}},
        "LiveMessage",
+       nullptr},
+      {"GET",
+       "/api/status",
+       "klipperiwcStatus",
+       "KlipperIWC: one machine's status",
+       RunsOn::kLoop,
+       true,
+       {kMachineOrFirst},
+       "KlipperiwcStatus",
+       answer_klipperiwc_status},
+      {"GET",
+       "/api/jobs",
+       "klipperiwcJobs",
+       "KlipperIWC: the running job, then those that wait",
+       RunsOn::kLoop,
+       true,
+       {kMachineOrFirst},
+       "KlipperiwcJobs",
+       answer_klipperiwc_jobs},
+      {"GET",
+       "/api/temperatures",
+       "klipperiwcTemperatures",
+       "KlipperIWC: one machine's temperatures",
+       RunsOn::kLoop,
+       true,
+       {kMachineOrFirst},
+       "KlipperiwcTemperatures",
+       answer_klipperiwc_temperatures},
+      {"GET",
+       "/ws/status",
+       "klipperiwcFeed",
+       "KlipperIWC's WebSocket: {type:status, payload} on connect and at each change",
+       RunsOn::kSocket,
+       false,
+       {kMachineOrFirst},
+       "KlipperiwcMessage",
        nullptr},
   };
   return table;

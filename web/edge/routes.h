@@ -26,7 +26,7 @@ struct RouteContext {
 enum class RunsOn {
   kLoop,    // from memory, at once
   kWorker,  // reads the log or a view's files
-  kSocket,  // a WebSocket; answered by the edge itself
+  kSocket,  // a WebSocket; answered by the edge itself, which knows it by its operation
   kWrite,   // changes something: decided and answered on the worker, one after the other
 };
 
@@ -75,5 +75,8 @@ HttpResponse answer_jobs(const RouteContext&, const RouteRequest&);
 HttpResponse answer_job(const RouteContext&, const RouteRequest&);
 HttpResponse answer_events(const RouteContext&, const RouteRequest&);
 HttpResponse answer_event(const RouteContext&, const RouteRequest&);
+HttpResponse answer_klipperiwc_status(const RouteContext&, const RouteRequest&);
+HttpResponse answer_klipperiwc_jobs(const RouteContext&, const RouteRequest&);
+HttpResponse answer_klipperiwc_temperatures(const RouteContext&, const RouteRequest&);
 
 }  // namespace millrace

@@ -298,6 +298,43 @@ TEST_F(EdgeTest, ASocketOfAnotherOriginIsRefused) {
   EXPECT_EQ(evil.types, std::vector<std::string>{"closed"});
 }
 
+TEST_F(EdgeTest, KlipperiwcClientsGetTheirShapesWithTrueData) {
+  say(progressed(row_id(), 0.25, 3));
+  ASSERT_TRUE(projector->wait_for(shop.log->last(), 10s));
+  const std::string at = std::to_string(shop.log->last().value);
+  const json status = body("/api/status?min_position=" + at);
+  EXPECT_EQ(status["state"], "printing");
+  EXPECT_EQ(status["active_job"]["progress"], 0.25);
+  EXPECT_EQ(status["active_job"]["status"], "running");
+  EXPECT_EQ(status["temperatures"], body("/api/temperatures"));
+  EXPECT_EQ(status["temperatures"][0]["component"], "extruder");
+  EXPECT_EQ(status["temperatures"][0]["target"], 215);
+  EXPECT_EQ(body("/api/jobs?machine=voron-2")[0]["id"], row_id());
+  const json schemas = body("/api/openapi.json")["components"]["schemas"];
+  EXPECT_EQ(keys_of(status), keys_of(schemas["KlipperiwcStatus"]["properties"]));
+  EXPECT_EQ(keys_of(status["active_job"]), keys_of(schemas["KlipperiwcJob"]["properties"]));
+  EXPECT_EQ(keys_of(status["temperatures"][0]), keys_of(schemas["KlipperiwcTemperature"]["properties"]));
+}
+
+TEST_F(EdgeTest, KlipperiwcReadsChangeNothingAndUnknownMachinesAreNamed) {
+  const auto before = shop.log->last();
+  get("/api/status");
+  EXPECT_EQ(shop.log->last(), before);
+  EXPECT_EQ(get("/api/status?machine=nobody").status, 404);
+  EXPECT_EQ(body("/api/status?machine=nobody")["detail"], "there is no machine 'nobody'");
+}
+
+TEST_F(EdgeTest, KlipperiwcSocketTellsOnConnectAndAtEachChange) {
+  Browser old(loop, "ws://127.0.0.1:" + std::to_string(edge->port()) + "/ws/status");
+  ASSERT_TRUE(old.wait_until([&] { return !old.types.empty(); }));
+  EXPECT_EQ(old.types, std::vector<std::string>{"status"});
+  say(state_changed(schema::MachineState::paused));
+  EXPECT_TRUE(old.wait_until([&] { return old.types.size() > 1; }));
+  Browser other(loop, "ws://127.0.0.1:" + std::to_string(edge->port()) + "/ws/status?machine=nobody");
+  ASSERT_TRUE(other.wait_until([&] { return !other.types.empty(); }));
+  EXPECT_EQ(other.types, std::vector<std::string>{"closed"});
+}
+
 TEST(RouteTable, NoTwoRoutesClaimTheSamePathAndMethod) {
   for (const Route& a : routes()) {
     for (const Route& b : routes()) {
