@@ -229,7 +229,8 @@ void kill_densely(uint64_t kills, uint64_t seed, bool keeps_house = false) {
   for (uint64_t kill = 0; kill < kills; ++kill) {
     const uint64_t heard = witness.heard();
     const bool works = eventually([&] { return witness.heard() > heard || !line.hub->running(); });
-    ASSERT_TRUE(works) << "the line works again after kill " << kill << ", see " << line.output();
+    ASSERT_TRUE(works) << "the line works again after kill " << kill << ", see (with MILLRACE_KEEP_FOLDERS=1) "
+                       << line.output();
     std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int>(line.random.between(0, 30'000))));
     const double dice = line.random.unit();
     if (dice < 0.10) ++others, line.broker.kill(), line.broker.start();
