@@ -40,6 +40,7 @@ std::vector<ShopMachine> counted_machines(const SimCommandOptions& options) {
 
 Result<std::vector<ShopMachine>> chosen_machines(const SimCommandOptions& options) {
   if (options.demo) return demo_shop();
+  if (options.scenarios) return scenario_shop();
   if (!options.machines.empty()) {
     std::vector<ShopMachine> machines;
     for (const SimulatedMachine& machine : options.machines) machines.push_back({machine.name, machine});

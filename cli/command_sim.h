@@ -11,7 +11,7 @@
 
 namespace millrace {
 
-// One source of machines is used: `replay` if it is set, else `demo`, else `machines`, else `count`.
+// One source of machines is used: `replay` if it is set, else `demo`, else `scenarios`, else `machines`, else `count`.
 struct SimCommandOptions {
   std::string host = "127.0.0.1";
   uint64_t seed = 1;
@@ -22,6 +22,7 @@ struct SimCommandOptions {
   bool rebase = false;           // of the replay: shift its wall times to now
 
   bool demo = false;
+  bool scenarios = false;
   std::vector<SimulatedMachine> machines;  // e.g. those of a millrace.toml, with the ports of their URLs
   size_t count = 0;
   uint16_t base_port = 0;           // 0: free ones

@@ -82,8 +82,10 @@ void add_sim(CLI::App& app, Command& chosen) {
   auto* config = sim->add_option("--config", *config_file, "simulate each machine of this file at its moonraker_url");
   auto* count = sim->add_option("--machines", options->count, "simulate so many machines")->check(CLI::Range(1, 1000));
   auto* demo = sim->add_flag("--demo", options->demo, "simulate the demo shop");
+  auto* scenarios = sim->add_flag("--scenarios", options->scenarios, "simulate a machine for each behaviour");
   auto* replay = sim->add_option("--replay", options->replay, "serve this recording of a Moonraker session");
-  for (auto* source : {config, count, demo}) source->excludes(replay);
+  for (auto* source : {config, count, demo, scenarios}) source->excludes(replay);
+  for (auto* source : {config, count, demo}) source->excludes(scenarios);
   config->excludes(count)->excludes(demo);
   count->excludes(demo);
   sim->add_option("--base-port", options->base_port, "port of the first of --machines; 0: free ones")->needs(count);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "producers/simulator/behaviour.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace millrace {
 namespace {
 
@@ -22,7 +26,20 @@ constexpr Kind kKinds[] = {
     {Incident::kKlipperKilled, "klipper_killed", 0.005},
     {Incident::kMoonrakerRestart, "moonraker_restart", 0.01},
     {Incident::kMoonrakerKill, "moonraker_kill", 0.005},
+    {Incident::kCancelHeating, "cancel_heating", 0},
+    {Incident::kM112, "m112", 0},
+    {Incident::kSensorFault, "sensor_fault", 0},
+    {Incident::kFirmwareRestart, "firmware_restart", 0},
+    {Incident::kPowerOff, "power_off", 0},
+    {Incident::kNetworkLost, "network_lost", 0},
+    {Incident::kNetworkLostLong, "network_lost_long", 0},
+    {Incident::kReprint, "reprint", 0},
+    {Incident::kReplace, "replace", 0},
+    {Incident::kExcludeObject, "exclude_object", 0},
+    {Incident::kJobQueue, "job_queue", 0},
 };
+
+constexpr std::string_view kPlain[] = {"steady", "mixed", "idle", "clock_wrong", "odd_names"};
 
 }  // namespace
 
@@ -41,14 +58,16 @@ std::optional<Incident> parse_incident(std::string_view name) {
 }
 
 bool is_behaviour(std::string_view name) {
-  return name == "steady" || name == "mixed" || name == "idle" || parse_incident(name);
+  return std::find(std::begin(kPlain), std::end(kPlain), name) != std::end(kPlain) || parse_incident(name);
 }
 
-std::string behaviour_names() {
-  std::string names = "steady, mixed, idle";
-  for (const Kind& kind : kKinds) names.append(", ").append(kind.name);
+std::vector<std::string> all_behaviours() {
+  std::vector<std::string> names(std::begin(kPlain), std::end(kPlain));
+  for (const Kind& kind : kKinds) names.emplace_back(kind.name);
   return names;
 }
+
+std::string behaviour_names() { return fmt::format("{}", fmt::join(all_behaviours(), ", ")); }
 
 std::optional<PlannedIncident> plan_incident(std::string_view behaviour, Random& random) {
   // Both numbers are always drawn, so that a behaviour changed by hand does not shift the later ones.

@@ -36,6 +36,12 @@ constexpr Model kModels[] = {
     {"fan_duct_v3.gcode", "SuperSlicer", "ABS", 142, 0.2, 33, 2.8, ""},
 };
 
+constexpr Model kOddlyNamed[] = {
+    {"Für Oma/Häkelnadel \"5 mm\" (2).gcode", "OrcaSlicer", "PLA", 40, 0.2, 22, 1.1, "nadel.stl"},
+    {"鯉のぼり 🎏/50% größer & 'fertig'.gcode", "PrusaSlicer", "PETG", 60, 0.2, 20, 1.5, ""},
+    {"a;b,c=d\\e #1?.gcode", "Cura", "PLA", 50, 0.2, 21, 1.2, ""},
+};
+
 struct Material {
   const char* type;
   const char* name;
@@ -125,6 +131,12 @@ std::vector<SimulatedFile> choose_files(Random& random, double now_unix_s, doubl
     }
     --left;
   }
+  return files;
+}
+
+std::vector<SimulatedFile> oddly_named_files(Random& random, double now_unix_s, double duration_scale) {
+  std::vector<SimulatedFile> files;
+  for (const Model& model : kOddlyNamed) files.push_back(make_file(model, random, now_unix_s, duration_scale));
   return files;
 }
 

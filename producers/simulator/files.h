@@ -38,6 +38,8 @@ struct SimulatedFile {
 
 // The files of one machine: eight to twelve of a fixed collection, with durations scaled by `duration_scale`.
 std::vector<SimulatedFile> choose_files(Random& random, double now_unix_s, double duration_scale);
+// Files whose names hold what a name may hold: spaces, quotes, other alphabets, pictures, folders, percent signs.
+std::vector<SimulatedFile> oddly_named_files(Random& random, double now_unix_s, double duration_scale);
 
 // Writes the members of the file's metadata, as they are embedded in a history row, into the open object.
 void write_metadata(JsonWriter& json, const SimulatedFile& file);

@@ -16,6 +16,7 @@ constexpr double kRestartDisconnectedS = 1.2;
 constexpr double kProcessDeadS = 4.0;
 constexpr double kStartupS = 0.8;
 constexpr double kIdleAfterS = 600;
+constexpr double kWrongClockS = 3.0 * 365 * 86'400;  // a board without a battery, before it has heard of the time
 constexpr double kReadyAfterS = 2;
 constexpr std::string_view kReadyMessage = "Printer is ready";
 constexpr std::string_view kStartupMessage =
@@ -66,6 +67,7 @@ SimulatedHost::SimulatedHost(HostProfile profile)
       plan_(profile_.seed ^ 0x5bd1e995u),
       extruder_(kExtruderShape, ambient_c_),
       bed_(kBedShape, ambient_c_) {
+  if (profile_.behaviour == "clock_wrong") profile_.wall_start_s -= kWrongClockS;
   ambient_c_ = physics_.between(20.5, 25.5);
   chamber_c_ = ambient_c_ + 0.5;
   extruder_.preset(ambient_c_);
@@ -75,7 +77,8 @@ SimulatedHost::SimulatedHost(HostProfile profile)
   state_.has_heaters = profile_.kind == "printer";
   state_.chamber = {chamber_c_, chamber_c_, chamber_c_};
   cancel_resets_file_ = physics_.unit() < 0.4;
-  files_ = choose_files(physics_, profile_.wall_start_s, profile_.duration_scale);
+  const auto choose = profile_.behaviour == "odd_names" ? oddly_named_files : choose_files;
+  files_ = choose(physics_, profile_.wall_start_s, profile_.duration_scale);
   next_file_ = physics_.next() % files_.size();
   if (state_.has_heaters) seed_history();
   step_readings();
@@ -270,6 +273,7 @@ void SimulatedHost::reset_print() {
   late_pause_at_.reset();
   fault_shutdown_at_.reset();
   runout_pause_at_.reset();
+  replace_at_.reset();
   incident_.reset();
 }
 

@@ -45,6 +45,10 @@ struct HostEvent {
     kCommandDone,       // token; code 0 = "ok", else an error with text
     kMoonrakerRestart,  // Moonraker ends properly and comes back
     kMoonrakerKill,     // Moonraker is gone without a word and comes back
+    kPowerLost,         // so is everything else
+    kNetworkLost,       // nobody reaches Moonraker, and it does not know
+    kNetworkLostLong,   // the same until after the end of the print
+    kQueueJobs,         // text = paths to put into Moonraker's queue, one a line
   };
   Kind kind;
   std::string text;
@@ -93,6 +97,9 @@ class SimulatedHost {
   // The front says when Moonraker is away: the print goes on, but nobody keeps its row.
   void moonraker_stopped(bool properly);
   void moonraker_started();
+  // After kPowerLost: the host boots.
+  void power_returned();
+  bool print_under_way() const { return state_.print == PrintState::kPrinting || state_.print == PrintState::kPaused; }
 
  private:
   enum class Phase { kNone, kHoming, kHeatingBed, kHeatingExtruder, kExtruding };
@@ -147,6 +154,8 @@ class SimulatedHost {
   // simulator_machine_plan.cc
   void begin_scene();
   void step_plan();
+  void begin_incident(Incident incident);
+  void lose_power();
   void plan_recovery(double least_s, double most_s);
   void step_recovery();
 
@@ -191,6 +200,8 @@ class SimulatedHost {
   std::optional<double> runout_pause_at_;
   std::optional<double> recover_at_;
   std::optional<double> next_job_at_;
+  std::optional<double> replace_at_;
+  bool reprinted_ = false;
 
   // Moonraker's history.
   bool moonraker_up_ = true;

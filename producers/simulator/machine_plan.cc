@@ -16,6 +16,11 @@ constexpr std::string_view kHeaterFaultText =
     "Heater extruder not heating at expected rate\nSee the 'verify_heater' section in docs/Config_Reference.md\nfor "
     "the "
     "parameters that control this check.\n";
+constexpr double kReplaceS = 3;  // from the pause to the other file
+constexpr double kBootedS = 18;  // of the host's own clock when Klipper is there again
+constexpr std::string_view kSensorFaultText =
+    "ADC out of range (heater_bed: -12.3, limits 0.0 to 130.0)\nThis generally occurs when a heater temperature "
+    "exceeds\nits configured min_temp or max_temp.\n";
 constexpr std::string_view kGcodeErrorText = "Move out of range: 412.300 150.000 12.400 [0.000]";
 
 }  // namespace
@@ -70,22 +75,56 @@ void SimulatedHost::step_plan() {
     pause_print();
     plan_recovery(30, 90);
   }
-  if (incident_ && state_.print == PrintState::kPrinting && phase_ == Phase::kExtruding &&
-      print_share() >= incident_->at) {
-    const Incident incident = incident_->incident;
+  if (replace_at_ && now_ >= *replace_at_) {
+    replace_at_.reset();
+    start_print(files_[next_file_].path, 0);
+    next_file_ = (next_file_ + 1) % files_.size();
     incident_.reset();
-    if (incident == Incident::kHeaterFault) {
-      extruder_.set_broken(true);
-      fault_shutdown_at_ = now_ + kFaultShutdownS;
-    } else {
-      force(incident);
-    }
+  }
+  if (incident_ && state_.print == PrintState::kPrinting) {
+    const bool waits_for_heat = incident_->incident == Incident::kCancelHeating;
+    const bool due =
+        waits_for_heat ? phase_ == Phase::kHeatingBed : phase_ == Phase::kExtruding && print_share() >= incident_->at;
+    if (due) begin_incident(std::exchange(incident_, std::nullopt)->incident);
   }
   if (next_job_at_ && now_ >= *next_job_at_ && state_.klippy == KlippyState::kReady && !blocked() &&
       state_.print != PrintState::kPrinting && state_.print != PrintState::kPaused) {
+    // Something to leave out is needed first.
+    for (size_t i = 0; profile_.behaviour == "exclude_object" && i < files_.size(); ++i) {
+      if (files_[next_file_].objects.empty()) next_file_ = (next_file_ + 1) % files_.size();
+    }
     begin_print(files_[next_file_]);
     next_file_ = (next_file_ + 1) % files_.size();
   }
+}
+
+// As it happens by itself; force() does it at once.
+void SimulatedHost::begin_incident(Incident incident) {
+  if (incident == Incident::kHeaterFault) {
+    extruder_.set_broken(true);
+    fault_shutdown_at_ = now_ + kFaultShutdownS;
+  } else if (incident == Incident::kCancelHeating) {
+    run_script("CANCEL_PRINT", 0);
+  } else {
+    force(incident);
+  }
+}
+
+void SimulatedHost::lose_power() {
+  emit(HostEvent::Kind::kPowerLost);
+  reset_print();
+  state_.klippy = KlippyState::kDisconnected;
+  klippy_change_at_.reset();
+  recover_at_.reset();
+  commands_.clear();
+}
+
+void SimulatedHost::power_returned() {
+  state_.eventtime = kBootedS;
+  ++state_.process_id;
+  mcu_shut_down_ = next_start_fails_ = false;
+  klippy_change_at_ = now_ + 1;
+  if (profile_.behaviour != "idle") next_job_at_ = now_ + plan_.between(20, 60);
 }
 
 void SimulatedHost::plan_recovery(double least_s, double most_s) {
@@ -129,13 +168,52 @@ bool SimulatedHost::force(Incident incident) {
       fail_print(std::string(kGcodeErrorText));
       return true;
     case Incident::kHeaterFault:
+    case Incident::kSensorFault:
     case Incident::kMcuLost:
     case Incident::kEmergencyStop:
       if (state_.klippy != KlippyState::kReady) return false;
-      shut_down(incident == Incident::kHeaterFault ? kHeaterFaultText
-                : incident == Incident::kMcuLost   ? "Lost communication with MCU 'mcu'"
-                                                   : "Shutdown due to webhooks request",
+      shut_down(incident == Incident::kHeaterFault   ? kHeaterFaultText
+                : incident == Incident::kSensorFault ? kSensorFaultText
+                : incident == Incident::kMcuLost     ? "Lost communication with MCU 'mcu'"
+                                                     : "Shutdown due to webhooks request",
                 false);
+      return true;
+    case Incident::kM112:
+      if (state_.klippy != KlippyState::kReady) return false;
+      shut_down("Shutdown due to M112 command", true);
+      return true;
+    case Incident::kCancelHeating:
+      if (!under_way) return false;
+      run_script("CANCEL_PRINT", 0);
+      return true;
+    case Incident::kReprint:
+      return printing;
+    case Incident::kReplace:
+      if (!printing) return false;
+      pause_print();
+      replace_at_ = now_ + kReplaceS;
+      return true;
+    case Incident::kExcludeObject:
+      if (!under_way || state_.objects.empty()) return false;
+      exclude_object(state_.objects.front());
+      return true;
+    case Incident::kJobQueue:
+      emit(HostEvent::Kind::kQueueJobs, files_[next_file_].path + "\n" + files_[(next_file_ + 1) % files_.size()].path);
+      next_file_ = (next_file_ + 2) % files_.size();
+      return true;
+    case Incident::kNetworkLost:
+      emit(HostEvent::Kind::kNetworkLost);
+      return true;
+    case Incident::kNetworkLostLong:
+      emit(HostEvent::Kind::kNetworkLostLong);
+      return true;
+    case Incident::kPowerOff:
+      lose_power();
+      return true;
+    case Incident::kFirmwareRestart:
+      if (state_.klippy == KlippyState::kDisconnected) return false;
+      firmware_restart();
+      if (profile_.behaviour != "idle") next_job_at_ = now_ + plan_.between(20, 60);
       return true;
     case Incident::kKlipperRestart:
     case Incident::kKlipperKilled:

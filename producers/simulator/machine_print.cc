@@ -14,6 +14,7 @@ namespace {
 constexpr double kHomingS = 4;
 constexpr double kFirstLayerShare = 2.2;  // the first layer is slower
 constexpr double kBedCentreMm = 150;
+constexpr double kReprintS = 0.5;
 constexpr std::string_view kApiUser = "_TRUSTED_USER_";
 constexpr std::string_view kGcodesFolder = "/home/pi/printer_data/gcodes/";
 
@@ -182,7 +183,13 @@ void SimulatedHost::complete_print() {
   state_.file_progress = 1;
   state_.file_position = state_.file_size;
   close_row("completed");
+  const auto file = static_cast<size_t>(file_ - files_.data());
   leave_print(PrintState::kComplete);
+  if (profile_.behaviour != "reprint") return;
+  reprinted_ = !reprinted_;
+  if (!reprinted_) return;
+  next_file_ = file;
+  next_job_at_ = now_ + kReprintS;
 }
 
 void SimulatedHost::leave_print(PrintState state) {

@@ -17,7 +17,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kGoodbye{60};        // for the closing handshakes before the port closes
 constexpr milliseconds kRestartAway{600};   // measured: below a second
 constexpr milliseconds kKilledAway{2'000};  // a new process takes longer
-constexpr milliseconds kBootPhase{400};     // until Klipper is connected, then until its methods are there
+constexpr milliseconds kPowerAway{3'000};
+constexpr milliseconds kNetworkAway{2'500};
+constexpr milliseconds kNetworkLook{250};
+constexpr milliseconds kBootPhase{400};  // until Klipper is connected, then until its methods are there
 constexpr milliseconds kPortRetry{500};
 constexpr uint16_t kGoingAway = 1001;
 constexpr double kProcStatIntervalS = 1.0;
@@ -85,6 +88,22 @@ void SimulatedService::catch_up() {
   }
   while (host_.advance(target)) publish();
   publish();
+  step_queue();
+}
+
+void SimulatedService::step_queue() {
+  const bool idle = boot_ == Boot::kUp && host_.state().klippy == KlippyState::kReady && !host_.print_under_way();
+  if (!idle || !queue_.wants_to_print()) return;
+  const QueuedJob job = queue_.take();
+  publish_queue("job_loaded");
+  host_.start_print(job.filename, 0);
+  queue_.printing();
+  publish_queue("state_changed");
+  publish();
+}
+
+void SimulatedService::publish_queue(std::string_view action) {
+  front_.broadcast(notification("notify_job_queue_changed", queue_.change_json(action)));
 }
 
 // In the order in which Moonraker tells: what G-code said, the status, the life of Klipper, and some milliseconds later
@@ -156,9 +175,21 @@ void SimulatedService::publish_event(const HostEvent& event) {
       return delay(
           notification("notify_history_changed", fmt::format(R"({{"action":"finished","job":{}}})", event.text)));
     case HostEvent::Kind::kMoonrakerRestart:
-      return stop_moonraker(true);
+      return stop_moonraker(true, kRestartAway);
     case HostEvent::Kind::kMoonrakerKill:
-      return stop_moonraker(false);
+      return stop_moonraker(false, kKilledAway);
+    case HostEvent::Kind::kPowerLost:
+      power_lost_ = true;
+      return stop_moonraker(false, kPowerAway);
+    case HostEvent::Kind::kNetworkLost:
+      return lose_network(false);
+    case HostEvent::Kind::kNetworkLostLong:
+      return lose_network(true);
+    case HostEvent::Kind::kQueueJobs:
+      if (queue_.wants_to_print()) return;  // enough is waiting
+      queue_.add(event.text, host_.wall_now());
+      queue_.start();
+      return publish_queue("jobs_added");
   }
 }
 
@@ -185,13 +216,27 @@ void SimulatedService::send_delayed(bool all) {
   delay_timer_.start(wait, [this] { send_delayed(false); });
 }
 
-void SimulatedService::stop_moonraker(bool properly) {
+// The machine knows nothing of it: rows are kept, and the print goes on.
+void SimulatedService::lose_network(bool until_the_print_ends) {
+  if (boot_ != Boot::kUp) return;
+  front_.go_away();
+  subscriptions_.clear();
+  boot_timer_.start(kNetworkAway, [this, until_the_print_ends] { find_network(until_the_print_ends); });
+}
+
+void SimulatedService::find_network(bool until_the_print_ends) {
+  catch_up();
+  if ((until_the_print_ends && host_.print_under_way()) || !front_.listen(options_.host, front_.port())) {
+    boot_timer_.start(kNetworkLook, [this, until_the_print_ends] { find_network(until_the_print_ends); });
+  }
+}
+
+void SimulatedService::stop_moonraker(bool properly, milliseconds away) {
   if (boot_ == Boot::kAway) return;
   boot_ = Boot::kAway;
   host_.moonraker_stopped(properly);
   for (const HostEvent& event : host_.take_events()) publish_event(event);
   send_delayed(true);
-  const auto away = properly ? kRestartAway : kKilledAway;
   if (properly) front_.close_all(kGoingAway, "Server Shutdown");
   // A killed process does not even say goodbye; either way the port is closed for a while.
   boot_timer_.start(properly ? kGoodbye : milliseconds{0}, [this, away] {
@@ -199,6 +244,7 @@ void SimulatedService::stop_moonraker(bool properly) {
     subscriptions_.clear();
     waiting_.clear();
     stores_.clear();
+    queue_.clear();  // lives in memory only
     boot_timer_.start(away, [this] { start_moonraker(); });
   });
 }
@@ -210,6 +256,7 @@ void SimulatedService::start_moonraker() {
   }
   boot_ = Boot::kNoKlippy;
   host_.moonraker_started();
+  if (std::exchange(power_lost_, false)) host_.power_returned();
   boot_timer_.start(kBootPhase, [this] { boot_further(); });
 }
 

@@ -12,6 +12,7 @@
 #include "bus/clock.h"
 #include "net/io_loop.h"
 #include "producers/simulator/answers.h"
+#include "producers/simulator/job_queue.h"
 #include "producers/simulator/machine.h"
 #include "producers/simulator/moonraker.h"
 #include "producers/simulator/status.h"
@@ -60,8 +61,13 @@ class SimulatedService final : public MoonrakerService {
   void publish_proc_stat();
   void delay(std::shared_ptr<const std::string> frame);
   void send_delayed(bool all);
-  void stop_moonraker(bool properly);
+  void stop_moonraker(bool properly, std::chrono::milliseconds away);
   void start_moonraker();
+  void lose_network(bool until_the_print_ends);
+  void find_network(bool until_the_print_ends);
+  void step_queue();
+  void publish_queue(std::string_view action);
+  bool queue_call(const MoonrakerCall& call, const MoonrakerReply& reply);
   void boot_further();
   double real_s() const;
 
@@ -89,11 +95,13 @@ class SimulatedService final : public MoonrakerService {
   LoopTimer soon_timer_;  // for what comes after an answer
   SeededRandom delays_;
   MoonrakerStores stores_;
+  SimulatedJobQueue queue_;
 
   MonotonicTime started_;
   double left_out_s_ = 0;
   uint64_t ticks_ = 0;
   Boot boot_ = Boot::kUp;
+  bool power_lost_ = false;
 
   StatusTable table_;  // as last published
   std::map<uint64_t, StatusFilter> subscriptions_;

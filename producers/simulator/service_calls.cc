@@ -119,14 +119,14 @@ bool SimulatedService::server_call(const MoonrakerCall& call, const MoonrakerRep
   } else if (method == "server.gcode_store") {
     const double count = loose_number(call.params, "count").value_or(kDefaultGcodeCount);
     reply(stores_.gcode_answer(count >= 0 && count < 1e6 ? static_cast<size_t>(count) : kDefaultGcodeCount));
-  } else if (method == "server.job_queue.status") {
-    reply(std::string(R"({"queued_jobs":[],"queue_state":"ready"})"));
+  } else if (method.starts_with("server.job_queue.")) {
+    return queue_call(call, reply);
   } else if (method == "server.webcams.list") {
     reply(std::string(R"({"webcams":[]})"));
   } else if (method == "server.restart") {
     reply(std::string("\"ok\""));
     // After the answer is on its way.
-    soon_timer_.start(Micros{0}, [this] { stop_moonraker(true); });
+    soon_timer_.start(Micros{0}, [this] { publish_event({HostEvent::Kind::kMoonrakerRestart, {}}); });
   } else if (method == "machine.system_info") {
     reply(system_info_answer());
   } else if (method == "machine.proc_stats") {
@@ -139,6 +139,34 @@ bool SimulatedService::server_call(const MoonrakerCall& call, const MoonrakerRep
   } else {
     return false;
   }
+  return true;
+}
+
+bool SimulatedService::queue_call(const MoonrakerCall& call, const MoonrakerReply& reply) {
+  const std::string_view verb = call.method.substr(std::string_view("server.job_queue.").size());
+  if (verb == "post_job") {
+    std::string paths;
+    if (const auto names = member(call.params, "filenames"); names && names->is_array()) {
+      for (const Json name : simdjson::dom::array(*names)) paths.append(as_text(name).value_or("")).append("\n");
+    }
+    for (const std::string_view path : lines_of(paths)) {
+      if (host_.find_file(path) != nullptr) continue;
+      reply(failure(400, fmt::format("Gcode File {} does not exist", path)));
+      return true;
+    }
+    if (paths.empty()) return reply(failure(400, "Missing Argument [filenames]")), true;
+    queue_.add(paths, host_.wall_now());
+    publish_queue("jobs_added");
+  } else if (verb == "delete_job") {
+    queue_.remove(text_member(call.params, "job_ids").value_or(""), flag_member(call.params, "all").value_or(false));
+    publish_queue("jobs_removed");
+  } else if (verb == "pause" || verb == "start") {
+    verb == "start" ? queue_.start() : queue_.pause();
+    publish_queue("state_changed");
+  } else if (verb != "status") {
+    return false;
+  }
+  reply(queue_.status_json(host_.wall_now()));
   return true;
 }
 

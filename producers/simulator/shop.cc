@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "producers/simulator/behaviour.h"
+
 namespace millrace {
 namespace {
 
@@ -20,6 +24,16 @@ std::vector<ShopMachine> demo_shop() {
       {"ratrig-vcore", {"RatRig V-Core", "printer", 0, "mixed", "", kShortPrints}},
       {"sovol-sv08", {"Sovol SV08", "printer", 0, "idle", "", kShortPrints}},
   };
+}
+
+std::vector<ShopMachine> scenario_shop() {
+  std::vector<ShopMachine> machines;
+  for (const std::string& behaviour : all_behaviours()) {
+    std::string id = behaviour;
+    std::replace(id.begin(), id.end(), '_', '-');
+    machines.push_back({id, {behaviour, "printer", 0, behaviour, "", kShortPrints}});
+  }
+  return machines;
 }
 
 std::string shop_configuration(const std::vector<ShopMachine>& machines, const std::vector<uint16_t>& ports) {

@@ -16,6 +16,8 @@ struct ShopMachine {
 };
 
 std::vector<ShopMachine> demo_shop();
+// A machine for each behaviour, named after it, with short prints.
+std::vector<ShopMachine> scenario_shop();
 
 // The [[machine]] list for millrace.toml; `ports` in the order of the machines.
 std::string shop_configuration(const std::vector<ShopMachine>& machines, const std::vector<uint16_t>& ports);
