@@ -228,7 +228,8 @@ void kill_densely(uint64_t kills, uint64_t seed, bool keeps_house = false) {
   uint64_t others = 0;
   for (uint64_t kill = 0; kill < kills; ++kill) {
     const uint64_t heard = witness.heard();
-    const bool works = eventually([&] { return witness.heard() > heard || !line.hub->running(); });
+    const bool works =
+        eventually([&] { return witness.heard() > heard || !line.hub->running(); }, std::chrono::minutes(2));
     ASSERT_TRUE(works) << "the line works again after kill " << kill << ", see (with MILLRACE_KEEP_FOLDERS=1) "
                        << line.output();
     std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int>(line.random.between(0, 30'000))));
