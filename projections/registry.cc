@@ -6,6 +6,7 @@
 #include "projections/checkpoint.h"
 #include "projections/job_history.h"
 #include "projections/machine_state.h"
+#include "projections/ordinals.h"
 
 namespace millrace {
 namespace {
@@ -18,6 +19,7 @@ struct Row {
 constexpr std::array kProjections{
     Row{kMachineStateView, make_machine_state},
     Row{kJobHistoryView, make_job_history},
+    Row{kOrdinalsView, make_ordinals},
 };
 
 }  // namespace
