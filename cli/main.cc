@@ -6,6 +6,7 @@
 
 #include "cli/bench/bench.h"
 #include "cli/command_backup.h"
+#include "cli/command_import_gcode.h"
 #include "cli/command_log.h"
 #include "cli/command_redact.h"
 #include "cli/command_replay.h"
@@ -211,6 +212,20 @@ void add_replay(CLI::App& app, Command& chosen) {
   replay->callback([options, &chosen] { chosen = [options] { return run_replay_command(*options); }; });
 }
 
+void add_import_gcode(CLI::App& import, Command& chosen) {
+  auto options = std::make_shared<ImportGcodeOptions>();
+  auto* command = import.add_subcommand("gcode", "print what a G-code file says of itself as one JSON object");
+  command->add_option("file", options->file, "G-code of any slicer, or .bgcode")->required();
+  command->add_option("--thumbnail", options->thumbnail, "write the largest picture in it to this file");
+  command->callback([options, &chosen] { chosen = [options] { return run_import_gcode(*options); }; });
+}
+
+void add_import(CLI::App& app, Command& chosen) {
+  auto* import = app.add_subcommand("import", "read what other programs have written");
+  import->require_subcommand(1);
+  add_import_gcode(*import, chosen);
+}
+
 void add_bench(CLI::App& app, Command& chosen) {
   auto* bench = app.add_subcommand("bench", "measure, with ratios to a reference of the same round");
   bench->require_subcommand(1);
@@ -265,6 +280,7 @@ int main(int argc, char** argv) {
   add_sim(app, chosen);
   add_log(app, chosen);
   add_replay(app, chosen);
+  add_import(app, chosen);
   add_bench(app, chosen);
   app.add_subcommand("version", "print the version")->callback([&chosen] {
     chosen = [] { return std::printf("millrace %s\n", kVersion) < 0 ? 1 : 0; };
