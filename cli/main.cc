@@ -236,6 +236,7 @@ void add_bench(CLI::App& app, Command& chosen) {
   };
   for (const Verb verb : {Verb{"append", "durable appends against a plain file", run_bench_append},
                           Verb{"confirm", "a lone event until it is confirmed", run_bench_confirm},
+                          Verb{"gcode", "metadata of a large G-code file", run_bench_gcode},
                           Verb{"ingest", "producers through Mosquitto to confirmed events", run_bench_ingest},
                           Verb{"latency", "machine to WebSocket client", run_bench_latency},
                           Verb{"replay", "a log folded into the history of jobs", run_bench_replay},
@@ -264,6 +265,11 @@ void add_bench(CLI::App& app, Command& chosen) {
         ->check(CLI::Range(1, 3600));
     if (verb.run == run_bench_ingest || verb.run == run_bench_replay) {
       command->add_flag("--peers", options->peers, "PostgreSQL and Redis beside it, as far as they are installed");
+    }
+    if (verb.run == run_bench_gcode) {
+      command->add_option("--megabytes", options->megabytes, "size of the file")
+          ->capture_default_str()
+          ->check(CLI::Range(1, 10'000));
     }
     command->add_option("--directory", options->directory, "where to write; a temporary folder if not given");
     command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });

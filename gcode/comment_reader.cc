@@ -359,7 +359,7 @@ void CommentReader::read_kiss(std::string_view comment) {
   if (!is_key(key)) return;
   if (begins_with(key, "Ext ")) {
     facts_.settings.set(key, trimmed(comment.substr(equals + 2)), GcodeSettings::kHeader);
-  } else if (is_one_word(key) && section_ == Section::kKissSettings) {
+  } else if (section_ == Section::kKissSettings) {
     read_kiss_setting(key, trimmed(comment.substr(equals + 2)));
   }
 }

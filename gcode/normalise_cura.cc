@@ -57,6 +57,13 @@ std::vector<std::optional<double>> lengths_mm(const GcodeSettings& settings, con
   return lengths;
 }
 
+// Up to version 15: "Basic settings: Layer height: 0.2 Walls: 0.8 Fill: 20"
+std::optional<double> basic_setting(const GcodeSettings& settings, std::string_view name) {
+  const auto text = settings.text("Basic settings");
+  const size_t at = text.find(name);
+  return at == std::string_view::npos ? std::nullopt : leading_number(text.substr(at + name.size()));
+}
+
 std::optional<double> volume_cm3(const GcodeSettings& settings, size_t extruder) {
   const auto griffin = settings.number(fmt::format("EXTRUDER_TRAIN.{}.MATERIAL.VOLUME_USED", extruder));
   if (griffin) return *griffin / 1000;
@@ -95,10 +102,12 @@ GcodeMetadata normalised_cura(const GcodeFacts& facts, const GcodeLimits& limits
   const GcodeSettings& settings = facts.settings;
   GcodeMetadata data;
   data.estimated_time_s = first_of(settings, {"TIME", "PRINT.TIME"});
+  if (!data.estimated_time_s) data.estimated_time_s = duration_s(settings.text("Print time"));
   const bool placeholder = data.estimated_time_s == kPlaceholderTime;
   if (placeholder) data.estimated_time_s = facts.elapsed_s;
   read_extruders(data, settings, limits, placeholder);
   data.layer_height = first_of(settings, {"Layer height", "layer_height"});
+  if (!data.layer_height) data.layer_height = basic_setting(settings, "Layer height:");
   data.first_layer_height = settings.number("layer_height_0");
   // What is lowest is the first layer.
   if (!data.first_layer_height) data.first_layer_height = size_mm(settings, "MINZ");
@@ -106,6 +115,7 @@ GcodeMetadata normalised_cura(const GcodeFacts& facts, const GcodeLimits& limits
   // Parts that are printed one after the other each begin at layer 0, and more of them may come.
   const bool more_may_come = facts.partial && settings.text("print_sequence") == "one_at_a_time";
   if (facts.stated_layers > 0 && !more_may_come) data.layer_count = facts.stated_layers;
+  if (!data.layer_count) data.layer_count = leading_integer(settings.text("Layer count"));
   data.object_height = size_mm(settings, "MAXZ");
   if (!data.object_height) data.object_height = size_mm(settings, "PRINT.SIZE.MAX.Z");
   if (data.object_height.value_or(1) <= 0) data.object_height.reset();
@@ -115,6 +125,7 @@ GcodeMetadata normalised_cura(const GcodeFacts& facts, const GcodeLimits& limits
   data.bed_temp = first_of(settings, {"material_bed_temperature"});
   data.chamber_temp = first_of(settings, {"build_volume_temperature", "BUILD_VOLUME.TEMPERATURE"});
   data.infill_percentage = settings.number("infill_sparse_density");
+  if (!data.infill_percentage) data.infill_percentage = basic_setting(settings, "Fill:");
   data.infill_pattern = text_or_nothing(settings.text("infill_pattern"));
   if (settings.has("support_enable")) data.support_enabled = settings.text("support_enable") == "True";
   data.support_type = text_or_nothing(settings.text("support_structure"));

@@ -84,7 +84,11 @@ void read_simplify3d_extruders(GcodeMetadata& data, const GcodeSettings& setting
   GcodeExtruder& used = data.extruders[primary];
   if (!materials.empty()) used.filament_type = text_or_nothing(materials.front());
   if (!used.filament_type) used.filament_type = text_or_nothing(type);
-  const bool only_one = names.size() < 2 || settings.text("printExtruders") == "Extruder 1 Only";
+  // One for each process: "Extruder 1 Only", or what the process prints with several.
+  const auto printing = list_of(settings.text("printExtruders"), ",", limits.max_extruders);
+  const bool only_one = names.size() < 2 || (!printing.empty() && printing.front().find("Only") != std::string::npos &&
+                                             std::count(printing.begin(), printing.end(), printing.front()) ==
+                                                 static_cast<ptrdiff_t>(printing.size()));
   if (!only_one) return;
   for (GcodeExtruder& extruder : data.extruders) {
     if (data.total_filament_used_mm) extruder.used_mm = extruder.used_cm3 = extruder.used_g = extruder.cost = 0;
@@ -171,6 +175,7 @@ GcodeMetadata normalised_kisslicer(const GcodeFacts& facts, const GcodeLimits& l
   data.first_layer_nozzle_temp = settings.number("first_layer_C");
   data.bed_temp = settings.number("bed_C");
   data.chamber_temp = settings.number("chamber_C");
+  data.print_speed = settings.number("Perimeter Speed");
   if (const auto denominator = positive("infill_density_denominator")) data.infill_percentage = 100 / *denominator;
   if (const auto support = settings.number("support_density")) data.support_enabled = *support > 0;
   for (size_t i = 1; i <= limits.max_extruders; ++i) {

@@ -68,9 +68,19 @@ class Reader {
     for (const auto key : keys) {
       const auto list = numbers_of(settings_.text(key), kEither, limits_.max_extruders);
       if (list.size() == 1) return list.front();
-      if (used_ < list.size()) return list[used_];
+      const size_t place = place_of_used(list.size());
+      if (place < list.size()) return list[place];
     }
     return std::nullopt;
+  }
+
+  // Machines with several kinds of nozzles have a value for each filament and kind; filament_self_index then names the
+  // filament of each.
+  size_t place_of_used(size_t values) const {
+    const auto filaments = numbers_of(settings_.text("filament_self_index"), kEither, limits_.max_extruders);
+    if (filaments.size() != values) return used_;
+    const auto place = std::find(filaments.begin(), filaments.end(), static_cast<double>(used_ + 1));
+    return place == filaments.end() ? used_ : static_cast<size_t>(place - filaments.begin());
   }
 
   // What was used of each filament.  Those behind the last one that is listed are not used.
@@ -145,6 +155,10 @@ class Reader {
     const auto weight = numbers_of(settings_.text("total filament weight [g]"), kEither, limits_.max_extruders);
     data.total_filament_used_mm = sum(length);
     data.total_filament_used_g = sum(weight);
+    // Slic3r's own totals.
+    const auto metres = settings_.number("filament_length_m");
+    if (!data.total_filament_used_mm && metres) data.total_filament_used_mm = *metres * 1000;
+    if (!data.total_filament_used_g) data.total_filament_used_g = settings_.number("filament mass_g");
     auto which = numbers_of(settings_.text("filament"), kEither, limits_.max_extruders);
     if (which.empty() && length.size() == data.extruders.size()) {
       for (size_t i = 0; i < length.size(); ++i) which.emplace_back(static_cast<double>(i + 1));

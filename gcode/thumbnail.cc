@@ -179,7 +179,7 @@ void ThumbnailLines::line(std::string_view comment) {
   if (begins_with(comment, end_)) {
     open_ = false;
     auto bytes = base64_decoded(text_);
-    if (too_large_) {
+    if (too_large_ || (bytes && bytes->size() > limits_.max_thumbnail_bytes)) {
       if (facts_.warnings.size() < limits_.max_warnings) {
         facts_.warnings.push_back(
             fmt::format("{} is left out: larger than {} bytes", name_, limits_.max_thumbnail_bytes));

@@ -16,6 +16,7 @@ struct BenchOptions {
   uint64_t producers = 4;           // of ingest and soak
   uint64_t machines = 50;           // of latency
   uint64_t seconds = 20;            // of latency
+  uint64_t megabytes = 100;         // of the file of gcode
   bool peers = false;               // ingest and replay: other stores beside it
   std::filesystem::path directory;  // empty: a temporary one, removed again
 };
@@ -23,6 +24,8 @@ struct BenchOptions {
 // Durable appends through EventLog against a plain file with CRC and one fdatasync per 1,024 events, and against the
 // same groups without chain, index and marks, interleaved.
 int run_bench_append(const BenchOptions& options);
+// A generated G-code file read for its metadata, against reading it and looking for the ends of its lines.
+int run_bench_gcode(const BenchOptions& options);
 // A lone event from its emission to its confirmation, against one fdatasync and one MQTT QoS 1 round trip.
 int run_bench_confirm(const BenchOptions& options);
 // Producers with outbox through a Mosquitto of its own to confirmed events; 64 and 1 events per publish, interleaved.
