@@ -150,6 +150,12 @@ void set_options(CURL* easy, const HttpClientRequest& request, const HeaderList&
 
 }  // namespace
 
+std::optional<WallTime> parse_http_date(std::string_view text) {
+  const time_t seconds = curl_getdate(std::string(text).c_str(), nullptr);
+  if (seconds < 0) return std::nullopt;
+  return from_unix_us(static_cast<int64_t>(seconds) * 1'000'000);
+}
+
 Result<HttpResponse> http_request(const HttpClientRequest& request) {
   bool is_method = !request.method.empty() && std::all_of(request.method.begin(), request.method.end(),
                                                           [](char c) { return c >= 'A' && c <= 'Z'; });

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
+#include "bus/clock.h"
 #include "bus/result.h"
 #include "net/http_types.h"
 
@@ -18,6 +21,9 @@ struct HttpClientRequest {
   std::chrono::milliseconds timeout{10'000};
   size_t max_body_bytes = 64u << 20;
 };
+
+// "Sat, 21 Nov 2026 20:23:00 GMT", as in Last-Modified; nullopt for anything else.
+std::optional<WallTime> parse_http_date(std::string_view text);
 
 // kUnavailable when nobody answers, kTimeout, kTooLarge.  Any status is a value.
 Result<HttpResponse> http_request(const HttpClientRequest& request);

@@ -90,6 +90,24 @@ Result<void> parse_query(std::string_view text, std::vector<std::pair<std::strin
 
 }  // namespace
 
+std::string percent_encode_path(std::string_view path) {
+  constexpr std::string_view kPlain = "-._~/";
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : path) {
+    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (alphanumeric || kPlain.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
+  return out;
+}
+
 std::string host_and_port(std::string_view host, uint16_t port) {
   bool is_ipv6 = host.find(':') != std::string_view::npos;
   return is_ipv6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);

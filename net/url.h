@@ -40,6 +40,9 @@ enum class Plus { kLiteral, kSpace };
 // kMalformed for '%' without two hexadecimal digits and for an escaped or plain NUL.
 Result<std::string> percent_decode(std::string_view text, Plus plus);
 
+// A path for a URL: all but letters, digits, "-._~" and "/" becomes %XX, byte by byte.
+std::string percent_encode_path(std::string_view path);
+
 // "host:port", IPv6 in brackets.
 std::string host_and_port(std::string_view host, uint16_t port);
 

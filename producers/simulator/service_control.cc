@@ -1,12 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simulator's own paths, for tests and demonstrations; from this computer only.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <charconv>
+#include <ctime>
+
 #include "bus/json_writer.h"
+#include "producers/simulator/gcode_text.h"
 #include "producers/simulator/service.h"
 
 namespace millrace {
 namespace {
+
+constexpr std::string_view kGcodesPath = "/server/files/gcodes/";
+
+// "Sat, 21 Nov 2026 20:23:00 GMT"
+std::string http_date(double unix_s) {
+  const std::time_t seconds = static_cast<std::time_t>(unix_s);
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(seconds));
+}
+
+// "bytes=10-19" -> 10 and 10 bytes; nullopt for anything else.
+std::optional<std::pair<uint64_t, uint64_t>> range_in(std::string_view text) {
+  if (!text.starts_with("bytes=")) return std::nullopt;
+  text.remove_prefix(6);
+  const size_t dash = text.find('-');
+  uint64_t first = 0, last = 0;
+  if (dash == std::string_view::npos ||
+      std::from_chars(text.data(), text.data() + dash, first).ptr != text.data() + dash ||
+      std::from_chars(text.data() + dash + 1, text.data() + text.size(), last).ptr != text.data() + text.size() ||
+      last < first) {
+    return std::nullopt;
+  }
+  return std::pair(first, last - first + 1);
+}
+
+HttpResponse file_part(const SimulatedFile& file, const HttpRequest& request) {
+  HttpResponse response;
+  response.content_type = "application/octet-stream";
+  response.headers.emplace_back("Last-Modified", http_date(file.modified));
+  const auto range = range_in(request.header("range").value_or(""));
+  const auto size = static_cast<uint64_t>(file.size);
+  if (!range) {
+    response.body = gcode_bytes(file, 0, size);
+    return response;
+  }
+  if (range->first >= size) {
+    response.status = 416;
+    response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", size));
+    return response;
+  }
+  response.status = 206;
+  response.body = gcode_bytes(file, range->first, range->second);
+  response.headers.emplace_back(
+      "Content-Range", fmt::format("bytes {}-{}/{}", range->first, range->first + response.body.size() - 1, size));
+  return response;
+}
 
 bool from_here(const HttpRequest& request) {
   return request.remote.starts_with("127.") || request.remote.starts_with("[::1]");
@@ -15,6 +65,12 @@ bool from_here(const HttpRequest& request) {
 }  // namespace
 
 bool SimulatedService::on_http(const HttpRequest& request, const Responder& respond) {
+  if (request.path.starts_with(kGcodesPath) && request.method == "GET") {
+    const SimulatedFile* file = host_.find_file(std::string_view(request.path).substr(kGcodesPath.size()));
+    respond(file == nullptr ? moonraker_http_response(MoonrakerAnswer(MoonrakerError{404, "Not Found"}))
+                            : file_part(*file, request));
+    return true;
+  }
   if (!request.path.starts_with("/sim/")) return false;
   respond(moonraker_http_response(
       from_here(request) ? control(request) : MoonrakerAnswer(MoonrakerError{403, "Only from this computer"})));
