@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of a simulated machine's file, as its slicer would have written them: summary and picture in front, settings
-// at the end, moves in between.  Made when they are asked for; the same file always has the same bytes.
+// The bytes of a simulated machine's file, as its slicer would have written them: summary and picture in front,
+// settings at the end, moves in between.  Made when they are asked for; the same file always has the same bytes.
 #pragma once
 
 #include <cstdint>
