@@ -2,6 +2,7 @@
 // Machine to WebSocket client through the whole product: broker, simulator, adapters and hub as processes of their own.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <map>
@@ -28,6 +29,8 @@ namespace {
 constexpr std::chrono::seconds kStartTimeout{60};
 constexpr std::chrono::milliseconds kBetweenToggles{50};
 constexpr std::chrono::seconds kToggleTimeout{5};
+constexpr double kAdaptersCoresLimit = 0.6;  // with 100 machines
+constexpr double kStormLimitSeconds = 10;    // the same
 
 // A client of the live feed that notes when it hears of what.
 class Listener {
@@ -208,6 +211,31 @@ std::vector<double> toggle_states(const ShopProcesses& shop, Listener& listener,
   return milliseconds;
 }
 
+uint64_t connections_of(const MachineConfig& machine, JsonReader& reader) {
+  const auto answer = http_request({.method = "GET", .url = machine.moonraker_url + "/sim/state"});
+  const auto json = answer ? reader.parse(answer->body) : Result<Json>(answer.error());
+  const auto result = json ? member(*json, "result") : std::nullopt;
+  return result ? static_cast<uint64_t>(integer_member(*result, "connections").value_or(0)) : 0;
+}
+
+// Drops the sockets of all machines at once and waits until each is seen again; the seconds that it takes.
+Result<double> storm(const ShopProcesses& shop, Listener& listener, const Clock& clock) {
+  const auto& machines = shop.config().machines;
+  JsonReader reader;
+  const MonotonicTime begin = clock.monotonic();
+  for (const MachineConfig& machine : machines) {
+    const auto dropped = http_request({.method = "POST", .url = machine.moonraker_url + "/sim/drop"});
+    if (!dropped) return dropped.error();
+  }
+  const bool back = wait_until(clock, kStartTimeout, [&] {
+    return std::all_of(machines.begin(), machines.end(),
+                       [&](const MachineConfig& machine) { return connections_of(machine, reader) > 0; }) &&
+           listener.ready_machines() == machines.size();
+  });
+  if (!back) return make_error(Errc::kTimeout, "not every machine came back");
+  return std::chrono::duration<double>(clock.monotonic() - begin).count();
+}
+
 void print_line(std::string_view what, const std::vector<double>& ms) {
   constexpr double kP50Limit = 10;
   constexpr double kP99Limit = 50;
@@ -247,16 +275,22 @@ int run_bench_latency(const BenchOptions& options) {
   const double hub_cores = (hub_used.cpu_seconds - hub_before) / seconds;
   const double adapter_cores = (adapters_used.cpu_seconds - adapters_before) / seconds;
   const auto telemetry = listener.telemetry_ms();
+  const auto storm_seconds = storm(shop, listener, clock);
+  if (!storm_seconds) return fail(storm_seconds.error());
   const auto lost = lost_events(shop);
   if (!lost) return fail(lost.error());
   print_line("state_change", states);
   print_line("telemetry", telemetry);
   fmt::print(
       "{{\"bench\":\"latency\",\"what\":\"load\",\"machines\":{},\"seconds\":{:.1f},\"hub_cores\":{:.3f},"
-      "\"hub_cores_to_limit\":{:.3f},\"adapters_cores\":{:.3f},\"hub_rss_mb\":{:.1f},\"adapters_rss_mb\":{:.1f},"
+      "\"hub_cores_to_limit\":{:.3f},\"adapters_cores\":{:.3f},\"adapters_cores_to_limit\":{:.3f},\"hub_rss_mb\":{:.1f}"
+      ","
+      "\"adapters_rss_mb\":{:.1f},\"adapters_mb_per_machine\":{:.2f},\"storm_s\":{:.2f},\"storm_to_limit\":{:.3f},"
       "\"unheard_state_changes\":{},\"lost_events\":{}}}\n",
-      options.machines, seconds, hub_cores, hub_cores / 0.5, adapter_cores, hub_used.resident_mb,
-      adapters_used.resident_mb, unheard, *lost);
+      options.machines, seconds, hub_cores, hub_cores / 0.5, adapter_cores, adapter_cores / kAdaptersCoresLimit,
+      hub_used.resident_mb, adapters_used.resident_mb,
+      adapters_used.resident_mb / static_cast<double>(options.machines), *storm_seconds,
+      *storm_seconds / kStormLimitSeconds, unheard, *lost);
   return *lost == 0 && unheard == 0 ? 0 : 1;
 }
 

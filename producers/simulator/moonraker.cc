@@ -256,10 +256,14 @@ void MoonrakerFront::close_all(uint16_t code, const std::string& reason) {
   for (const auto& [_, peer] : peers) peer->close(code, reason);
 }
 
-void MoonrakerFront::go_away() {
+void MoonrakerFront::drop_all() {
   const auto peers = core_->peers;
   core_->forget_all();
   for (const auto& [_, peer] : peers) peer->abort();
+}
+
+void MoonrakerFront::go_away() {
+  drop_all();
   core_->server.stop();
 }
 

@@ -66,7 +66,9 @@ class MoonrakerFront {
 
   // Closes every WebSocket with a closing handshake and refuses new ones; go_away() then closes the port.
   void close_all(uint16_t code, const std::string& reason);
-  // Drops every connection without a word and closes the port.
+  // Drops every connection without a word; the port stays open.
+  void drop_all();
+  // The same, and closes the port.
   void go_away();
 
  private:

@@ -88,6 +88,11 @@ MoonrakerAnswer SimulatedService::control(const HttpRequest& request) {
   }
   if (request.method != "POST") return MoonrakerError{405, "Method Not Allowed"};
   if (request.path == "/sim/toggle") return toggle();
+  if (request.path == "/sim/drop") {
+    front_.drop_all();
+    subscriptions_.clear();
+    return std::string("\"ok\"");
+  }
   if (request.path == "/sim/event") {
     const std::string kind(request.query_value("kind").value_or(""));
     const auto incident = parse_incident(kind);
