@@ -277,6 +277,12 @@ bool CommentReader::read_colon(std::string_view comment, GcodeSettings::Rank ran
   if (key == "GENERATOR.VERSION" && facts_.dialect == GcodeDialect::kCura) {
     facts_.slicer_version = trimmed(comment.substr(end + 1)).substr(0, 64);
   }
+  if (key == "model label id") {
+    // BambuStudio: the numbers of all parts.
+    for (const std::string& number : list_of(comment.substr(end + 1), ",", limits_.max_objects)) {
+      facts_.listed.add(number);
+    }
+  }
   facts_.settings.set(key, trimmed(comment.substr(end + 1)), rank);
   return true;
 }

@@ -63,24 +63,37 @@ class Reader {
     return std::nullopt;
   }
 
-  // The element for the first filament that is used; a value alone is for all.
-  std::optional<double> of_used(Keys keys) const {
+  // The elements for the filaments that are used, the first one's first; a value alone is for all.
+  std::vector<double> of_all_used(Keys keys) const {
+    std::vector<double> values;
     for (const auto key : keys) {
-      const auto list = numbers_of(settings_.text(key), kEither, limits_.max_extruders);
-      if (list.size() == 1) return list.front();
-      const size_t place = place_of_used(list.size());
-      if (place < list.size()) return list[place];
+      const auto list = numbers_of(settings_.text(key), kEither, 2 * limits_.max_extruders);
+      for (const size_t filament : used_) {
+        const size_t place = list.size() == 1 ? 0 : place_of(filament, list.size());
+        if (place < list.size() && list[place]) values.push_back(*list[place]);
+      }
+      if (!values.empty()) break;
     }
-    return std::nullopt;
+    return values;
+  }
+
+  std::optional<double> of_used(Keys keys) const {
+    const auto values = of_all_used(keys);
+    return values.empty() ? std::nullopt : std::optional(values.front());
+  }
+
+  std::optional<double> highest_of_used(Keys keys) const {
+    const auto values = of_all_used(keys);
+    return values.empty() ? std::nullopt : std::optional(*std::max_element(values.begin(), values.end()));
   }
 
   // Machines with several kinds of nozzles have a value for each filament and kind; filament_self_index then names the
   // filament of each.
-  size_t place_of_used(size_t values) const {
-    const auto filaments = numbers_of(settings_.text("filament_self_index"), kEither, limits_.max_extruders);
-    if (filaments.size() != values) return used_;
-    const auto place = std::find(filaments.begin(), filaments.end(), static_cast<double>(used_ + 1));
-    return place == filaments.end() ? used_ : static_cast<size_t>(place - filaments.begin());
+  size_t place_of(size_t filament, size_t values) const {
+    const auto filaments = numbers_of(settings_.text("filament_self_index"), kEither, 2 * limits_.max_extruders);
+    if (filaments.size() != values) return filament;
+    const auto place = std::find(filaments.begin(), filaments.end(), static_cast<double>(filament + 1));
+    return place == filaments.end() ? filament : static_cast<size_t>(place - filaments.begin());
   }
 
   // What was used of each filament.  Those behind the last one that is listed are not used.
@@ -124,9 +137,10 @@ class Reader {
       data.total_filament_cost = settings_.number("total filament cost");
     }
     derive(data);
-    const auto first = std::find_if(data.extruders.begin(), data.extruders.end(),
-                                    [](const GcodeExtruder& it) { return it.used_mm.value_or(0) > 0; });
-    used_ = first == data.extruders.end() ? 0 : static_cast<size_t>(first - data.extruders.begin());
+    for (size_t i = 0; i < data.extruders.size(); ++i) {
+      if (data.extruders[i].used_mm.value_or(0) > 0) used_.push_back(i);
+    }
+    if (used_.empty()) used_.push_back(0);
   }
 
   static void fill(GcodeMetadata& data, std::optional<double> GcodeExtruder::*member,
@@ -246,16 +260,17 @@ class Reader {
                                                       {"High Temp", "hot_plate_temp"},
                                                       {"Textured", "textured_plate_temp"}}};
     const auto plate = settings_.text("curr_bed_type");
-    if (plate.empty()) return of_used({"bed_temperature"});
+    const bool highest = settings_.text("bed_temperature_formula") == "by_highest_temp";
     for (const Plate& known : kPlates) {
-      if (plate.find(known.name) == std::string_view::npos) continue;
-      if (settings_.has(known.key)) return of_used({known.key});
+      if (plate.find(known.name) == std::string_view::npos || !settings_.has(known.key)) continue;
+      return highest ? highest_of_used({known.key}) : of_used({known.key});
     }
     return of_used({"bed_temperature"});
   }
 
   std::optional<double> chamber_temp() const {
-    const auto temp = of_used({"chamber_temperature", "chamber_temperatures"});
+    // One chamber is for all filaments.
+    const auto temp = highest_of_used({"chamber_temperature", "chamber_temperatures"});
     const bool off =
         settings_.has("activate_chamber_temp_control") && of_used({"activate_chamber_temp_control"}).value_or(1) == 0;
     return off && temp.value_or(0) > 0 ? std::nullopt : temp;
@@ -271,7 +286,13 @@ class Reader {
   }
 
   std::optional<double> print_speed() const {
-    if (const auto speed = of_used({"outer_wall_speed"})) return speed;
+    // With several kinds of nozzles there is one for each kind.
+    const auto speeds = numbers_of(settings_.text("outer_wall_speed"), kEither, limits_.max_extruders);
+    if (!speeds.empty()) {
+      const bool same =
+          std::count(speeds.begin(), speeds.end(), speeds.front()) == static_cast<ptrdiff_t>(speeds.size());
+      return same ? speeds.front() : std::nullopt;
+    }
     const auto outer = settings_.text("external_perimeter_speed");
     const auto number = leading_number(outer);
     if (!number || outer.find('%') == std::string_view::npos) return number;
@@ -282,7 +303,7 @@ class Reader {
   const GcodeFacts& facts_;
   const GcodeSettings& settings_;
   const GcodeLimits& limits_;
-  size_t used_ = 0;  // the first filament that is used
+  std::vector<size_t> used_;  // filaments, the first one alone where it is not known which are used
 };
 
 }  // namespace

@@ -77,6 +77,7 @@ std::optional<int64_t> leading_integer(std::string_view text) {
 }
 
 std::pair<std::string_view, std::string_view> name_and_version(std::string_view text) {
+  text = text.substr(0, text.find(" on "));  // the date
   size_t begin = 0;
   while (begin < text.size()) {
     const size_t end = std::min(text.find(' ', begin), text.size());

@@ -66,6 +66,7 @@ refuse includes 'net/ must not include from safety/' net/side.cc '#include "safe
 refuse includes 'producers/ must not include from consumers/' producers/side.cc '#include "consumers/recorder.h"'
 refuse includes 'consumers/ must not include from projections/' consumers/side.cc '#include "projections/registry.h"'
 refuse includes 'projections/ must not include from net/' projections/side.cc '#include "net/url.h"'
+refuse includes 'gcode/ must not include from net/' gcode/side.cc '#include "net/url.h"'
 refuse includes 'safety/ must not include from producers/' safety/up.h '#include "producers/event_sink.h"'
 refuse includes 'web/ must not include from producers/' web/edge/side.cc '#include "producers/event_sink.h"'
 refuse includes 'cli/ must not include from tests/' cli/down.cc '#include "tests/support/paths.h"'

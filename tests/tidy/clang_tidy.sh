@@ -12,7 +12,7 @@ mkdir -p "$build/tidy_passed"
 left_out='^net/asio_src\.cc$'
 
 common=$(sh "$here/list_sources.sh" | grep -E '^(.*\.(h|fbs)|\.clang-tidy)$' | xargs cat | sha256sum | cut -c 1-64)
-files=$(sh "$here/list_sources.sh" | grep -E '^(bus|net|safety|producers|consumers|projections|web/edge|cli)/.*\.cc$' |
+files=$(sh "$here/list_sources.sh" | grep -E '^(bus|net|safety|gcode|producers|consumers|projections|web/edge|cli)/.*\.cc$' |
   grep -vE "$left_out")
 printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh "$here/clang_tidy_file.sh" "$build" "$common"
 echo "clang-tidy: $(printf '%s\n' "$files" | wc -l) files, nothing found"

@@ -322,6 +322,16 @@ TEST(BambuStudio, ValuesForEachKindOfNozzleAreOfTheirFilament) {
   EXPECT_EQ(metadata_of(text).nozzle_temp, 220);
 }
 
+TEST(BambuStudio, PlateAndChamberSuitAllFilamentsThatAreUsed) {
+  const auto data = metadata_of(kBambu +
+                                "; CONFIG_BLOCK_START\n; curr_bed_type = Cool Plate\n; cool_plate_temp = 35,99,60\n"
+                                "; bed_temperature_formula = by_highest_temp\n; chamber_temperatures = 0,99,65\n"
+                                "; outer_wall_speed = 200,200\n; CONFIG_BLOCK_END\n");
+  EXPECT_EQ(data.bed_temp, 60);
+  EXPECT_EQ(data.chamber_temp, 65);
+  EXPECT_EQ(data.print_speed, 200);
+}
+
 TEST(BambuStudio, TimeLayersAndParts) {
   const auto data = metadata_of(kBambu);
   EXPECT_EQ(data.slicer_name, "BambuStudio");
