@@ -20,6 +20,8 @@ Result<Json> JsonReader::parse(std::string_view text) {
   if (text.size() > max_bytes_) {
     return make_error(Errc::kTooLarge, fmt::format("JSON of {} bytes, at most {} are taken", text.size(), max_bytes_));
   }
+  // simdjson would copy from a null pointer.
+  if (text.empty()) return make_error(Errc::kMalformed, "JSON: it is empty");
   if (parser_.max_depth() != max_depth_) {
     if (auto error = parser_.allocate(parser_.capacity(), max_depth_)) {
       return make_error(Errc::kMalformed, simdjson::error_message(error));

@@ -297,9 +297,16 @@ void CommentReader::read_simplify3d(std::string_view comment, size_t blanks) {
     std::string key(trimmed(comment.substr(0, comma)));
     if (!is_key(key)) return;
     // Version 5 repeats the keys of its heaters.
-    constexpr int kMostTimes = 64;
+    constexpr int kMostTimes = 16;
+    constexpr uint64_t kMostRepeats = 1024;
     const std::string once = key;
-    for (int time = 2; facts_.settings.has(key) && time < kMostTimes; ++time) key = fmt::format("{}#{}", once, time);
+    int time = 1;
+    if (facts_.settings.has(key) && ++repeats_ > kMostRepeats) time = kMostTimes;
+    while (time < kMostTimes && facts_.settings.has(key)) key = fmt::format("{}#{}", once, ++time);
+    if (facts_.settings.has(key)) {
+      facts_.settings.leave_out();
+      return;
+    }
     facts_.settings.set(key, trimmed(comment.substr(std::min(comma + 1, comment.size()))), GcodeSettings::kConfig);
   } else if (blanks > 1 && section_ == Section::kSimplify3dSummary) {
     read_colon(comment, GcodeSettings::kHeader);

@@ -52,6 +52,7 @@ class CommentReader {
   bool in_header_ = false;
   std::string last_object_;
   std::optional<int64_t> last_layer_;
+  uint64_t repeats_ = 0;       // of Simplify3D's keys
   std::string kiss_section_;   // "material_2", before keys that repeat
   std::string kiss_key_;       // whose value may go on in the next line
   std::string cura_settings_;  // the text of all SETTING_3 lines

@@ -34,8 +34,10 @@ Result<void> GcodeEnds::add(uint64_t offset, std::string_view bytes) {
   if (bytes.empty() || bytes.size() > missing) {
     return make_error(Errc::kInvalidArgument, fmt::format("{} bytes where {} are missing", bytes.size(), missing));
   }
-  if (offset == head_.size()) {
-    if (head_.size() + bytes.size() > most) return make_error(Errc::kFull, "the head is large enough");
+  // What fills the gap may be of either end.
+  const bool head_has_room = head_.size() + bytes.size() <= most;
+  if (offset == head_.size() && (head_has_room || bytes.size() != missing)) {
+    if (!head_has_room) return make_error(Errc::kFull, "the head is large enough");
     head_ += bytes;
     look_at_head();
   } else if (offset + bytes.size() == tail_offset()) {

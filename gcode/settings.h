@@ -26,6 +26,9 @@ class GcodeSettings {
   // Adds `more` to the end of a value that is there.
   void append(std::string_view key, std::string_view more);
 
+  // Counts one that is not kept.
+  void leave_out() { ++left_out_; }
+
   bool has(std::string_view key) const { return values_.find(key) != values_.end(); }
   // The value; empty when there is none.
   std::string_view text(std::string_view key) const;

@@ -84,6 +84,10 @@ TEST_F(JsonReaderTest, TextThatIsNoJsonIsMalformed) {
   }
 }
 
+TEST_F(JsonReaderTest, NoTextAtAllIsMalformed) {
+  EXPECT_EQ(reader_.parse(std::string_view()).error().code, Errc::kMalformed);
+}
+
 TEST_F(JsonReaderTest, ValuesAreWrittenBackCompactly) {
   EXPECT_EQ(to_text(read(R"( { "a" : [ 1 , "x\n" , null , 0.5 ] } )")), R"({"a":[1,"x\n",null,0.5]})");
 }

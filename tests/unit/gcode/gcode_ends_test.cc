@@ -131,6 +131,13 @@ TEST(GcodeEnds, EndsThatMeetAreTheWholeFile) {
   EXPECT_EQ(to_json(ends.finish().value()), to_json(metadata_of(file)));
 }
 
+TEST(GcodeEnds, TheLastBytesFillTheGapAlsoWhereTheHeadIsFull) {
+  GcodeEnds ends(8200, small_pieces());
+  ASSERT_TRUE(ends.add(0, "G28\n" + std::string(8188, ';')));
+  ASSERT_TRUE(ends.add(8192, "\n;LAYER\n"));
+  EXPECT_FALSE(ends.finish().value().partial);
+}
+
 TEST(GcodeEnds, BytesOfElsewhereAreRefused) {
   GcodeEnds ends(1000, small_pieces());
   ASSERT_TRUE(ends.add(0, "G28\n"));
