@@ -212,7 +212,7 @@ void BgcodeReader::warn(std::string text) {
   if (facts_.warnings.size() < limits_.max_warnings) facts_.warnings.push_back(std::move(text));
 }
 
-void BgcodeReader::stop(std::string why) {
+void BgcodeReader::stop(const std::string& why) {
   warn("the rest of the file is left out: " + why);
   state_ = State::kStopped;
 }

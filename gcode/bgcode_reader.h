@@ -44,7 +44,7 @@ class BgcodeReader {
   void read_metadata(std::string_view ini);
   void check_passed_over();
   void warn(std::string text);
-  void stop(std::string why);
+  void stop(const std::string& why);
   std::string_view name_of_block() const;
   size_t parameter_bytes() const { return type_ == kThumbnail ? 6 : 2; }
 

@@ -247,15 +247,18 @@ bool CommentReader::read_equals(std::string_view comment) {
   size_t end = 0;
   while (end < comment.size() && end <= kMostKeyBytes && may_be_in_key(comment[end])) ++end;
   if (end >= comment.size() || comment[end] != '=' || end == 0 || comment[end - 1] != ' ') return false;
-  const auto key = trimmed(comment.substr(0, end));
+  auto key = trimmed(comment.substr(0, end));
   const auto value = trimmed(comment.substr(end + 1));
   if (!is_key(key)) return false;
   if (key.size() > 7 && key.substr(key.size() - 7) == "_config" && (value == "begin" || value == "end")) {
     in_config_ = value == "begin";
     return true;
   }
-  // Slic3r writes this line once for each filament.
-  if (key == "filament used" && facts_.settings.has(key)) {
+  // Slic3r writes a line for each filament, length and weight under the same name.
+  const bool weight = key == "filament used" && !value.empty() && value.back() == 'g';
+  if (weight) key = "filament used [g]";
+  if ((weight || key == "filament used" || key == "filament cost") && facts_.settings.has("filament used") &&
+      facts_.settings.has(key)) {
     facts_.settings.append(key, fmt::format(", {}", value));
     return true;
   }
