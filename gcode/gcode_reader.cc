@@ -32,6 +32,7 @@ void GcodeReader::add_text(std::string_view piece) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (read_ == 0 && piece.substr(0, kByteOrderMark.size()) == kByteOrderMark)
     piece.remove_prefix(kByteOrderMark.size());
+  if (read_ == 0) archive_ = piece.substr(0, 4) == "PK\3\4" || piece.substr(0, 2) == "\x1f\x8b";
   if (read_ < kLookedAt && piece.substr(0, kLookedAt).find('\0') != std::string_view::npos) zero_bytes_ = true;
   read_ += piece.size();
   text_.add(piece);
@@ -59,6 +60,9 @@ Result<GcodeMetadata> GcodeReader::finish() {
 }
 
 Result<void> GcodeReader::check_text() const {
+  if (archive_) {
+    return make_error(Errc::kMalformed, "is no G-code but an archive, as .3mf is one: unpack the G-code in it");
+  }
   if (zero_bytes_) return make_error(Errc::kMalformed, "is no G-code: it has zero bytes, which text does not have");
   if (facts_.commands == 0 && facts_.slicer_name.empty()) {
     return make_error(Errc::kMalformed,

@@ -51,6 +51,7 @@ class GcodeReader {
   Kind kind_ = Kind::kUnknown;
   std::string first_;  // the first bytes, until they show what this is
   uint64_t read_ = 0;
+  bool archive_ = false;
   bool zero_bytes_ = false;  // among the first ones
 };
 

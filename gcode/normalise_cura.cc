@@ -119,9 +119,13 @@ GcodeMetadata normalised_cura(const GcodeFacts& facts, const GcodeLimits& limits
   data.object_height = size_mm(settings, "MAXZ");
   if (!data.object_height) data.object_height = size_mm(settings, "PRINT.SIZE.MAX.Z");
   if (data.object_height.value_or(1) <= 0) data.object_height.reset();
-  data.nozzle_temp = settings.number("material_print_temperature");
-  data.first_layer_nozzle_temp =
-      first_of(settings, {"material_print_temperature_layer_0", "EXTRUDER_TRAIN.0.INITIAL_TEMPERATURE"});
+  const auto first = std::find_if(data.extruders.begin(), data.extruders.end(), [](const GcodeExtruder& it) {
+    return it.used_mm.value_or(0) > 0 || it.used_cm3.value_or(0) > 0;
+  });
+  const auto used = first == data.extruders.end() ? 0 : static_cast<size_t>(first - data.extruders.begin());
+  data.nozzle_temp = settings.number(key_of(used, "material_print_temperature"));
+  data.first_layer_nozzle_temp = first_of(settings, {key_of(used, "material_print_temperature_layer_0"),
+                                                     fmt::format("EXTRUDER_TRAIN.{}.INITIAL_TEMPERATURE", used)});
   data.bed_temp = first_of(settings, {"material_bed_temperature"});
   data.chamber_temp = first_of(settings, {"build_volume_temperature", "BUILD_VOLUME.TEMPERATURE"});
   data.infill_percentage = settings.number("infill_sparse_density");

@@ -40,6 +40,7 @@ TEST(GcodeReader, PiecesOfAnySizeGiveTheSame) {
 TEST(GcodeReader, WhatIsNoGcodeIsSaidToBeNone) {
   EXPECT_EQ(error_of("The quick brown fox\njumps over the lazy dog\n").code, Errc::kMalformed);
   EXPECT_THAT(error_of("Hello\n").context, HasSubstr("is no G-code"));
+  EXPECT_THAT(error_of("PK\3\4 and so on").context, HasSubstr("archive"));
   EXPECT_THAT(error_of("").context, HasSubstr("is no G-code"));
   EXPECT_THAT(error_of(std::string("\x89PNG\r\n\0\0\nG1 X1\n", 16)).context, HasSubstr("zero bytes"));
 }

@@ -129,6 +129,15 @@ TEST(Cura, FiguresOfPeoplesOwnStartGcodeAreRead) {
   EXPECT_EQ(data.total_filament_used_g, 9.5);
 }
 
+TEST(Cura, TemperaturesAreOfTheFirstExtruderThatIsUsed) {
+  const auto data = metadata_of(
+      ";Filament used: 0m, 1m\n;Generated with Cura_SteamEngine 5.2.1\nG28\n"
+      R"(;SETTING_3 {"extruder_quality": ["[values]\\nmaterial_print_temperature = 200\\n", )"
+      R"("[values]\\nmaterial_print_temperature = 240\\n"]})"
+      "\n");
+  EXPECT_EQ(data.nozzle_temp, 240);
+}
+
 TEST(Cura, BrokenSettingsAreNamed) {
   const auto data = metadata_of(";Generated with Cura_SteamEngine 5.2.1\nG28\n;SETTING_3 {\"global_quality\": \n");
   ASSERT_EQ(data.warnings.size(), 1u);
