@@ -5,6 +5,7 @@
 
 #include "projections/job_history_keys.h"
 #include "projections/job_merge.h"
+#include "projections/job_said.h"
 #include "projections/record.h"
 
 namespace millrace {
@@ -32,6 +33,22 @@ std::string_view job_id_in(const Envelope& envelope) {
       return text(envelope.as<schema::JobIdentified>()->job_id());
     case EventType::JobObjectExcluded:
       return text(envelope.as<schema::JobObjectExcluded>()->job_id());
+    case EventType::JobAnnotated:
+      return text(envelope.as<schema::JobAnnotated>()->job_id());
+    case EventType::JobEntered:
+      return text(envelope.as<schema::JobEntered>()->job_id());
+    case EventType::JobCorrected:
+      return text(envelope.as<schema::JobCorrected>()->job_id());
+    case EventType::JobHidden:
+      return text(envelope.as<schema::JobHidden>()->job_id());
+    case EventType::JobUnhidden:
+      return text(envelope.as<schema::JobUnhidden>()->job_id());
+    case EventType::JobPhotoAdded:
+      return text(envelope.as<schema::JobPhotoAdded>()->job_id());
+    case EventType::JobPhotoRemoved:
+      return text(envelope.as<schema::JobPhotoRemoved>()->job_id());
+    case EventType::JobMetadataRead:
+      return text(envelope.as<schema::JobMetadataRead>()->job_id());
     default:
       return {};
   }
@@ -110,7 +127,37 @@ class Fold {
     } else if (const auto* excluded = envelope.as<schema::JobObjectExcluded>()) {
       job.objects_excluded = excluded->excluded();
       job.objects_total = excluded->total();
+    } else {
+      add_said(job);
     }
+  }
+
+  void add_said(JobViewT& job) {
+    const Envelope& envelope = event_.envelope;
+    const Said said{event_.position.value, observed_us_, text(envelope.table().actor())};
+    JobDetailT detail = load_detail(job.id);
+    const JobRecord record{job, detail};
+    bool changed = false;
+    if (const auto* annotated = envelope.as<schema::JobAnnotated>()) {
+      changed = annotate(record, *annotated, said);
+    } else if (const auto* corrected = envelope.as<schema::JobCorrected>()) {
+      changed = correct(record, *corrected, said);
+    } else if (const auto* hidden = envelope.as<schema::JobHidden>()) {
+      changed = set_hidden(record, true, text(hidden->reason()), said);
+    } else if (envelope.as<schema::JobUnhidden>() != nullptr) {
+      changed = set_hidden(record, false, {}, said);
+    } else if (const auto* added = envelope.as<schema::JobPhotoAdded>()) {
+      changed = add_photo(record, *added, said);
+    } else if (const auto* removed = envelope.as<schema::JobPhotoRemoved>()) {
+      changed = remove_photo(record, text(removed->blob()), said);
+    } else if (const auto* sliced = envelope.as<schema::JobMetadataRead>()) {
+      changed = add_sliced(record, *sliced, event_.position.value);
+    } else if (const auto* entered = envelope.as<schema::JobEntered>()) {
+      add_entered(job, *entered, observed_us_, event_.position.value);
+      note_entered(record, said);
+      changed = true;
+    }
+    if (changed) put_detail(job.id, detail);
   }
 
   void add_detail(std::string_view id, std::string_view metadata, std::string_view auxiliary) {
@@ -123,13 +170,21 @@ class Fold {
   }
 
   void merge_detail(std::string_view id, const JobDetailT& found) {
-    const std::string key = job_keys::detail(id);
+    JobDetailT detail = load_detail(id);
+    merge(detail, found);
+    put_detail(id, detail);
+  }
+
+  JobDetailT load_detail(std::string_view id) {
     JobDetailT detail;
-    if (const auto stored = batch_.get(key)) {
+    if (const auto stored = batch_.get(job_keys::detail(id))) {
       if (auto decoded = decode_record<schema::JobDetail>(*stored)) detail = std::move(*decoded);
     }
-    merge(detail, found);
-    batch_.put(key, encode_record<schema::JobDetail>(detail));
+    return detail;
+  }
+
+  void put_detail(std::string_view id, const JobDetailT& detail) {
+    batch_.put(job_keys::detail(id), encode_record<schema::JobDetail>(detail));
   }
 
   // From now on the row's id means this job.  If the row already stands as a job of its own, that one is this print
@@ -147,10 +202,12 @@ class Fold {
     batch_.erase(job_keys::order(other.order_us, other.id));
     batch_.erase(job_keys::job(row_id));
     changed_.insert(job_keys::job(row_id));
-    if (const auto stored = batch_.get(job_keys::detail(row_id))) {
-      if (const auto detail = decode_record<schema::JobDetail>(*stored)) merge_detail(job.id, *detail);
-      batch_.erase(job_keys::detail(row_id));
-    }
+    if (!batch_.get(job_keys::detail(row_id))) return;
+    JobDetailT detail = load_detail(job.id);
+    merge(detail, load_detail(row_id));
+    summarise_sliced({job, detail});
+    put_detail(job.id, detail);
+    batch_.erase(job_keys::detail(row_id));
   }
 
   const RecordedEvent& event_;
@@ -162,16 +219,33 @@ class Fold {
 class JobHistory final : public Projection {
  public:
   std::string_view name() const override { return kJobHistoryView; }
-  uint32_t version() const override { return 1; }
+  uint32_t version() const override { return 2; }
   std::set<EventType> types() const override {
-    return {EventType::JobStarted,  EventType::JobPaused,     EventType::JobResumed,       EventType::JobProgressed,
-            EventType::JobFinished, EventType::JobIdentified, EventType::JobObjectExcluded};
+    return {EventType::JobStarted,     EventType::JobPaused,       EventType::JobResumed,
+            EventType::JobProgressed,  EventType::JobFinished,     EventType::JobIdentified,
+            EventType::JobAnnotated,   EventType::JobEntered,      EventType::JobCorrected,
+            EventType::JobHidden,      EventType::JobUnhidden,     EventType::JobObjectExcluded,
+            EventType::JobPhotoAdded,  EventType::JobPhotoRemoved, EventType::VerdictReasonsChanged,
+            EventType::JobMetadataRead};
   }
 
   void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
+    if (const auto* reasons = event.envelope.as<schema::VerdictReasonsChanged>()) {
+      return put_reasons(*reasons, event.position.value, batch);
+    }
     const std::string_view id = job_id_in(event.envelope);
     if (id.empty() || id.size() > kMaxJobIdBytes || event.envelope.machine().empty()) return;
     Fold(event, batch, changed).run(id);
+  }
+
+ private:
+  static void put_reasons(const schema::VerdictReasonsChanged& event, uint64_t position, ViewBatch& batch) {
+    schema::VerdictReasonsT record;
+    record.position = position;
+    if (event.reasons() != nullptr) {
+      for (const auto* reason : *event.reasons()) record.reasons.emplace_back(text(reason));
+    }
+    batch.put(std::string(job_keys::kReasons), encode_record<schema::VerdictReasons>(record));
   }
 };
 
@@ -179,6 +253,6 @@ class JobHistory final : public Projection {
 
 std::unique_ptr<const Projection> make_job_history() { return std::make_unique<JobHistory>(); }
 
-std::string_view job_id_of_key(std::string_view key) { return key.substr(std::string_view("j/").size()); }
+std::string_view job_id_of_key(std::string_view key) { return key.substr(job_keys::kJobPrefix.size()); }
 
 }  // namespace millrace

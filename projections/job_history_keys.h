@@ -8,7 +8,8 @@
 
 namespace millrace::job_keys {
 
-inline std::string job(std::string_view id) { return "j/" + std::string(id); }
+inline constexpr std::string_view kJobPrefix = "j/";
+inline std::string job(std::string_view id) { return std::string(kJobPrefix) + std::string(id); }
 inline std::string detail(std::string_view id) { return "d/" + std::string(id); }
 
 inline std::string big_endian_of(uint64_t number) {
@@ -27,5 +28,7 @@ inline std::string order(int64_t order_us, std::string_view id) {
 inline std::string row(std::string_view machine, int64_t start_us) {
   return "r/" + std::string(machine) + "/" + std::to_string(start_us);
 }
+
+inline constexpr std::string_view kReasons = "s/reasons";
 
 }  // namespace millrace::job_keys

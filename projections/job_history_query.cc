@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "projections/job_history.h"
 #include "projections/job_history_keys.h"
+#include "projections/job_said.h"
 #include "projections/record.h"
 
 namespace millrace {
@@ -20,6 +22,7 @@ bool contains_ignoring_case(std::string_view text, std::string_view part) {
 }
 
 bool matches(const JobViewT& job, const JobQuery& query) {
+  if (job.hidden && !query.hidden) return false;
   if (!query.machine.empty() && job.machine != query.machine) return false;
   if (!query.outcomes.empty() && !query.outcomes.contains(job.outcome)) return false;
   const WallTime start = from_unix_us(started_at(job).us);
@@ -28,15 +31,10 @@ bool matches(const JobViewT& job, const JobQuery& query) {
   return query.filename_part.empty() || contains_ignoring_case(job.filename, query.filename_part);
 }
 
-// kNotFound when there is none.
-Result<JobViewT> read_job(const ViewReader& reader, const std::string& id) {
-  const auto stored = reader.get(kJobHistoryView, job_keys::job(id));
-  if (!stored) return stored.error();
-  if (!*stored) return make_error(Errc::kNotFound, fmt::format("there is no job '{}'", id));
-  auto job = decode_record<schema::JobView>(**stored);
-  if (!job) return make_error(Errc::kCorrupt, fmt::format("job_history: record of '{}'", id));
-  return std::move(*job);
-}
+// Short codes: the web app has words for them.
+constexpr std::array<std::string_view, 11> kDefaultReasons{"adhesion", "warping",  "stringing", "layer_shift",
+                                                           "clog",     "runout",   "power",     "operator",
+                                                           "file",     "hardware", "other"};
 
 }  // namespace
 
@@ -48,6 +46,21 @@ ShownTime started_at(const JobViewT& job) {
 ShownTime ended_at(const JobViewT& job) {
   const ShownTime row = shown_time(job.end_us, job.end_skew_ms);
   return row.us != 0 ? row : ShownTime{job.end_fallback_us, false};
+}
+
+std::optional<JobViewT> decode_job(std::string_view bytes) {
+  auto job = decode_record<schema::JobView>(bytes);
+  if (!job) return std::nullopt;
+  return job->corrections.empty() ? std::move(*job) : as_corrected(std::move(*job));
+}
+
+Result<JobViewT> read_job(const ViewReader& reader, const std::string& id) {
+  const auto stored = reader.get(kJobHistoryView, job_keys::job(id));
+  if (!stored) return stored.error();
+  if (!*stored) return make_error(Errc::kNotFound, fmt::format("there is no job '{}'", id));
+  auto job = decode_job(**stored);
+  if (!job) return make_error(Errc::kCorrupt, fmt::format("job_history: record of '{}'", id));
+  return std::move(*job);
 }
 
 Result<JobPage> list_jobs(const ViewReader& reader, const JobQuery& query) {
@@ -102,6 +115,15 @@ Result<JobPart> find_job(const ViewReader& reader, const std::string& id) {
     if (auto detail = decode_record<schema::JobDetail>(**stored)) part.detail = std::move(*detail);
   }
   return part;
+}
+
+Result<std::vector<std::string>> verdict_reasons(const ViewReader& reader) {
+  const auto stored = reader.get(kJobHistoryView, job_keys::kReasons);
+  if (!stored) return stored.error();
+  if (*stored) {
+    if (auto record = decode_record<schema::VerdictReasons>(**stored)) return std::move(record->reasons);
+  }
+  return std::vector<std::string>(kDefaultReasons.begin(), kDefaultReasons.end());
 }
 
 }  // namespace millrace

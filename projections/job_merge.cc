@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "projections/job_said.h"
+
 namespace millrace {
 namespace {
 
@@ -97,6 +99,33 @@ void add_end(JobViewT& job, const schema::JobFinished& event, const EndTimes& ti
   if (*outcome == schema::JobOutcome::completed) job.progress = 1.0;
 }
 
+void add_entered(JobViewT& job, const schema::JobEntered& event, int64_t observed_us, uint64_t position) {
+  fill(job.filename, text(event.filename()));
+  offer_user(job, text(event.user()), position);
+  if (job.start_us == 0 && event.start_us() > 0) job.start_us = event.start_us();
+  if (job.start_observed_us == 0) {
+    job.start_observed_us = observed_us;
+    job.start_seen = schema::JobSeen::entered;
+  }
+  if (job.numbers_of_row == 0 || position < job.numbers_of_row) {
+    job.numbers_of_row = position;
+    set_numbers(job, numbers_in(event));
+  }
+  const auto outcome = ending_of(event.outcome());
+  if (!outcome || !wins({schema::JobEvidence::person, position}, {job.evidence, job.end_position})) return;
+  if (!ended(job)) close_pause(job, observed_us);
+  job.outcome = *outcome;
+  job.cause = text(event.cause());
+  job.text = text(event.text());
+  job.evidence = schema::JobEvidence::person;
+  job.end_position = position;
+  job.end_us = event.end_us();
+  job.end_fallback_us = 0;
+  job.end_skew_ms = std::nullopt;
+  job.end_seen = schema::JobSeen::entered;
+  if (*outcome == schema::JobOutcome::completed) job.progress = 1.0;
+}
+
 void add_progress(JobViewT& job, const schema::JobProgressed& event) {
   offer_numbers(job, numbers_in(event), 0);
   if (ended(job)) return;
@@ -146,6 +175,7 @@ void merge(JobViewT& job, const JobViewT& other) {
     job.objects_excluded = other.objects_excluded;
     job.objects_total = other.objects_total;
   }
+  merge_said(job, other);
   if (!ended(other) || !wins({other.evidence, other.end_position}, {job.evidence, job.end_position})) return;
   job.outcome = other.outcome;
   job.cause = other.cause;
@@ -171,8 +201,12 @@ void merge(schema::JobDetailT& detail, const schema::JobDetailT& other) {
     detail.auxiliary_json = other.auxiliary_json;
   }
   detail.position = std::max(detail.position, other.position);
+  merge_said(detail, other);
 }
 
-int64_t order_of(const JobViewT& job) { return job.start_us != 0 ? job.start_us : job.start_observed_us; }
+int64_t order_of(const JobViewT& job) {
+  if (const auto* start = correction_of(job, "start_us")) return start->integer;
+  return job.start_us != 0 ? job.start_us : job.start_observed_us;
+}
 
 }  // namespace millrace

@@ -16,6 +16,8 @@ struct EndTimes {
 
 void add_start(schema::JobViewT& job, const schema::JobStarted& event, int64_t observed_us, uint64_t position);
 void add_end(schema::JobViewT& job, const schema::JobFinished& event, const EndTimes& times, uint64_t position);
+// Entered by a person: a start and an end with the rank of a person.
+void add_entered(schema::JobViewT& job, const schema::JobEntered& event, int64_t observed_us, uint64_t position);
 void add_progress(schema::JobViewT& job, const schema::JobProgressed& event);
 void add_pause(schema::JobViewT& job, std::string_view cause, int64_t observed_us);
 void add_resume(schema::JobViewT& job, int64_t observed_us);

@@ -62,8 +62,12 @@ void LiveState::apply_job(std::string_view id, const std::string* value, Changes
     changes.removed_jobs.emplace(id);
     return;
   }
-  auto job = decode_record<schema::JobView>(*value);
+  auto job = decode_job(*value);
   if (!job) return;
+  if (job->hidden) {
+    changes.removed_jobs.emplace(id);
+    return;
+  }
   const auto place = std::lower_bound(jobs_.begin(), jobs_.end(), *job, newer);
   const bool among_newest = static_cast<size_t>(place - jobs_.begin()) < kShownJobs;
   jobs_.insert(place, std::move(*job));
