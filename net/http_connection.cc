@@ -33,6 +33,9 @@ constexpr size_t kMinBodyProgress = 16u << 10;
 // answer.
 constexpr std::chrono::seconds kMaxLinger{2};
 constexpr size_t kMaxLingerBytes = 8u << 20;
+// Within it the service may allow single requests more than the general limit.
+constexpr size_t kMaxAnyBody = 64u << 20;
+constexpr std::chrono::milliseconds kBusyPause{20};  // before a busy worker is asked again
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 using Parser = http::request_parser<http::string_body>;
@@ -89,6 +92,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   void drop() override {
     auto self = shared_from_this();
     phase_ = Phase::kClosed;
+    source_ = nullptr;
     timer_.cancel();
     error_code ignored;
     socket_.close(ignored);
@@ -193,7 +197,8 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     is_head_ = false;
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
-    parser_->body_limit(options_.max_body_bytes);
+    parser_->body_limit(kMaxAnyBody);
+    body_limit_ = options_.max_body_bytes;
     start_timer(options_.idle_timeout);
     return true;
   }
@@ -218,9 +223,27 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     if (!expect.empty() && !beast::iequals(expect, "100-continue")) {
       return fail(problem(417, "expectation_failed", "only 100-continue can be expected")), false;
     }
+    if (!limit_body(message)) return fail_parse(http::error::body_limit), false;
     needs_continue_ = !expect.empty() && message.version() >= 11 && !parser_->is_done();
     parser_->eager(true);
     return true;
+  }
+
+  // False when the body is said to be too large.
+  bool limit_body(const Message& message) {
+    const auto length = parser_->content_length();
+    const bool chunked = message.count(http::field::transfer_encoding) != 0;
+    if (chunked || (length && *length > body_limit_)) {
+      auto core = core_.lock();
+      auto target = parse_request_target({message.target().data(), message.target().size()});
+      if (core && core->service && target) {
+        const size_t allowed = core->service->max_body_bytes(
+            {message.method_string().data(), message.method_string().size()}, target->path);
+        body_limit_ = std::clamp(allowed, body_limit_, kMaxAnyBody);
+      }
+    }
+    parser_->body_limit(body_limit_);
+    return !length || *length <= body_limit_;
   }
 
   static bool has_lower_case(beast::string_view text) {
@@ -335,8 +358,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
                           fmt::format("the header may have at most {} bytes", options_.max_header_bytes)));
     }
     if (error == http::error::body_limit) {
-      return fail(
-          problem(413, "body_too_large", fmt::format("the body may have at most {} bytes", options_.max_body_bytes)));
+      return fail(problem(413, "body_too_large", fmt::format("the body may have at most {} bytes", body_limit_)));
     }
     fail(problem(400, "bad_request", error.message()));
   }
@@ -355,6 +377,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
 
   void write(HttpResponse response) {
     phase_ = Phase::kWriting;
+    if (response.source && framing_.is_http_1_0) framing_.keep_alive = false;
     auto head = answer_head(response, framing_);
     if (!head) {
       log_error("net", "an answer with status {} has a status or header that cannot be sent", response.status);
@@ -363,7 +386,12 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     }
     head_ = std::move(*head);
     response_ = std::move(response);
-    body_ = is_head_ || !may_have_body(response_.status) ? std::string_view() : body_of(response_);
+    const bool bodiless = is_head_ || !may_have_body(response_.status);
+    body_ = bodiless || response_.source ? std::string_view() : body_of(response_);
+    if (!bodiless && response_.source) {
+      source_ = std::make_shared<const BodySource>(std::move(response_.source));
+      chunked_ = !framing_.is_http_1_0;
+    }
     written_ = 0;
     write_more();
   }
@@ -379,8 +407,46 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
       if (error) return self->drop();
       self->written_ += bytes;
       if (self->written_ < self->head_.size() + self->body_.size()) return self->write_more();
-      self->on_answered();
+      self->source_ ? self->ask_source() : self->on_answered();
     });
+  }
+
+  // What is under way on the worker keeps neither this connection nor its socket.
+  void ask_source() {
+    stop_timer();
+    auto core = core_.lock();
+    if (!core) return drop();
+    const auto ask = [weak = weak_from_this(), source = source_, loop = &core->loop] {
+      auto piece = std::make_shared<Result<std::string>>(make_error(Errc::kIo, "the source of a body failed"));
+      guarded("a body", [&] { *piece = (*source)(); });
+      loop->post([weak, piece] {
+        if (auto self = weak.lock()) self->on_piece(std::move(*piece));
+      });
+    };
+    if (!options_.work) return ask();
+    if (options_.work(ask)) return;
+    timer_.expires_after(kBusyPause);
+    timer_.async_wait([weak = weak_from_this(), turn = ++timer_turn_](const error_code& error) {
+      auto self = weak.lock();
+      if (!error && self && self->timer_turn_ == turn) self->ask_source();
+    });
+  }
+
+  void on_piece(Result<std::string> piece) {
+    if (phase_ != Phase::kWriting) return;
+    if (!piece) {
+      log_warn("net", "an answer is broken off: {}", piece.error().message());
+      return drop();
+    }
+    response_.body = std::move(*piece);
+    const bool last = response_.body.empty();
+    if (last) source_ = nullptr;
+    head_ = chunked_ ? fmt::format("{:x}\r\n", response_.body.size()) : std::string();
+    if (chunked_) response_.body += "\r\n";
+    body_ = response_.body;
+    written_ = 0;
+    if (last && !chunked_) return on_answered();
+    write_more();
   }
 
   void on_answered() {
@@ -415,6 +481,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   beast::flat_buffer received_;
   std::optional<Parser> parser_;
   size_t progress_ = 0;
+  size_t body_limit_ = 0;
   bool needs_continue_ = false;
 
   AnswerFraming framing_;
@@ -422,6 +489,8 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   std::string head_;
   HttpResponse response_;
   std::string_view body_;
+  std::shared_ptr<const BodySource> source_;  // of an answer that is still being made
+  bool chunked_ = false;
   size_t written_ = 0;
   size_t lingered_ = 0;
 };

@@ -120,13 +120,21 @@ std::string_view body_of(const HttpResponse& response) {
   return response.shared_body ? std::string_view(*response.shared_body) : std::string_view(response.body);
 }
 
+bool is_chunked(const HttpResponse& response, const AnswerFraming& framing) {
+  return response.source && !framing.is_http_1_0 && may_have_body(response.status);
+}
+
 std::optional<std::string> answer_head(const HttpResponse& response, const AnswerFraming& framing) {
   if (response.status < 200 || response.status > 599 || !is_field_value(response.content_type)) return std::nullopt;
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
   auto out = std::back_inserter(head);
   if (may_have_body(response.status)) {
     if (!response.content_type.empty()) fmt::format_to(out, "Content-Type: {}\r\n", response.content_type);
-    fmt::format_to(out, "Content-Length: {}\r\n", body_of(response).size());
+    if (is_chunked(response, framing)) {
+      head += "Transfer-Encoding: chunked\r\n";
+    } else if (!response.source) {
+      fmt::format_to(out, "Content-Length: {}\r\n", body_of(response).size());
+    }
   }
   for (const auto& [name, value] : response.headers) {
     if (is_framing(name)) continue;

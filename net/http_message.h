@@ -15,6 +15,10 @@ struct AnswerFraming {
   bool is_http_1_0 = false;
 };
 
+// Whether the body goes out as chunks, each with its length: a body from a source, to a client that knows them.  One
+// that does not is told the end by the end of the connection.
+bool is_chunked(const HttpResponse& response, const AnswerFraming& framing);
+
 // Status line and headers.  The framing headers are the server's own, those of the response are left out.  Empty when
 // the response cannot be sent: a status outside 200..599, or a header that would break out of its line.
 std::optional<std::string> answer_head(const HttpResponse& response, const AnswerFraming& framing);

@@ -23,7 +23,10 @@ struct HttpServerOptions {
   std::chrono::seconds idle_timeout{60};
   size_t max_web_socket_message_bytes = 1u << 20;  // incoming
   size_t max_web_socket_queue_bytes = 4u << 20;    // outgoing; beyond it send() answers false
-  Metrics* metrics = nullptr;                      // where connections and refusals are counted; outlives the server
+  // Where body sources are asked, such as a worker that may wait for a disk; false when it has no room, which is tried
+  // again.  Empty: on the loop's thread.  What it runs must have ended before the loop goes.
+  std::function<bool(std::function<void()>)> work = {};
+  Metrics* metrics = nullptr;  // where connections and refusals are counted; outlives the server
 };
 
 // Answers one request, once, from the loop's thread, at once or later.  Dropping it without a call answers 500.
@@ -52,6 +55,9 @@ class HttpService {
  public:
   virtual ~HttpService() = default;
   virtual void on_request(HttpRequest request, Responder respond) = 0;
+  // For a request whose body is larger than HttpServerOptions::max_body_bytes, or does not say how large it is: how
+  // much it may have.  0: as any other.
+  virtual size_t max_body_bytes(std::string_view /*method*/, std::string_view /*path*/) { return 0; }
   // For an upgrade request: accept by returning events (the peer may be used after this returns, until on_close), or
   // refuse with a response.
   virtual boost::system::result<WebSocketEvents, HttpResponse> on_web_socket(const HttpRequest& request,
