@@ -30,10 +30,10 @@ File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<File> File::open(const std::filesystem::path& path, int flags) {
+Result<File> File::open(const std::filesystem::path& path, int flags, unsigned mode) {
   File file;
   file.path_ = path.string();
-  file.descriptor_ = ::open(path.c_str(), flags | O_CLOEXEC, 0640);
+  file.descriptor_ = ::open(path.c_str(), flags | O_CLOEXEC, mode);
   if (file.descriptor_ < 0) return system_error("open", path);
   return file;
 }

@@ -18,8 +18,8 @@ class File {
   File& operator=(File&& other) noexcept;
   ~File();
 
-  // `flags` as for open(2); created files get mode 0640.
-  static Result<File> open(const std::filesystem::path& path, int flags);
+  // `flags` as for open(2); `mode` is that of a file which is created.
+  static Result<File> open(const std::filesystem::path& path, int flags, unsigned mode = 0640);
 
   // All of it or an error; after an error the file may hold a part.
   Result<void> write_all(std::string_view bytes);
