@@ -16,6 +16,7 @@ constexpr std::chrono::seconds kClockInterval{1};
 
 std::filesystem::path log_directory(const std::filesystem::path& data_dir) { return data_dir / "log"; }
 std::filesystem::path views_directory(const std::filesystem::path& data_dir) { return data_dir / "views"; }
+std::filesystem::path blobs_directory(const std::filesystem::path& data_dir) { return data_dir / "blobs"; }
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir) { return data_dir / "outbox"; }
 std::filesystem::path control_socket(const std::filesystem::path& data_dir) { return data_dir / "control.sock"; }
 
@@ -33,6 +34,9 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   auto views = open_rocksdb_view_store(views_directory(config.data_dir), view_names());
   if (!views) return views.error();
   hub->views_ = std::move(*views);
+  auto blobs = open_blob_folder(blobs_directory(config.data_dir));
+  if (!blobs) return blobs.error();
+  hub->blobs_ = std::move(*blobs);
 
   hub->projector_ = std::make_unique<Projector>(*hub->log_, *hub->views_, make_projections(), metrics, health);
   EdgeOptions options;
@@ -54,7 +58,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
     hub->recorder_->submit({std::move(events), std::nullopt, std::move(done)});
   };
   hub->edge_ = std::make_unique<Edge>(
-      EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events}, options);
+      EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events, hub->blobs_.get()},
+      options);
   hub->projector_->on_applied = [edge = hub->edge_.get()](auto group) { edge->on_applied(std::move(group)); };
 
   const Topics topics(config.mqtt_root);

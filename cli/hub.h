@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "bus/blob_store.h"
 #include "bus/clock.h"
 #include "bus/clock_watch.h"
 #include "bus/event_log.h"
@@ -41,6 +42,7 @@ class Hub {
 
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<ViewStore> views_;
+  std::unique_ptr<BlobStore> blobs_;
   BrokerConnections broker_;
   std::unique_ptr<Projector> projector_;
   std::unique_ptr<Recorder> recorder_;
@@ -57,6 +59,7 @@ class Hub {
 // Where the parts of the data folder lie.
 std::filesystem::path log_directory(const std::filesystem::path& data_dir);
 std::filesystem::path views_directory(const std::filesystem::path& data_dir);
+std::filesystem::path blobs_directory(const std::filesystem::path& data_dir);
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir);
 std::filesystem::path control_socket(const std::filesystem::path& data_dir);
 

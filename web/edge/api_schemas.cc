@@ -25,6 +25,8 @@ std::string_view schema_of(std::string_view word) {
   return word;  // already a schema
 }
 
+constexpr std::string_view kTexts = R"({"type":"array","items":{"type":"string"}})";
+
 using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
 
 // An object with exactly these members, all of them always there.
@@ -49,7 +51,8 @@ Fields job_fields() {
           {"outcome", R"({"enum":["running","completed","cancelled","failed","interrupted"]})"},
           {"cause", "text?"},
           {"text", "text?"},
-          {"verdict", "text?"},
+          {"verdict", R"({"enum":["good","rework","scrap",null]})"},
+          {"reason", "text?"},
           {"evidence", R"({"enum":["none","inconclusive","conclusive","observed","person"]})"},
           {"row_status", "text?"},
           {"late", "flag"},
@@ -73,7 +76,19 @@ Fields job_fields() {
           {"objects_total", "integer?"},
           {"user", "text?"},
           {"moonraker_job_id", "text?"},
-          {"seen", R"({"enum":["live","history"]})"},
+          {"title", "text?"},
+          {"tags", kTexts},
+          {"link", "text?"},
+          {"has_notes", "flag"},
+          {"photo_count", "integer"},
+          {"corrected", kTexts},
+          {"hidden", "flag"},
+          {"slicer", "text?"},
+          {"estimated_time", "number?"},
+          {"filament_type", "text?"},
+          {"thumbnail", "text?"},
+          {"thumbnail_type", "text?"},
+          {"seen", R"({"enum":["live","history","imported","entered"]})"},
           {"first_position", "integer"},
           {"last_position", "integer"}};
 }
@@ -82,7 +97,55 @@ Fields job_detail_fields() {
   Fields fields = job_fields();
   fields.push_back({"metadata", "any"});
   fields.push_back({"auxiliary_data", "any"});
+  fields.push_back({"notes", "text?"});
+  fields.push_back({"sliced", R"({"type":["object","null"]})"});
+  fields.push_back({"photos", R"({"type":"array","items":{"$ref":"#/components/schemas/JobPhoto"}})"});
+  fields.push_back({"changes", R"({"type":"array","items":{"$ref":"#/components/schemas/JobChange"}})"});
   return fields;
+}
+
+// A request's body: none of the fields has to be there unless it is in `required`.
+std::string body_of(const Fields& fields, std::string_view required = "") {
+  std::string properties;
+  for (const auto& [name, word] : fields) {
+    properties += (properties.empty() ? "\"" : ",\"") + std::string(name) + "\":" + std::string(schema_of(word));
+  }
+  return R"({"type":"object","additionalProperties":false,"properties":{)" + properties + R"(},"required":[)" +
+         std::string(required) + "]}";
+}
+
+Fields annotation_fields() {
+  return {{"verdict", R"({"enum":["unknown","good","rework","scrap",null]})"},
+          {"reason", "text?"},
+          {"notes", "text?"},
+          {"title", "text?"},
+          {"link", R"({"type":["string","null"],"pattern":"^https?://"})"},
+          {"tags", R"({"type":["array","null"],"maxItems":20,"items":{"type":"string"}})"}};
+}
+
+Fields correction_fields() {
+  return {{"filename", "text"},
+          {"outcome", R"({"enum":["completed","cancelled","failed","interrupted"]})"},
+          {"cause", "text"},
+          {"started_at", "time"},
+          {"ended_at", "time"},
+          {"total_duration", "number"},
+          {"print_duration", "number"},
+          {"filament_used", "number"}};
+}
+
+std::string job_changes() {
+  Fields fields = annotation_fields();
+  for (const auto& field : correction_fields()) fields.push_back(field);
+  fields.push_back({"correction_reason", "text"});
+  return body_of(fields);
+}
+
+std::string job_entry() {
+  Fields fields = annotation_fields();
+  for (const auto& field : correction_fields()) fields.push_back(field);
+  for (const char* name : {"machine", "user", "text"}) fields.push_back({name, "text"});
+  return body_of(fields, R"("machine","outcome","started_at")");
 }
 
 std::string current_job() {
@@ -211,6 +274,32 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
       {"Job", object_of(job_fields())},
       {"JobDetail", object_of(job_detail_fields())},
       {"JobList", list_of("Job")},
+      {"JobChanges", job_changes()},
+      {"JobEntry", job_entry()},
+      {"JobPhotoEntry", body_of({{"blob", "text"}, {"caption", "text"}}, R"("blob")")},
+      {"JobPhoto", object_of({{"blob", "text"},
+                              {"content_type", "text"},
+                              {"bytes", "integer"},
+                              {"width", "integer"},
+                              {"height", "integer"},
+                              {"caption", "text?"},
+                              {"added_at", "time?"},
+                              {"actor", "text?"}})},
+      {"JobChange", object_of({{"position", "integer"},
+                               {"at", "time?"},
+                               {"actor", "text?"},
+                               {"field", "text"},
+                               {"before", "any"},
+                               {"after", "any"},
+                               {"reason", "text?"}})},
+      {"JobTags",
+       object_of({{"items", R"({"type":"array","items":)" + object_of({{"tag", "text"}, {"jobs", "integer"}}) + "}"}})},
+      {"VerdictReasons", object_of({{"reasons", kTexts}})},
+      {"Blob", object_of({{"sha256", "text"},
+                          {"content_type", "text"},
+                          {"bytes", "integer"},
+                          {"width", "integer"},
+                          {"height", "integer"}})},
       {"Event", event()},
       {"EventList", list_of("Event")},
       {"KlipperiwcJob", klipperiwc_job()},

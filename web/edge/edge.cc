@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -23,10 +24,13 @@ namespace {
 
 constexpr std::string_view kPart = "edge";
 constexpr std::string_view kReadMethods = "GET, HEAD";
+constexpr size_t kManyJobsPending = 500;     // of the catalog, which else takes them in with the next list
 constexpr size_t kMaxPendingChanges = 4096;  // whole objects on their way from the projector to the loop
 
-HttpServerOptions server_options(const EdgeOptions& options, Metrics& metrics) {
+HttpServerOptions server_options(const EdgeOptions& options, Metrics& metrics,
+                                 std::function<bool(std::function<void()>)> work) {
   HttpServerOptions server = options.http;
+  server.work = std::move(work);
   server.metrics = &metrics;
   return server;
 }
@@ -75,7 +79,10 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
              [this](std::function<void()> task) { post(std::move(task)); }, parts.submit,
              [this](Position position, std::function<void(bool)> go_on) { when_reached(position, std::move(go_on)); }},
             options.max_queued_writes, parts.metrics),
-        server(parts.loop, *this, server_options(options, parts.metrics)),
+        jobs(parts.store),
+        server(parts.loop, *this,
+               server_options(options, parts.metrics,
+                              [this](std::function<void()> task) { return worker.offer(std::move(task)); })),
         worker(options.max_queued_reads) {}
 
   const EdgeParts parts;
@@ -91,6 +98,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   std::map<uint64_t, Waiting> waiting;
   uint64_t next_waiting = 1;
   WriteQueue writes;
+  JobCatalog jobs;
   HttpServer server;
   bool stopped = false;
 
@@ -113,6 +121,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   // --- from the projector to the loop
 
   void on_applied(const AppliedGroup& group) {
+    jobs.offer(group);
     {
       std::lock_guard lock(mutex);
       pending.position = std::max(pending.position, group.position);
@@ -152,6 +161,14 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
       advance(group);
     }
     release_waiting();
+    if (jobs.pending() > kManyJobsPending) catch_up_jobs();
+  }
+
+  // Lists wait for it, which matters only after a start with a long history.
+  void catch_up_jobs() {
+    worker.offer([this] {
+      if (auto done = jobs.catch_up(); !done) log_error("edge", "the index of jobs: {}", done.error().message());
+    });
   }
 
   void advance(const AppliedGroup& group) {
@@ -259,6 +276,11 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     match.route->of_views ? when_reached(*position, go_on) : go_on(true);
   }
 
+  size_t max_body_bytes(std::string_view method, std::string_view path) override {
+    const RouteMatch match = find_route(method, path);
+    return match.route != nullptr && match.route->pattern == kBlobPattern ? kMaxBlobBytes : 0;
+  }
+
   HttpResponse without_route(const HttpRequest& request, const RouteMatch& match) const {
     const bool get = request.method == "GET";
     if (match.allow.empty() && !belongs_to_api(request.path) && get) return serve_file(request, embedded_files());
@@ -283,7 +305,8 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
       return answer(std::move(response));
     }
     const bool taken = worker.offer([this, &route, path, request, answer] {
-      auto response = std::make_shared<HttpResponse>(route.respond({parts, options, nullptr}, {*request, path, {}}));
+      auto response =
+          std::make_shared<HttpResponse>(route.respond({parts, options, nullptr, &jobs}, {*request, path, {}}));
       post([this, &route, response, answer] {
         finish(route, *response);
         answer(std::move(*response));
@@ -299,16 +322,19 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     if (auto refused = refuse_change(request)) return answer(std::move(*refused));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
     writes.add({[this, &route, path = std::move(path), shared] {
-                  return route.decide({parts, options, nullptr}, {*shared, path, std::string(kLocalActor)});
+                  return route.decide({parts, options, nullptr, &jobs}, {*shared, path, std::string(kLocalActor)});
                 },
                 [this](const EdgeWrite& write) {
-                  return write.answer({parts, options, nullptr});
+                  return write.answer({parts, options, nullptr, &jobs});
                 },
                 answer});
   }
 
   void finish(const Route& route, HttpResponse& response) const {
-    response.headers.emplace_back("Cache-Control", "no-store");
+    const auto is_caching = [](const auto& header) { return header.first == "Cache-Control"; };
+    if (std::none_of(response.headers.begin(), response.headers.end(), is_caching)) {
+      response.headers.emplace_back("Cache-Control", "no-store");
+    }
     if (route.of_views) response.headers.emplace_back("Millrace-Position", std::to_string(live.position().value));
   }
 
@@ -359,6 +385,7 @@ Result<void> Edge::start() {
   impl_->live.newly_stale_or_fresh(impl_->now());
   impl_->feed.restart(impl_->live.position());
   if (auto listening = impl_->server.listen(impl_->options.host, impl_->options.port); !listening) return listening;
+  impl_->catch_up_jobs();
   impl_->heartbeat.start(impl_->options.heartbeat, [impl = impl_.get()] { impl->beat(); });
   impl_->parts.health.set(std::string(kPart), true);
   return {};

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bus/blob_store.h"
 #include "bus/clock.h"
 #include "bus/event_log.h"
 #include "bus/events.h"
@@ -53,6 +54,7 @@ struct EdgeParts {  // each outlives the edge
   Metrics& metrics;
   Health& health;
   SubmitEvents submit = nullptr;  // empty: nothing can be changed by way of HTTP
+  BlobStore* blobs = nullptr;     // null: no pictures are kept
 };
 
 class Edge {

@@ -23,7 +23,9 @@ void write_end(JsonWriter& json, const schema::JobViewT& job) {
   json.field("outcome", schema::EnumNameJobOutcome(job.outcome));
   write_text_or_null(json, "cause", job.cause);
   write_text_or_null(json, "text", job.text);
-  json.key("verdict").null();
+  json.key("verdict");
+  job.verdict == schema::JobVerdict::unknown ? json.null() : json.value(schema::EnumNameJobVerdict(job.verdict));
+  write_text_or_null(json, "reason", job.reason);
   json.field("evidence", schema::EnumNameJobEvidence(job.evidence));
   write_text_or_null(json, "row_status", job.row_status);
   json.field("late", job.late);
@@ -48,6 +50,110 @@ void write_pauses(JsonWriter& json, const schema::JobViewT& job) {
   write_text_or_null(json, "pause_cause", job.pause_cause);
 }
 
+void write_texts(JsonWriter& json, std::string_view name, const std::vector<std::string>& texts) {
+  json.key(name).array();
+  for (const std::string& text : texts) json.value(text);
+  json.end();
+}
+
+void write_said(JsonWriter& json, const schema::JobViewT& job) {
+  write_text_or_null(json, "title", job.title);
+  write_texts(json, "tags", job.tags);
+  write_text_or_null(json, "link", job.link);
+  json.field("has_notes", !job.notes.empty()).field("photo_count", static_cast<int64_t>(job.photo_count));
+  json.key("corrected").array();
+  for (const auto& correction : job.corrections) {
+    json.value(correction->field == "start_us" ? "started_at"
+               : correction->field == "end_us" ? "ended_at"
+                                               : correction->field);
+  }
+  json.end().field("hidden", job.hidden);
+}
+
+void write_summary(JsonWriter& json, const schema::JobViewT& job) {
+  write_text_or_null(json, "slicer", job.slicer_name);
+  json.field("estimated_time", job.estimated_time_s);
+  write_text_or_null(json, "filament_type", job.filament_type);
+  write_text_or_null(json, "thumbnail", job.thumbnail_blob);
+  write_text_or_null(json, "thumbnail_type", job.thumbnail_type);
+}
+
+void write_extruders(JsonWriter& json, const schema::JobMetadataReadT& sliced) {
+  json.key("extruders").array();
+  for (const auto& extruder : sliced.extruders) {
+    json.object();
+    write_text_or_null(json, "filament_type", extruder->filament_type);
+    write_text_or_null(json, "filament_vendor", extruder->filament_vendor);
+    write_text_or_null(json, "filament_color", extruder->filament_color);
+    json.field("used_mm", extruder->used_mm).field("used_cm3", extruder->used_cm3).field("used_g", extruder->used_g);
+    json.field("cost", extruder->cost).end();
+  }
+  json.end();
+}
+
+void write_sliced(JsonWriter& json, const schema::JobMetadataReadT* read) {
+  json.key("sliced");
+  if (read == nullptr) {
+    json.null();
+    return;
+  }
+  const schema::JobMetadataReadT& sliced = *read;
+  json.object();
+  write_text_or_null(json, "filename", sliced.filename);
+  json.field("source", sliced.source).field("partial", sliced.partial).field("replaced", sliced.replaced);
+  json.field("file_bytes", sliced.file_bytes);
+  write_time(json, "file_modified_at", sliced.file_modified_us);
+  write_text_or_null(json, "slicer_name", sliced.slicer_name);
+  write_text_or_null(json, "slicer_version", sliced.slicer_version);
+  json.field("estimated_time", sliced.estimated_time_s).field("layer_height", sliced.layer_height);
+  json.field("first_layer_height", sliced.first_layer_height).field("layer_count", sliced.layer_count);
+  json.field("object_height", sliced.object_height).field("nozzle_temp", sliced.nozzle_temp);
+  json.field("first_layer_nozzle_temp", sliced.first_layer_nozzle_temp).field("bed_temp", sliced.bed_temp);
+  json.field("chamber_temp", sliced.chamber_temp).field("infill_percentage", sliced.infill_percentage);
+  write_text_or_null(json, "infill_pattern", sliced.infill_pattern);
+  json.field("support_enabled", sliced.support_enabled);
+  write_text_or_null(json, "support_type", sliced.support_type);
+  json.field("print_speed", sliced.print_speed).field("total_filament_used_mm", sliced.total_filament_used_mm);
+  json.field("total_filament_used_g", sliced.total_filament_used_g);
+  json.field("total_filament_cost", sliced.total_filament_cost);
+  write_extruders(json, sliced);
+  write_texts(json, "objects", sliced.objects);
+  write_json_text(json, "settings", sliced.settings_json);
+  write_text_or_null(json, "settings_blob", sliced.settings_blob);
+  write_text_or_null(json, "thumbnail", sliced.thumbnail_blob);
+  write_text_or_null(json, "thumbnail_type", sliced.thumbnail_type);
+  json.field("thumbnail_width", static_cast<int64_t>(sliced.thumbnail_width));
+  json.field("thumbnail_height", static_cast<int64_t>(sliced.thumbnail_height));
+  write_texts(json, "warnings", sliced.warnings);
+  json.end();
+}
+
+void write_photos(JsonWriter& json, const schema::JobDetailT& detail) {
+  json.key("photos").array();
+  for (const auto& photo : detail.photos) {
+    json.object().field("blob", photo->blob).field("content_type", photo->content_type).field("bytes", photo->bytes);
+    json.field("width", static_cast<int64_t>(photo->width)).field("height", static_cast<int64_t>(photo->height));
+    write_text_or_null(json, "caption", photo->caption);
+    write_time(json, "added_at", photo->at_us);
+    write_text_or_null(json, "actor", photo->actor);
+    json.end();
+  }
+  json.end();
+}
+
+void write_changes(JsonWriter& json, const schema::JobDetailT& detail) {
+  json.key("changes").array();
+  for (const auto& change : detail.changes) {
+    json.object().field("position", change->position);
+    write_time(json, "at", change->at_us);
+    write_text_or_null(json, "actor", change->actor);
+    json.field("field", change->field).key("before").raw(change->before_json).key("after").raw(change->after_json);
+    write_text_or_null(json, "reason", change->reason);
+    json.end();
+  }
+  json.end();
+}
+
 }  // namespace
 
 void write_job(JsonWriter& json, const schema::JobViewT& job, const schema::JobDetailT* detail) {
@@ -62,11 +168,17 @@ void write_job(JsonWriter& json, const schema::JobViewT& job, const schema::JobD
   json.field("objects_excluded", job.objects_excluded).field("objects_total", job.objects_total);
   write_text_or_null(json, "user", job.user);
   write_text_or_null(json, "moonraker_job_id", job.moonraker_job_id);
+  write_said(json, job);
+  write_summary(json, job);
   json.field("seen", schema::EnumNameJobSeen(job.start_seen));
   json.field("first_position", job.first_position).field("last_position", job.last_position);
   if (detail != nullptr) {
     write_json_text(json, "metadata", detail->metadata_json);
     write_json_text(json, "auxiliary_data", detail->auxiliary_json);
+    write_text_or_null(json, "notes", job.notes);
+    write_sliced(json, detail->sliced.get());
+    write_photos(json, *detail);
+    write_changes(json, *detail);
   }
   json.end();
 }

@@ -45,10 +45,16 @@ std::optional<std::map<std::string, std::string>> match(std::string_view pattern
   return variables;
 }
 
-}  // namespace
+// Of two patterns that both match, the one with more words counts.
+size_t words_in(std::string_view pattern) {
+  const auto segments = segments_of(pattern);
+  return static_cast<size_t>(
+      std::count_if(segments.begin(), segments.end(), [](std::string_view segment) { return !is_variable(segment); }));
+}
 
-const std::vector<Route>& routes() {
-  static const std::vector<Route> table = {
+// All but those of jobs.
+std::vector<Route> other_routes() {
+  return {
       {"GET", "/health/live", "healthLive", "The process answers", RunsOn::kLoop, false, {}, "Live", answer_live},
       {"GET",
        "/health/ready",
@@ -80,30 +86,6 @@ const std::vector<Route>& routes() {
        {},
        "Machine",
        answer_machine},
-      {"GET",
-       "/api/v1/jobs",
-       "jobs",
-       "Job history, newest start first; a page may hold fewer than limit and still have a next_cursor",
-       RunsOn::kWorker,
-       true,
-       {kPageLimit,
-        kCursor,
-        kMachine,
-        {"outcome", kText, "One or more, comma-separated: running, completed, cancelled, failed, interrupted"},
-        {"from", kTime, "Started at or after"},
-        {"to", kTime, "Started before"},
-        {"q", kText, "Part of the file name, whatever the case of A-Z"}},
-       "JobList",
-       answer_jobs},
-      {"GET",
-       "/api/v1/jobs/{id}",
-       "job",
-       "One job with its metadata",
-       RunsOn::kWorker,
-       true,
-       {},
-       "JobDetail",
-       answer_job},
       {"GET",
        "/api/v1/events",
        "events",
@@ -169,14 +151,29 @@ const std::vector<Route>& routes() {
        "KlipperiwcMessage",
        nullptr},
   };
+}
+
+}  // namespace
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> table = [] {
+    std::vector<Route> all = other_routes();
+    const std::vector<Route> jobs = job_routes();
+    all.insert(all.end(), jobs.begin(), jobs.end());
+    return all;
+  }();
   return table;
 }
 
 RouteMatch find_route(std::string_view method, std::string_view path) {
   RouteMatch found;
+  size_t most_words = 0;
   for (const Route& route : routes()) {
     auto variables = match(route.pattern, path);
-    if (!variables) continue;
+    const size_t words = words_in(route.pattern);
+    if (!variables || words < most_words) continue;
+    if (words > most_words) found = {};
+    most_words = words;
     if (!found.allow.empty()) found.allow += ", ";
     found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
     if (route.method != method) continue;
@@ -189,7 +186,8 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
 bool overlap(std::string_view a, std::string_view b) {
   const auto left = segments_of(a);
   const auto right = segments_of(b);
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+  return words_in(a) == words_in(b) &&
+         std::equal(left.begin(), left.end(), right.begin(), right.end(),
                     [](std::string_view x, std::string_view y) { return x == y || is_variable(x) || is_variable(y); });
 }
 

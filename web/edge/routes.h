@@ -10,6 +10,7 @@
 
 #include "bus/events.h"
 #include "net/http_types.h"
+#include "projections/job_catalog.h"
 #include "web/edge/edge.h"
 #include "web/edge/live_state.h"
 #include "web/edge/query.h"
@@ -21,6 +22,7 @@ struct RouteContext {
   const EdgeParts& parts;
   const EdgeOptions& options;
   const LiveState* live;
+  JobCatalog* jobs = nullptr;  // of lists; null on the loop
 };
 
 enum class RunsOn {
@@ -53,6 +55,12 @@ struct Route {
 };
 
 const std::vector<Route>& routes();
+// Those of jobs, which are a part of them.
+std::vector<Route> job_routes();
+
+// Bodies of this route may be as large as a picture.
+inline constexpr std::string_view kBlobPattern = "/api/v1/blobs/{sha256}";
+inline constexpr size_t kMaxBlobBytes = 10u << 20;
 
 struct RouteMatch {
   const Route* route = nullptr;             // null: no route of this path and method
@@ -60,7 +68,8 @@ struct RouteMatch {
   std::string allow;                        // the methods that the path has; empty: no such path
 };
 RouteMatch find_route(std::string_view method, std::string_view path);
-// Whether some path matches both patterns.
+// Whether some path matches both patterns and neither is the one that counts: the one that says more of the path in
+// words.
 bool overlap(std::string_view a, std::string_view b);
 
 // The answers, one file per subject: route_*.cc.
@@ -73,10 +82,25 @@ HttpResponse answer_machines(const RouteContext&, const RouteRequest&);
 HttpResponse answer_machine(const RouteContext&, const RouteRequest&);
 HttpResponse answer_jobs(const RouteContext&, const RouteRequest&);
 HttpResponse answer_job(const RouteContext&, const RouteRequest&);
+HttpResponse shown_job(const RouteContext&, const std::string& id);  // the same for an id that is known
+HttpResponse answer_job_tags(const RouteContext&, const RouteRequest&);
+HttpResponse answer_job_export(const RouteContext&, const RouteRequest&);
+HttpResponse answer_reasons(const RouteContext&, const RouteRequest&);
+HttpResponse answer_blob(const RouteContext&, const RouteRequest&);
 HttpResponse answer_events(const RouteContext&, const RouteRequest&);
 HttpResponse answer_event(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_status(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_jobs(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_temperatures(const RouteContext&, const RouteRequest&);
+
+// The decisions about changes.
+WriteDecision change_job(const RouteContext&, const RouteRequest&);
+WriteDecision enter_job(const RouteContext&, const RouteRequest&);
+WriteDecision hide_job(const RouteContext&, const RouteRequest&);
+WriteDecision restore_job(const RouteContext&, const RouteRequest&);
+WriteDecision add_job_photo(const RouteContext&, const RouteRequest&);
+WriteDecision remove_job_photo(const RouteContext&, const RouteRequest&);
+WriteDecision change_reasons(const RouteContext&, const RouteRequest&);
+WriteDecision put_blob(const RouteContext&, const RouteRequest&);
 
 }  // namespace millrace

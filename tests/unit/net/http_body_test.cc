@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies that are made while they are sent, and bodies that are larger than others may be.
 #include <atomic>
+#include <stdexcept>
 
 #include "net_fixture.h"
 
@@ -27,7 +28,7 @@ class HttpBodyTest : public ServerTest {
       return next < texts.size() ? texts[next++] : std::string();
     };
   }
-  // Two bodies of 1 KiB pieces, without an end; counts those that were asked for.
+  // A body without an end; counts its pieces, and says when it is not needed any more.
   BodySource endless() {
     return [this, alive = std::shared_ptr<void>(nullptr, [this](void*) { ended.add("gone"); })]() {
       ++asked;
