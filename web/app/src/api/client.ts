@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads from the HTTP interface. Every read carries the newest position that this browser has seen, so that an answer
 // is never older than what is already on the page.
-import type { Job, Outcome, Page, Site } from './types'
+import type { Job, JobChanges, Outcome, Page, Site } from './types'
 
 // What went wrong, in the words of RFC 9457. `status` 0 means that no answer came at all.
 export class Problem extends Error {
@@ -20,6 +20,7 @@ export class Problem extends Error {
 export interface JobQuery {
   machine?: string
   outcome?: Outcome | ''
+  verdict?: string
   q?: string
   cursor?: string
   limit?: number
@@ -47,6 +48,42 @@ export class Client {
 
   job(id: string, signal?: AbortSignal): Promise<Job> {
     return this.get<Job>(`/api/v1/jobs/${encodeURIComponent(id)}`, signal)
+  }
+
+  async changeJob(id: string, changes: JobChanges): Promise<Job> {
+    const answer = await this.send('PATCH', `/api/v1/jobs/${encodeURIComponent(id)}`, changes)
+    // Recorded, but not shown yet: the read waits for it.
+    return answer.status === 202 ? this.job(id) : ((await answer.json()) as Job)
+  }
+
+  async hideJob(id: string): Promise<void> {
+    await this.send('DELETE', `/api/v1/jobs/${encodeURIComponent(id)}`)
+  }
+
+  async restoreJob(id: string): Promise<void> {
+    await this.send('POST', `/api/v1/jobs/${encodeURIComponent(id)}/restore`)
+  }
+
+  async reasons(): Promise<string[]> {
+    const answer = await this.get<{ reasons?: unknown }>('/api/v1/jobs/reasons')
+    return Array.isArray(answer.reasons) ? answer.reasons.filter((each) => typeof each === 'string') : []
+  }
+
+  private async send(method: string, path: string, body?: unknown): Promise<Response> {
+    const headers: Record<string, string> = { Accept: 'application/json' }
+    if (body !== undefined) headers['Content-Type'] = 'application/json'
+    let response: Response
+    try {
+      response = await fetch(path, {
+        method,
+        headers,
+        body: body === undefined ? null : JSON.stringify(body),
+      })
+    } catch {
+      throw new Problem(0, 'unreachable', 'No answer', null)
+    }
+    if (!response.ok) throw problemOf(response.status, await response.json().catch(() => null))
+    return response
   }
 
   private async get<T>(path: string, signal?: AbortSignal): Promise<T> {

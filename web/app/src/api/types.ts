@@ -76,7 +76,23 @@ export interface Job extends MachineJob {
   clock_corrected?: Maybe<boolean>
   time_uncertain?: Maybe<boolean>
   evidence?: Maybe<string>
+  verdict?: Maybe<'good' | 'rework' | 'scrap'>
+  reason?: Maybe<string>
+  title?: Maybe<string>
+  tags?: Maybe<string[]>
+  // Only in the answer about one job.
+  notes?: Maybe<string>
+  hidden?: Maybe<boolean>
+  last_position?: Maybe<number>
   metadata?: Maybe<Record<string, unknown>>
+}
+
+// What a person says of a job; null takes it away, what is absent stays.
+export interface JobChanges {
+  verdict?: 'good' | 'rework' | 'scrap' | null
+  reason?: string | null
+  notes?: string | null
+  tags?: string[] | null
 }
 
 export interface Site {

@@ -4,16 +4,18 @@ import { ref, shallowRef } from 'vue'
 import { defineStore } from 'pinia'
 import { Problem } from '@/api/client'
 import type { Job, Outcome } from '@/api/types'
+import type { Verdict } from '@/domain/verdict'
 import { useSite } from './site'
 
 export interface JobFilter {
   machine: string
   outcome: Outcome | ''
+  verdict: Verdict | 'unknown' | ''
   q: string
 }
 
 export const pageSize = 50
-export const noFilter: JobFilter = { machine: '', outcome: '', q: '' }
+export const noFilter: JobFilter = { machine: '', outcome: '', verdict: '', q: '' }
 
 export const useJobs = defineStore('jobs', () => {
   const site = useSite()
@@ -69,7 +71,7 @@ export const useJobs = defineStore('jobs', () => {
       if (present.has(job.id) || (cursor.value !== null && startOf(job) < oldest)) continue
       next.push(job)
     }
-    items.value = next.filter((job) => matches(job, filter.value)).sort(newestFirst)
+    items.value = next.filter((job) => matches(job, filter.value, present.has(job.id))).sort(newestFirst)
   }
 
   function drop(removed: readonly string[]): void {
@@ -95,8 +97,21 @@ function newestFirst(a: Job, b: Job): number {
   return startOf(b) - startOf(a)
 }
 
-export function matches(job: Job, filter: JobFilter): boolean {
+// `found`: the hub has found it by the text, which may stand where this page does not look, such as in its notes.
+export function matches(job: Job, filter: JobFilter, found = false): boolean {
   if (filter.machine && job.machine !== filter.machine) return false
   if (filter.outcome && job.outcome !== filter.outcome) return false
-  return !filter.q || (job.filename ?? '').toLowerCase().includes(filter.q.toLowerCase())
+  if (filter.verdict && (job.verdict ?? 'unknown') !== filter.verdict) return false
+  if (!filter.q || found) return true
+  const text = plain([job.filename, job.title, job.machine, ...(job.tags ?? [])].join(' '))
+  return plain(filter.q)
+    .trim()
+    .split(' ')
+    .every((word) => text.includes(` ${word}`))
+}
+
+// Words with a blank before each, in lower case and without accents, as the hub compares them.
+function plain(text: string): string {
+  const letters = text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
+  return ` ${letters.replace(/[^\p{L}\p{N}]+/gu, ' ').trim()}`
 }

@@ -10,6 +10,7 @@ import { useLive } from '@/stores/live'
 import { usePreferences } from '@/stores/preferences'
 import type { Job, Machine } from '@/api/types'
 import JobTable from '../JobTable.vue'
+import JobVerdict from '../JobVerdict.vue'
 import MachineCard from '../MachineCard.vue'
 import MachineGrid from '../MachineGrid.vue'
 import NeedsYou from '../NeedsYou.vue'
@@ -144,7 +145,7 @@ describe('job table', () => {
   it('shows a job of which nothing but the id is known with dashes', () => {
     const table = render(JobTable, { jobs: [{ id: 'a.1' }] })
     const cells = table.findAll('tbody td').map((cell) => cell.text())
-    expect(cells).toEqual(['Outcome not known', 'file name not known', '–', '–', '–', '–', '–', ''])
+    expect(cells).toEqual(['Outcome not known', '', 'file name not known', '–', '–', '–', '–', '–', ''])
   })
 
   it('names machine, outcome and cause in the chosen language', async () => {
@@ -167,5 +168,45 @@ describe('job table', () => {
   it('shows a cause that it does not know as the hub calls it', () => {
     const table = render(JobTable, { jobs: [job('a', { cause: 'gremlins_inside' })] })
     expect(table.text()).toContain('gremlins inside')
+  })
+})
+
+describe('verdict', () => {
+  const sent: { method: string; url: string; body: unknown }[] = []
+  function hub(answer: { status: number; body: unknown }) {
+    sent.length = 0
+    vi.stubGlobal('fetch', (url: string, init: { method?: string; body?: string }) => {
+      if (!init.method) return Promise.resolve(new Response('{"reasons":["clog","wet filament"]}'))
+      sent.push({ method: init.method, url, body: JSON.parse(init.body ?? 'null') })
+      return Promise.resolve(new Response(JSON.stringify(answer.body), { status: answer.status }))
+    })
+  }
+
+  it('is saved by one choice and told to the page', async () => {
+    hub({ status: 200, body: job('a.1', { verdict: 'scrap' }) })
+    const panel = render(JobVerdict, { job: job('a.1') })
+    await panel.get('input[value=scrap]').trigger('change')
+    await vi.waitFor(() => expect(panel.emitted('changed')?.[0]).toEqual([job('a.1', { verdict: 'scrap' })]))
+    expect(sent).toEqual([{ method: 'PATCH', url: '/api/v1/jobs/a.1', body: { verdict: 'scrap' } }])
+    expect(panel.get('[role=status]').text()).toBe('Saved')
+  })
+
+  it('offers reasons in words, known ones translated, and keeps one that is no longer offered', async () => {
+    hub({ status: 200, body: job('a.1') })
+    const panel = render(JobVerdict, { job: job('a.1', { verdict: 'rework', reason: 'old one' }) })
+    await vi.waitFor(() => expect(panel.findAll('option').length).toBe(4))
+    const words = panel.findAll('option').map((option) => option.text())
+    expect(words).toEqual(['no reason given', 'Nozzle clogged', 'wet filament', 'old one'])
+  })
+
+  it('sends notes and tags together, each tag once, and says when that failed', async () => {
+    hub({ status: 400, body: { code: 'invalid_field', title: 'Bad Request', detail: 'too long' } })
+    const panel = render(JobVerdict, { job: job('a.1') })
+    expect(panel.get('[type=submit]').attributes('disabled')).toBeDefined()
+    await panel.get('[data-testid=tags]').setValue(' red, order 7 ,red')
+    await panel.get('[data-testid=notes]').setValue('cracked')
+    await panel.get('form').trigger('submit')
+    await vi.waitFor(() => expect(panel.get('[role=alert]').text()).toBe('Not saved: too long'))
+    expect(sent[0]?.body).toEqual({ notes: 'cracked', tags: ['red', 'order 7'] })
   })
 })

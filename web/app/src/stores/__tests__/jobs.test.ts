@@ -32,7 +32,7 @@ describe('job pages', () => {
     useLive().receive({ type: 'snapshot', position: 77, machines: [], jobs: [] })
     answers = [page([job('c'), job('b')], 'next'), page([job('b'), job('a')])]
     const jobs = useJobs()
-    await jobs.load({ machine: 'voron-2', outcome: 'failed', q: 'a b' })
+    await jobs.load({ ...noFilter, machine: 'voron-2', outcome: 'failed', q: 'a b' })
     expect(calls[0]?.url).toBe('/api/v1/jobs?machine=voron-2&outcome=failed&q=a+b&limit=50')
     expect(calls[0]?.headers['Millrace-Min-Position']).toBe('77')
     await jobs.more()
