@@ -238,12 +238,14 @@ void add_bench(CLI::App& app, Command& chosen) {
                           Verb{"confirm", "a lone event until it is confirmed", run_bench_confirm},
                           Verb{"gcode", "metadata of a large G-code file", run_bench_gcode},
                           Verb{"ingest", "producers through Mosquitto to confirmed events", run_bench_ingest},
+                          Verb{"jobs", "lists and exports of a long history", run_bench_jobs},
                           Verb{"latency", "machine to WebSocket client", run_bench_latency},
                           Verb{"replay", "a log folded into the history of jobs", run_bench_replay},
                           Verb{"soak", "what a hub writes and keeps, and its memory", run_bench_soak},
                           Verb{"start", "the start of a hub on a long log", run_bench_start},
                           Verb{"verify", "checking a log against SHA-256 of a plain file", run_bench_verify}}) {
     auto options = std::make_shared<BenchOptions>();
+    if (verb.run == run_bench_jobs) options->events = 1'000'000;
     auto* command = bench->add_subcommand(verb.name, verb.what);
     command->add_option("--events", options->events, "events per round")
         ->capture_default_str()

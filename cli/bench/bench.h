@@ -31,6 +31,8 @@ int run_bench_confirm(const BenchOptions& options);
 // Producers with outbox through a Mosquitto of its own to confirmed events; 64 and 1 events per publish, interleaved.
 // With `peers` PostgreSQL and Redis store the same events in the same rounds.
 int run_bench_ingest(const BenchOptions& options);
+// Lists, searches and exports of a history of so many jobs, against the limits and grep over the exported lines.
+int run_bench_jobs(const BenchOptions& options);
 // Simulated machines to a WebSocket client, through every part of the product as processes of their own.
 int run_bench_latency(const BenchOptions& options);
 // A log of 95 % telemetry and 5 % facts folded into the history of jobs, by one thread and by two; with `peers` a Redis
