@@ -4,6 +4,7 @@
 #include "bus/logging.h"
 #include "cli/process_limits.h"
 #include "cli/version.h"
+#include "projections/maintenance.h"
 #include "projections/registry.h"
 
 namespace millrace {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kSdCardLinger{1};
 constexpr std::chrono::seconds kClockInterval{1};
+constexpr std::chrono::seconds kViewsWait{5};  // for the views, before what is due is judged
 
 }  // namespace
 
@@ -89,9 +91,28 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->anchors_ =
       std::make_unique<AnchorPublisher>(AnchorOptions{}, *hub->log_, *hub->broker_.publisher, topics, submit, clock);
   hub->anchors_->start();
+  hub->maintenance_ = std::make_unique<MaintenanceWatch>(
+      MaintenanceWatchOptions{}, [hub = hub.get()](WallTime now) { return hub->look_at_maintenance(now); }, submit,
+      clock, metrics);
+  hub->maintenance_->start();
   hub->broker_.start();
   hub->control_ = ControlService::start(config.data_dir, *hub->log_, clock, metrics);
   return hub;
+}
+
+// On the watch's thread.
+Result<std::vector<MaintenanceStanding>> Hub::look_at_maintenance(WallTime now) const {
+  if (!projector_->wait_for(log_->last(), kViewsWait)) {
+    return make_error(Errc::kUnavailable, "the views have not caught up with the log");
+  }
+  const auto tasks = read_tasks(*views_->reader(), "", now);
+  if (!tasks) return tasks.error();
+  std::vector<MaintenanceStanding> standings;
+  for (const TaskStanding& task : *tasks) {
+    standings.push_back({task.task.machine, task.task.id, task.task.title, task.due, task.task.told_due,
+                         task.used.hours, task.used.filament_m, task.used.starts, task.used.days});
+  }
+  return standings;
 }
 
 // Once a second, on the loop.
@@ -114,6 +135,7 @@ Hub::~Hub() {
   if (storage_) storage_->stop();
   if (retention_) retention_->stop();  // while the recorder still takes its writes
   if (anchors_) anchors_->stop();
+  if (maintenance_) maintenance_->stop();
   control_.reset();                                    // a backup under way is given up
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed

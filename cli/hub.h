@@ -16,6 +16,7 @@
 #include "cli/config.h"
 #include "cli/control_service.h"
 #include "consumers/anchor_publisher.h"
+#include "consumers/maintenance_watch.h"
 #include "consumers/recorder.h"
 #include "consumers/retention.h"
 #include "consumers/storage_watch.h"
@@ -39,6 +40,7 @@ class Hub {
  private:
   Hub() = default;
   void watch_clock(ClockWatch watch);
+  Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
 
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<ViewStore> views_;
@@ -49,6 +51,7 @@ class Hub {
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<StorageWatch> storage_;
   std::unique_ptr<AnchorPublisher> anchors_;
+  std::unique_ptr<MaintenanceWatch> maintenance_;
   IoLoop loop_;
   std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<Edge> edge_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "projections/job_history_keys.h"
+#include "projections/job_identity.h"
 #include "projections/job_merge.h"
 #include "projections/job_said.h"
 #include "projections/record.h"
@@ -14,46 +15,6 @@ namespace {
 using schema::JobDetailT;
 using schema::JobViewT;
 
-constexpr size_t kMaxJobIdBytes = 256;
-
-// The job that an event names, empty for an event that concerns none.
-std::string_view job_id_in(const Envelope& envelope) {
-  switch (envelope.type()) {
-    case EventType::JobStarted:
-      return text(envelope.as<schema::JobStarted>()->job_id());
-    case EventType::JobPaused:
-      return text(envelope.as<schema::JobPaused>()->job_id());
-    case EventType::JobResumed:
-      return text(envelope.as<schema::JobResumed>()->job_id());
-    case EventType::JobProgressed:
-      return text(envelope.as<schema::JobProgressed>()->job_id());
-    case EventType::JobFinished:
-      return text(envelope.as<schema::JobFinished>()->job_id());
-    case EventType::JobIdentified:
-      return text(envelope.as<schema::JobIdentified>()->job_id());
-    case EventType::JobObjectExcluded:
-      return text(envelope.as<schema::JobObjectExcluded>()->job_id());
-    case EventType::JobAnnotated:
-      return text(envelope.as<schema::JobAnnotated>()->job_id());
-    case EventType::JobEntered:
-      return text(envelope.as<schema::JobEntered>()->job_id());
-    case EventType::JobCorrected:
-      return text(envelope.as<schema::JobCorrected>()->job_id());
-    case EventType::JobHidden:
-      return text(envelope.as<schema::JobHidden>()->job_id());
-    case EventType::JobUnhidden:
-      return text(envelope.as<schema::JobUnhidden>()->job_id());
-    case EventType::JobPhotoAdded:
-      return text(envelope.as<schema::JobPhotoAdded>()->job_id());
-    case EventType::JobPhotoRemoved:
-      return text(envelope.as<schema::JobPhotoRemoved>()->job_id());
-    case EventType::JobMetadataRead:
-      return text(envelope.as<schema::JobMetadataRead>()->job_id());
-    default:
-      return {};
-  }
-}
-
 // One event on its way into the view.
 class Fold {
  public:
@@ -62,7 +23,7 @@ class Fold {
 
   void run(std::string_view named) {
     const std::string machine(event_.envelope.machine());
-    JobViewT job = load(resolve(machine, named), machine);
+    JobViewT job = load(job_of_row(batch_, machine, named), machine);
     const int64_t order_before = job.order_us;
     const bool known = job.first_position != 0;
     if (!known) job.first_position = event_.position.value;
@@ -84,14 +45,6 @@ class Fold {
   }
 
  private:
-  // A row of a print that has a local id leads to that id.
-  std::string resolve(const std::string& machine, std::string_view named) {
-    if (const auto start_us = row_start_of(named, machine)) {
-      if (auto local = batch_.get(job_keys::row(machine, *start_us))) return *local;
-    }
-    return std::string(named);
-  }
-
   JobViewT load(const std::string& id, const std::string& machine) {
     JobViewT job;
     if (const auto stored = batch_.get(job_keys::job(id))) {
@@ -193,21 +146,19 @@ class Fold {
     if (event.start_us() <= 0) return;
     if (job.start_us == 0) job.start_us = event.start_us();
     if (!text(event.moonraker_job_id()).empty()) job.moonraker_job_id = text(event.moonraker_job_id());
-    const std::string row_id = fmt::format("{}.{}", job.machine, event.start_us());
-    if (row_id == job.id) return;
-    batch_.put(job_keys::row(job.machine, event.start_us()), job.id);
-    if (!batch_.get(job_keys::job(row_id))) return;
-    const JobViewT other = load(row_id, job.machine);
+    const auto row_id = give_row_to(batch_, job.machine, job.id, event.start_us());
+    if (!row_id) return;
+    const JobViewT other = load(*row_id, job.machine);
     merge(job, other);
     batch_.erase(job_keys::order(other.order_us, other.id));
-    batch_.erase(job_keys::job(row_id));
-    changed_.insert(job_keys::job(row_id));
-    if (!batch_.get(job_keys::detail(row_id))) return;
+    batch_.erase(job_keys::job(*row_id));
+    changed_.insert(job_keys::job(*row_id));
+    if (!batch_.get(job_keys::detail(*row_id))) return;
     JobDetailT detail = load_detail(job.id);
-    merge(detail, load_detail(row_id));
+    merge(detail, load_detail(*row_id));
     summarise_sliced({job, detail});
     put_detail(job.id, detail);
-    batch_.erase(job_keys::detail(row_id));
+    batch_.erase(job_keys::detail(*row_id));
   }
 
   const RecordedEvent& event_;
@@ -233,8 +184,8 @@ class JobHistory final : public Projection {
     if (const auto* reasons = event.envelope.as<schema::VerdictReasonsChanged>()) {
       return put_reasons(*reasons, event.position.value, batch);
     }
-    const std::string_view id = job_id_in(event.envelope);
-    if (id.empty() || id.size() > kMaxJobIdBytes || event.envelope.machine().empty()) return;
+    const std::string_view id = job_named_by(event.envelope);
+    if (id.empty()) return;
     Fold(event, batch, changed).run(id);
   }
 

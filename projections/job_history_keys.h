@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys of the view job_history; for its own two files.
+// The keys of the view job_history, and of jobs in other views that keep prints.
 #pragma once
 
 #include <cstdint>

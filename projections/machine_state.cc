@@ -202,6 +202,11 @@ bool concerns_machines(EventType type) {
     case EventType::LogRestored:
     case EventType::LogRepaired:
     case EventType::ChainAnchored:
+    case EventType::MaintenanceTaskDefined:
+    case EventType::MaintenanceTaskRemoved:
+    case EventType::MaintenanceRecorded:
+    case EventType::MaintenanceRecordRemoved:
+    case EventType::MaintenanceDue:
       return false;
     default:
       return true;

@@ -6,6 +6,7 @@
 #include "projections/checkpoint.h"
 #include "projections/job_history.h"
 #include "projections/machine_state.h"
+#include "projections/maintenance.h"
 #include "projections/ordinals.h"
 
 namespace millrace {
@@ -19,6 +20,7 @@ struct Row {
 constexpr std::array kProjections{
     Row{kMachineStateView, make_machine_state},
     Row{kJobHistoryView, make_job_history},
+    Row{kMaintenanceView, make_maintenance},
     Row{kOrdinalsView, make_ordinals},
 };
 

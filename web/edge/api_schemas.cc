@@ -236,6 +236,56 @@ std::string klipperiwc_status() {
                     {"temperatures", array_of("KlipperiwcTemperature")}});
 }
 
+constexpr std::string_view kCategory =
+    R"({"enum":["cleaning","calibration","parts_replacement","repair","inspection","upgrade","other"]})";
+
+std::string maintenance_record() {
+  return object_of({{"id", "text"},
+                    {"machine", "text"},
+                    {"task_id", "text?"},
+                    {"date", "time"},
+                    {"done", "flag"},
+                    {"category", kCategory},
+                    {"description", "text"},
+                    {"cost", "number?"},
+                    {"notes", "text"},
+                    {"recorded_at", "time"},
+                    {"actor", "text?"}});
+}
+
+std::string maintenance_task() {
+  const std::string used =
+      object_of({{"hours", "number"}, {"filament_m", "number"}, {"starts", "integer"}, {"days", "number"}});
+  return object_of({{"id", "text"},
+                    {"machine", "text"},
+                    {"title", "text"},
+                    {"category", kCategory},
+                    {"description", "text"},
+                    {"every_hours", "number?"},
+                    {"every_filament_m", "number?"},
+                    {"every_starts", "integer?"},
+                    {"every_days", "number?"},
+                    {"defined_at", "time"},
+                    {"since", "time"},
+                    {"done_by", "text?"},
+                    {"used", used},
+                    {"share", "number?"},
+                    {"due", "flag"},
+                    {"due_at", "time?"},
+                    {"due_since", "time?"}});
+}
+
+// What a request may say of them; nothing has to be there but what the route's description names.
+constexpr std::string_view kRecordFields =
+    R"({"type":"object","properties":{"task_id":{"type":["string","null"]},"date":{"type":"string","format":"date-time"},)"
+    R"("done":{"type":"boolean"},"category":{"type":"string"},"description":{"type":"string","maxLength":500},)"
+    R"("cost":{"type":["number","null"],"minimum":0},"notes":{"type":"string","maxLength":2000}}})";
+constexpr std::string_view kTaskFields =
+    R"({"type":"object","properties":{"title":{"type":"string","maxLength":100},"category":{"type":"string"},)"
+    R"("description":{"type":"string","maxLength":500},"every_hours":{"type":["number","null"]},)"
+    R"("every_filament_m":{"type":["number","null"]},"every_starts":{"type":["integer","null"]},)"
+    R"("every_days":{"type":["number","null"]}}})";
+
 std::string event() {
   const std::string id = object_of({{"producer", "text"}, {"epoch", "text"}, {"sequence", "integer"}});
   const std::string cause = R"({"anyOf":[{"type":"null"},)" + id + "]}";
@@ -302,6 +352,18 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
                           {"height", "integer"}})},
       {"Event", event()},
       {"EventList", list_of("Event")},
+      {"Odometer", object_of({{"machine", "text"},
+                              {"hours", "number"},
+                              {"filament_m", "number"},
+                              {"starts", "integer"},
+                              {"connected_hours", "number"},
+                              {"first_print_at", "time?"}})},
+      {"MaintenanceRecord", maintenance_record()},
+      {"MaintenanceRecordList", list_of("MaintenanceRecord")},
+      {"MaintenanceRecordFields", std::string(kRecordFields)},
+      {"MaintenanceTask", maintenance_task()},
+      {"MaintenanceTaskList", list_of("MaintenanceTask")},
+      {"MaintenanceTaskFields", std::string(kTaskFields)},
       {"KlipperiwcJob", klipperiwc_job()},
       {"KlipperiwcJobs", array_of("KlipperiwcJob")},
       {"KlipperiwcTemperature",
