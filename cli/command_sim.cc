@@ -32,6 +32,7 @@ std::vector<ShopMachine> counted_machines(const SimCommandOptions& options) {
     machine.id = fmt::format("sim-{}", i + 1);
     machine.machine.name = fmt::format("Simulated {}", i + 1);
     machine.machine.behaviour = options.behaviour;
+    machine.machine.history_rows = options.history_rows;
     if (options.base_port != 0) machine.machine.port = static_cast<uint16_t>(options.base_port + i);
     machines.push_back(std::move(machine));
   }

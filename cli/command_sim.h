@@ -27,6 +27,7 @@ struct SimCommandOptions {
   size_t count = 0;
   uint16_t base_port = 0;           // 0: free ones
   std::string behaviour = "mixed";  // of `count` machines
+  size_t history_rows = 0;          // of `count` machines; 0: a few
 
   // Where to write the [[machine]] list once every port listens; empty: nowhere.  The file appears whole or not at all.
   std::filesystem::path config_out;

@@ -15,6 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr std::chrono::milliseconds kForEver{-1};
+constexpr size_t kMaxRequestBytes = 4u << 20;  // rows of a history, each up to 64 KiB of escaped text
 
 std::string error_json(const Error& error) {
   JsonWriter json;
@@ -44,14 +45,17 @@ class OneAtATime {
 std::filesystem::path backup_staging(const std::filesystem::path& data_dir) { return data_dir / "backup.copy"; }
 
 std::unique_ptr<ControlService> ControlService::start(const std::filesystem::path& data_dir, const EventLog& log,
-                                                      const Clock& clock, Metrics& metrics) {
-  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, clock, metrics));
+                                                      HistoryImport& import, const Clock& clock, Metrics& metrics) {
+  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, import, clock, metrics));
   // What a killed backup left holds on to files that the log has long given up.
   if (auto removed = remove_tree(backup_staging(data_dir)); !removed) {
     log_warn("control", "{}", removed.error().message());
   }
-  auto server = LocalServer::listen(control_socket(data_dir),
-                                    [raw = service.get()](std::string_view request) { return raw->answer(request); });
+  LocalServerOptions options;
+  options.max_request_bytes = kMaxRequestBytes;
+  auto server = LocalServer::listen(
+      control_socket(data_dir), [raw = service.get()](std::string_view request) { return raw->answer(request); },
+      options);
   if (server) {
     service->server_ = std::move(*server);
   } else {
@@ -60,9 +64,9 @@ std::unique_ptr<ControlService> ControlService::start(const std::filesystem::pat
   return service;
 }
 
-ControlService::ControlService(std::filesystem::path data_dir, const EventLog& log, const Clock& clock,
-                               Metrics& metrics)
-    : data_dir_(std::move(data_dir)), log_(log), clock_(clock), metrics_(metrics) {}
+ControlService::ControlService(std::filesystem::path data_dir, const EventLog& log, HistoryImport& import,
+                               const Clock& clock, Metrics& metrics)
+    : data_dir_(std::move(data_dir)), log_(log), import_(import), clock_(clock), metrics_(metrics) {}
 
 ControlService::~ControlService() {
   stopping_ = true;
@@ -94,8 +98,17 @@ Result<std::string> ControlService::do_command(std::string_view request) {
     }
     return back_up(directory, *keep);
   }
+  if (command == "import_rows") return import_rows(*json);
   return make_error(Errc::kInvalidArgument,
-                    fmt::format("command '{}': expected ping or backup; this hub may be older", command));
+                    fmt::format("command '{}': expected ping, backup or import_rows; this hub may be older", command));
+}
+
+Result<std::string> ControlService::import_rows(const Json& request) {
+  const auto rows = imported_rows_in(request);
+  if (!rows) return rows.error();
+  const auto tally = import_.take(*rows);
+  if (!tally) return tally.error();
+  return to_json(*tally);
 }
 
 Result<std::string> ControlService::back_up(const std::filesystem::path& directory, int64_t keep) {

@@ -3,6 +3,7 @@
 //
 //   {"command":"ping"}                                      -> {"pid":4711,"incarnation":"..","position":42}
 //   {"command":"backup","directory":"/mnt/b","keep":7}      -> what `log backup --json` prints
+//   {"command":"import_rows","machine":"voron-2","skew_ms":12,"rows":[..]}  -> see history_import.h
 //   anything that fails                                     -> {"error":{"code":"full","message":".."}}
 #pragma once
 
@@ -14,7 +15,9 @@
 
 #include "bus/clock.h"
 #include "bus/event_log.h"
+#include "bus/json_reader.h"
 #include "bus/metrics.h"
+#include "cli/history_import.h"
 #include "net/local_socket.h"
 
 namespace millrace {
@@ -24,7 +27,7 @@ class ControlService {
   // The rest of the hub works without it: when the socket cannot be made, that is logged and nothing is served.
   // References outlive this.
   static std::unique_ptr<ControlService> start(const std::filesystem::path& data_dir, const EventLog& log,
-                                               const Clock& clock, Metrics& metrics);
+                                               HistoryImport& import, const Clock& clock, Metrics& metrics);
   // A backup under way is given up and leaves nothing behind.
   ~ControlService();
 
@@ -32,12 +35,15 @@ class ControlService {
   std::string answer(std::string_view request);
 
  private:
-  ControlService(std::filesystem::path data_dir, const EventLog& log, const Clock& clock, Metrics& metrics);
+  ControlService(std::filesystem::path data_dir, const EventLog& log, HistoryImport& import, const Clock& clock,
+                 Metrics& metrics);
   Result<std::string> do_command(std::string_view request);
   Result<std::string> back_up(const std::filesystem::path& directory, int64_t keep);
+  Result<std::string> import_rows(const Json& request);
 
   const std::filesystem::path data_dir_;
   const EventLog& log_;
+  HistoryImport& import_;
   const Clock& clock_;
   Metrics& metrics_;
   std::atomic<bool> stopping_{false};

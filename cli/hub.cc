@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/hub.h"
 
+#include <future>
+
 #include "bus/logging.h"
 #include "cli/process_limits.h"
 #include "cli/version.h"
@@ -12,6 +14,7 @@ namespace {
 
 constexpr std::chrono::seconds kSdCardLinger{1};
 constexpr std::chrono::seconds kClockInterval{1};
+constexpr std::chrono::seconds kImportViewsWait{60};
 constexpr std::chrono::seconds kViewsWait{5};  // for the views, before what is due is judged
 
 }  // namespace
@@ -96,8 +99,24 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
       clock, metrics);
   hub->maintenance_->start();
   hub->broker_.start();
-  hub->control_ = ControlService::start(config.data_dir, *hub->log_, clock, metrics);
+  hub->import_ = hub->make_import(clock);
+  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->import_, clock, metrics);
   return hub;
+}
+
+std::unique_ptr<HistoryImport> Hub::make_import(const Clock& clock) {
+  const auto append = [this](std::vector<EventDraft> events) {
+    std::promise<Result<Position>> written;
+    recorder_->submit(
+        {std::move(events), {}, [&written](const Result<Position>& outcome) { written.set_value(outcome); }});
+    return written.get_future().get();
+  };
+  const auto wait_for_views = [this](Position position) -> Result<void> {
+    if (projector_->wait_for(position, kImportViewsWait)) return {};
+    return make_error(Errc::kUnavailable, "the views have not caught up with the log; try again later");
+  };
+  return std::make_unique<HistoryImport>(
+      HistoryImport::Parts{*views_, [this] { return log_->last(); }, append, wait_for_views, clock});
 }
 
 // On the watch's thread.

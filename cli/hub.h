@@ -15,6 +15,7 @@
 #include "cli/broker_connection.h"
 #include "cli/config.h"
 #include "cli/control_service.h"
+#include "cli/history_import.h"
 #include "consumers/anchor_publisher.h"
 #include "consumers/maintenance_watch.h"
 #include "consumers/recorder.h"
@@ -40,6 +41,7 @@ class Hub {
  private:
   Hub() = default;
   void watch_clock(ClockWatch watch);
+  std::unique_ptr<HistoryImport> make_import(const Clock& clock);
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
 
   std::unique_ptr<EventLog> log_;
@@ -56,6 +58,7 @@ class Hub {
   std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<Edge> edge_;
   std::thread loop_thread_;
+  std::unique_ptr<HistoryImport> import_;
   std::unique_ptr<ControlService> control_;
 };
 

@@ -7,6 +7,7 @@
 #include "cli/bench/bench.h"
 #include "cli/command_backup.h"
 #include "cli/command_import_gcode.h"
+#include "cli/command_import_moonraker.h"
 #include "cli/command_log.h"
 #include "cli/command_redact.h"
 #include "cli/command_replay.h"
@@ -91,6 +92,9 @@ void add_sim(CLI::App& app, Command& chosen) {
   count->excludes(demo);
   sim->add_option("--base-port", options->base_port, "port of the first of --machines; 0: free ones")->needs(count);
   sim->add_option("--behaviour", options->behaviour, "of --machines, see docs/simulator.md")->capture_default_str();
+  sim->add_option("--history", options->history_rows, "old prints in the history of each of --machines; 0: a few")
+      ->needs(count)
+      ->check(CLI::Range(0, 1'000'000));
   sim->add_option("--seed", options->seed, "the same seed gives the same machines")->capture_default_str();
   sim->add_option("--speed", options->speed, "simulated or recorded seconds per second")
       ->capture_default_str()
@@ -202,6 +206,17 @@ void add_log(CLI::App& app, Command& chosen) {
   add_log_trust(*log, chosen);
 }
 
+void add_import_moonraker(CLI::App& import, Command& chosen) {
+  auto options = std::make_shared<ImportMoonrakerOptions>();
+  auto* command = import.add_subcommand("moonraker", "the whole history of a Moonraker; again and again if you like");
+  command->add_option("url", options->url, "of the Moonraker, e.g. http://voron-2.local:7125")->required();
+  command->add_option("--machine", options->machine, "whose history it is")->required();
+  command->add_option("--data", options->data_dir, "data folder of the hub, running or not")->capture_default_str();
+  command->add_option("--api-key-file", options->api_key_file, "file with Moonraker's API key on its first line");
+  command->add_flag("--json", options->json, "print one JSON object");
+  command->callback([options, &chosen] { chosen = [options] { return run_import_moonraker(*options); }; });
+}
+
 void add_replay(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<ReplayCommandOptions>();
   auto* replay = app.add_subcommand("replay", "rebuild a view from the log and print its SHA-256 digest");
@@ -221,9 +236,10 @@ void add_import_gcode(CLI::App& import, Command& chosen) {
 }
 
 void add_import(CLI::App& app, Command& chosen) {
-  auto* import = app.add_subcommand("import", "read what other programs have written");
+  auto* import = app.add_subcommand("import", "take in what happened or was written elsewhere");
   import->require_subcommand(1);
   add_import_gcode(*import, chosen);
+  add_import_moonraker(*import, chosen);
 }
 
 void add_bench(CLI::App& app, Command& chosen) {

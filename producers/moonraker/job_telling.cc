@@ -5,6 +5,7 @@
 
 #include "producers/moonraker/job_tracker.h"
 #include "producers/moonraker/machine_state.h"
+#include "producers/moonraker/row_events.h"
 #include "safety/failure_cause.h"
 
 namespace millrace {
@@ -18,23 +19,11 @@ std::optional<double> seen(double number) { return number < 0 ? std::nullopt : s
 
 std::string JobTracker::job_id_of(const KnownRow& known) const {
   if (!known.local_id.empty()) return known.local_id;
-  std::string id = out_.machine() + "." + std::to_string(known.start_us);
-  if (known.ordinal > 1) id += "-" + std::to_string(known.ordinal);
-  return id;
+  return job_id_of_row(out_.machine(), known.start_us, known.ordinal);
 }
 
 void JobTracker::tell_started(const KnownRow& known, const HistoryRow& row, schema::JobSeen seen_how) {
-  schema::JobStartedT started;
-  started.job_id = job_id_of(known);
-  started.start_us = row.start_us;
-  started.moonraker_job_id = row.moonraker_job_id;
-  started.filename = row.filename;
-  started.user = row.user;
-  started.seen = seen_how;
-  started.skew_ms = time_.skew_ms();
-  started.metadata_json = row.metadata_json;
-  started.auxiliary_json = row.auxiliary_json;
-  out_.add(std::move(started), from_unix_us(row.start_us));
+  out_.add(started_by_row(job_id_of(known), row, seen_how, time_.skew_ms()), from_unix_us(row.start_us));
 }
 
 void JobTracker::start(const HistoryRow* row, schema::JobSeen seen_how) {
@@ -231,36 +220,9 @@ void JobTracker::tell_row(const HistoryRow& row, schema::JobSeen seen_how) {
 }
 
 void JobTracker::tell_row_end(KnownRow& known, const HistoryRow& row, schema::JobSeen seen_how) {
-  const bool conclusive = is_conclusive(row.status);
-  schema::JobFinishedT finished;
-  finished.job_id = job_id_of(known);
-  finished.start_us = row.start_us;
-  finished.end_us = row.end_us;
-  finished.outcome = outcome_of(row.status);
-  finished.evidence = conclusive ? schema::JobEvidence::conclusive : schema::JobEvidence::inconclusive;
-  finished.row_status = row.status;
-  if (row.status == "error") {
-    finished.cause = "gcode_error";
-  } else if (row.status == "klippy_shutdown") {
-    finished.cause = "klipper_error";
-  } else if (row.status == "klippy_disconnect") {
-    finished.cause = "klipper_away";
-  } else if (!conclusive) {
-    finished.cause = "not_observed";
-  } else if (finished.outcome == schema::JobOutcome::failed) {
-    finished.cause = "unknown";
-  }
-  finished.seen = seen_how;
-  finished.moonraker_job_id = row.moonraker_job_id;
-  finished.user = row.user;
-  finished.total_duration = row.total_duration;
-  finished.print_duration = row.print_duration;
-  finished.filament_used = row.filament_used;
-  finished.skew_ms = time_.skew_ms();
-  finished.metadata_json = row.metadata_json;
-  finished.auxiliary_json = row.auxiliary_json;
+  schema::JobFinishedT finished = finished_by_row(job_id_of(known), row, seen_how, time_.skew_ms());
   known.ended = std::max(known.ended, finished.evidence);
-  known.final_told = conclusive;
+  known.final_told = is_conclusive(row.status);
   out_.add(std::move(finished), from_unix_us(row.end_us));
 }
 

@@ -31,6 +31,7 @@ struct HostProfile {
   uint64_t seed = 1;
   double wall_start_s = 0;    // Unix time at the start
   double duration_scale = 1;  // of the files' print times and of the pauses between jobs
+  size_t history_rows = 0;    // old prints to begin with; 0: a few
 };
 
 // Something that Moonraker tells its clients, or that the front of the machine has to do.  In order.

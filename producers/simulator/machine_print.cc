@@ -224,7 +224,7 @@ void SimulatedHost::write_row(ShownHistoryRow& row, std::string_view status, std
 }
 
 void SimulatedHost::open_row(std::string_view user) {
-  if (history_.size() >= kMaxHistoryRows) history_.erase(history_.begin());
+  if (history_.size() >= std::max(kMaxHistoryRows, profile_.history_rows)) history_.erase(history_.begin());
   ShownHistoryRow row;
   row.number = next_job_number_++;
   row.start_time = wall_now();
@@ -267,7 +267,10 @@ void SimulatedHost::moonraker_started() {
 }
 
 void SimulatedHost::seed_history() {
-  const size_t count = 5 + physics_.next() % 10;
+  const size_t few = 5 + physics_.next() % 10;
+  const size_t count = profile_.history_rows > 0 ? profile_.history_rows : few;
+  // Many prints are short ones, so that the first of them was not before anybody printed.
+  const double pace = std::min(1.0, 10'000.0 / static_cast<double>(count));
   double end = profile_.wall_start_s - 7'000 * profile_.duration_scale - physics_.between(900, 7'200);
   std::vector<ShownHistoryRow> newest_first;
   for (size_t i = 0; i < count; ++i) {
@@ -277,12 +280,12 @@ void SimulatedHost::seed_history() {
     ShownHistoryRow row;
     row.number = count - i;
     row.end_time = std::round(end * 1e6) / 1e6;
-    row.print_duration = std::round(file.print_s * share * 1000) / 1000;
+    row.print_duration = std::round(file.print_s * share * pace * 1000) / 1000;
     row.total_duration = row.print_duration + std::round(physics_.between(60, 200) * 1000) / 1000;
     row.filament_used = std::round(file.filament_mm * share * 100) / 100;
     row.start_time = std::round((end - row.total_duration) * 1e6) / 1e6;
     write_row(row, cancelled ? "cancelled" : "completed", kApiUser, file);
-    end = row.start_time - physics_.between(300, 30'000);
+    end = row.start_time - physics_.between(300, 30'000) * pace;
     newest_first.push_back(std::move(row));
   }
   history_.assign(std::make_move_iterator(newest_first.rbegin()), std::make_move_iterator(newest_first.rend()));

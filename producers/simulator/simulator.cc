@@ -12,6 +12,8 @@ namespace {
 
 constexpr double kMaxSpeed = 1000;
 
+constexpr size_t kMaxHistoryRows = 1'000'000;
+
 std::optional<Scene> parse_scene(std::string_view name) {
   if (name.empty()) return Scene::kCold;
   if (name == "under_way") return Scene::kUnderWay;
@@ -35,6 +37,9 @@ std::optional<Error> check(const SimulatedMachine& machine) {
   if (!(machine.duration_scale > 0 && machine.duration_scale <= 100)) {
     return wrong("duration scale", fmt::format("{}", machine.duration_scale), "the numbers above 0 and at most 100");
   }
+  if (machine.history_rows > kMaxHistoryRows) {
+    return wrong("number of old prints", fmt::format("{}", machine.history_rows), "the numbers up to 1000000");
+  }
   return std::nullopt;
 }
 
@@ -52,6 +57,7 @@ class RunningSimulator final : public Simulator {
       profile.seed = seeds.next();
       profile.wall_start_s = wall_s;
       profile.duration_scale = machine.duration_scale;
+      profile.history_rows = machine.history_rows;
       SimulatedServiceOptions service;
       service.name = machine.name;
       service.host = options.host;

@@ -24,6 +24,7 @@ struct SimulatedMachine {
   // How it begins: "" (cold), "under_way", "nearly_done", "pausing_soon" or "fault_soon".
   std::string scene;
   double duration_scale = 1.0;  // of its print times and of the pauses between jobs
+  size_t history_rows = 0;      // old prints that its history begins with, at most 1,000,000; 0: a few
 };
 
 struct SimulatorOptions {
