@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 
 #include "net/io_loop_impl.h"
+#include "net/tls_client.h"
 #include "net/url.h"
 #include "net/web_socket_stream.h"
 
@@ -56,6 +57,16 @@ class Connection final : public WebSocketListener, public std::enable_shared_fro
       return;
     }
     url_ = std::move(*url);
+    if (url_.scheme == "wss" || url_.scheme == "https") {
+      auto context = make_tls_context(options_.ca_file);
+      if (!context) {
+        asio::post(loop_.context, [self = shared_from_this(), error = context.error()] {
+          self->finish({Reason::kTls, 0, error.context});
+        });
+        return;
+      }
+      tls_ = std::move(*context);
+    }
     start_timer();
     error_code error;
     auto address = asio::ip::make_address(url_.host, error);
@@ -94,9 +105,6 @@ class Connection final : public WebSocketListener, public std::enable_shared_fro
   Result<Url> check(const std::string& text) const {
     auto url = parse_url(text);
     if (!url) return url.error();
-    if (url->scheme == "wss" || url->scheme == "https") {
-      return make_error(Errc::kInvalidArgument, "TLS is not supported: the URL must begin with ws:// or http://");
-    }
     for (const auto& [name, value] : options_.headers) {
       if (!is_field_name(name) || !is_field(value)) {
         return make_error(Errc::kInvalidArgument, fmt::format("the header {} cannot be sent", name));
@@ -146,8 +154,10 @@ class Connection final : public WebSocketListener, public std::enable_shared_fro
     if (error) {
       return finish({reason_of(error), 0, fmt::format("{}: {}", host_and_port(url_.host, url_.port), error.message())});
     }
-    auto stream = make_web_socket_stream(
-        loop_, {options_.connect_timeout, options_.idle_timeout, options_.max_message_bytes, options_.max_queue_bytes});
+    const WebSocketStreamOptions options{options_.connect_timeout, options_.idle_timeout, options_.max_message_bytes,
+                                         options_.max_queue_bytes};
+    auto stream =
+        tls_ ? make_tls_web_socket_stream(loop_, options, tls_, url_.host) : make_web_socket_stream(loop_, options);
     stream->listen(shared_from_this());
     stream_ = stream;
     stream->connect(std::move(socket_), url_.authority(), url_.target, options_.headers);
@@ -181,6 +191,7 @@ class Connection final : public WebSocketListener, public std::enable_shared_fro
   IoLoop::Impl& loop_;
   WebSocketClientOptions options_;
   Url url_;
+  std::shared_ptr<TlsContext> tls_;
   TcpResolver resolver_;
   TcpSocket socket_;
   SteadyTimer timer_;
@@ -205,6 +216,8 @@ std::string_view name_of(Reason reason) {
       return "unreachable";
     case Reason::kTimeout:
       return "timeout";
+    case Reason::kTls:
+      return "tls";
     case Reason::kHandshake:
       return "handshake";
     case Reason::kClosed:
@@ -230,6 +243,8 @@ void WebSocketClient::open(const std::string& url) {
 }
 
 bool WebSocketClient::send(std::string text) { return impl_->connection && impl_->connection->send(std::move(text)); }
+
+void WebSocketClient::set_options(WebSocketClientOptions options) { impl_->options = std::move(options); }
 
 void WebSocketClient::close() {
   if (auto connection = std::exchange(impl_->connection, nullptr)) connection->detach();

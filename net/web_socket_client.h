@@ -18,7 +18,7 @@
 namespace millrace {
 
 struct WebSocketClosed {
-  enum class Reason { kRefused, kUnreachable, kTimeout, kHandshake, kClosed, kReset, kProtocol };
+  enum class Reason { kRefused, kUnreachable, kTimeout, kTls, kHandshake, kClosed, kReset, kProtocol };
   Reason reason;
   uint16_t code = 0;  // WebSocket close code, 0 = none was sent
   std::string text;   // the system's or the peer's words
@@ -32,6 +32,7 @@ struct WebSocketClientOptions {
   size_t max_message_bytes = 16u << 20;
   size_t max_queue_bytes = 4u << 20;
   std::vector<std::pair<std::string, std::string>> headers;  // of the upgrade request, e.g. X-Api-Key
+  std::string ca_file;                                       // PEM, for wss and https; empty: the system's authorities
 };
 
 class WebSocketClient {
@@ -43,11 +44,13 @@ class WebSocketClient {
   std::function<void(std::string_view text)> on_text;
   std::function<void(const WebSocketClosed&)> on_closed;
 
-  // "ws://host:port/path" or "http://..."; a wss or https URL is not supported yet and ends in on_closed(kUnreachable).
+  // "ws://host:port/path" or "http://..."; over TLS with wss or https.
   void open(const std::string& url);
   // False when not open or the queue is full.
   bool send(std::string text);
   void close();
+  // From the next open() on.
+  void set_options(WebSocketClientOptions options);
 
  private:
   struct Impl;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket/error.hpp>
+#include <boost/beast/websocket/ssl.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <deque>
 #include <optional>
@@ -35,10 +36,21 @@ std::string_view sendable_reason(std::string_view text) {
   return text.substr(0, end);
 }
 
-class BeastStream final : public WebSocketStream, public std::enable_shared_from_this<BeastStream> {
+// Over a plain socket, either side; over TLS the client's side only.
+template <class Layer>
+class BeastStream final : public WebSocketStream, public std::enable_shared_from_this<BeastStream<Layer>> {
  public:
-  BeastStream(IoLoop::Impl& loop, const WebSocketStreamOptions& options)
-      : socket_(TcpSocket(loop.context.get_executor())), deadline_(loop.context.get_executor()), options_(options) {
+  static constexpr bool kTls = std::is_same_v<Layer, TlsStream>;
+  using std::enable_shared_from_this<BeastStream<Layer>>::shared_from_this;
+  using std::enable_shared_from_this<BeastStream<Layer>>::weak_from_this;
+
+  BeastStream(IoLoop::Impl& loop, const WebSocketStreamOptions& options, std::shared_ptr<TlsContext> context = nullptr,
+              std::string tls_host = "")
+      : context_(std::move(context)),
+        tls_host_(std::move(tls_host)),
+        socket_(make_layer(loop, context_)),
+        deadline_(loop.context.get_executor()),
+        options_(options) {
     socket_.set_option(websocket::stream_base::timeout{options.handshake_timeout, options.idle_timeout, true});
     socket_.read_message_max(options.max_message_bytes);
     // One frame per message: Beast would cut each into 4 KiB pieces.
@@ -48,14 +60,16 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
   void listen(std::shared_ptr<WebSocketListener> listener) override { listener_ = std::move(listener); }
 
   void accept(TcpSocket socket, const HttpRequest& request) override {
-    take(std::move(socket));
-    websocket::request_type upgrade{beast::http::verb::get, "/", 11};
-    upgrade.set(beast::http::field::host, request.header("host").value_or(""));
-    upgrade.set(beast::http::field::connection, "upgrade");
-    upgrade.set(beast::http::field::upgrade, "websocket");
-    upgrade.set(beast::http::field::sec_websocket_version, "13");
-    upgrade.set(beast::http::field::sec_websocket_key, request.header("sec-websocket-key").value_or(""));
-    socket_.async_accept(upgrade, next(&BeastStream::on_handshake));
+    if constexpr (!kTls) {
+      take(std::move(socket));
+      websocket::request_type upgrade{beast::http::verb::get, "/", 11};
+      upgrade.set(beast::http::field::host, request.header("host").value_or(""));
+      upgrade.set(beast::http::field::connection, "upgrade");
+      upgrade.set(beast::http::field::upgrade, "websocket");
+      upgrade.set(beast::http::field::sec_websocket_version, "13");
+      upgrade.set(beast::http::field::sec_websocket_key, request.header("sec-websocket-key").value_or(""));
+      socket_.async_accept(upgrade, next(&BeastStream::on_handshake));
+    }
   }
 
   void connect(TcpSocket socket, const std::string& host, const std::string& target,
@@ -65,7 +79,14 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
         websocket::stream_base::decorator([headers = std::move(headers)](websocket::request_type& request) {
           for (const auto& [name, value] : headers) request.set(name, value);
         }));
-    socket_.async_handshake(answer_, host, target, next(&BeastStream::on_handshake));
+    host_ = host;
+    target_ = target;
+    if constexpr (kTls) {
+      expect_peer(socket_.next_layer(), tls_host_);
+      socket_.next_layer().async_handshake(asio::ssl::stream_base::client, next(&BeastStream::on_tls));
+    } else {
+      socket_.async_handshake(answer_, host_, target_, next(&BeastStream::on_handshake));
+    }
   }
 
   bool send(std::shared_ptr<const std::string> text) override {
@@ -95,8 +116,8 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
     if (!cause_) cause_ = {WebSocketClosed::Reason::kReset, 0, "the connection was dropped on this side"};
     error_code ignored;
     // Lingering for no time sends a reset; a plain close would look like an orderly end.
-    socket_.next_layer().set_option(asio::socket_base::linger(true, 0), ignored);
-    socket_.next_layer().close(ignored);
+    tcp().set_option(asio::socket_base::linger(true, 0), ignored);
+    tcp().close(ignored);
   }
 
  private:
@@ -113,8 +134,26 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
   void take(TcpSocket socket) {
     error_code ignored;
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-    socket_.next_layer() = std::move(socket);
-    if (aborted_) socket_.next_layer().close(ignored);  // aborted before it began: the handshake reports it
+    tcp() = std::move(socket);
+    if (aborted_) tcp().close(ignored);  // aborted before it began: the handshake reports it
+  }
+
+  static Layer make_layer(IoLoop::Impl& loop, const std::shared_ptr<TlsContext>& context) {
+    if constexpr (kTls) {
+      return Layer(TcpSocket(loop.context.get_executor()), *context);
+    } else {
+      return Layer(loop.context.get_executor());
+    }
+  }
+
+  TcpSocket& tcp() { return beast::get_lowest_layer(socket_); }
+
+  void on_tls(const error_code& error) {
+    if constexpr (kTls) {
+      if (error && !cause_) cause_ = {WebSocketClosed::Reason::kTls, 0, tls_failure(socket_.next_layer(), error)};
+    }
+    if (error) return end(error);
+    socket_.async_handshake(answer_, host_, target_, next(&BeastStream::on_handshake));
   }
 
   void on_handshake(const error_code& error) {
@@ -180,7 +219,7 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
     if (error == asio::error::operation_aborted)
       return;  // the read has met the reason itself, and may still be closing
     error_code ignored;
-    socket_.next_layer().close(ignored);
+    tcp().close(ignored);
   }
 
   void start_deadline() {
@@ -197,7 +236,7 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
     WebSocketClosed closed = cause_ ? *cause_ : describe(error);
     deadline_.cancel();
     error_code ignored;
-    socket_.next_layer().close(ignored);
+    tcp().close(ignored);
     // While a write is under way, its bytes stay.
     queue_.erase(queue_.begin() + (writing_ && !queue_.empty() ? 1 : 0), queue_.end());
     queued_bytes_ = 0;
@@ -250,7 +289,11 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
     return false;
   }
 
-  websocket::stream<TcpSocket, false> socket_;  // false: no permessage-deflate
+  const std::shared_ptr<TlsContext> context_;  // outlives the stream over it
+  const std::string tls_host_;
+  std::string host_;
+  std::string target_;
+  websocket::stream<Layer, false> socket_;  // false: no permessage-deflate
   SteadyTimer deadline_;
   WebSocketStreamOptions options_;
   std::shared_ptr<WebSocketListener> listener_;
@@ -271,7 +314,12 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
 }  // namespace
 
 std::shared_ptr<WebSocketStream> make_web_socket_stream(IoLoop::Impl& loop, const WebSocketStreamOptions& options) {
-  return std::make_shared<BeastStream>(loop, options);
+  return std::make_shared<BeastStream<TcpSocket>>(loop, options);
+}
+
+std::shared_ptr<WebSocketStream> make_tls_web_socket_stream(IoLoop::Impl& loop, const WebSocketStreamOptions& options,
+                                                            std::shared_ptr<TlsContext> context, std::string host) {
+  return std::make_shared<BeastStream<TlsStream>>(loop, options, std::move(context), std::move(host));
 }
 
 bool is_web_socket_key(std::string_view key) {

@@ -16,6 +16,7 @@
 
 #include "net/http_types.h"
 #include "net/io_loop_impl.h"
+#include "net/tls_client.h"
 #include "net/web_socket_client.h"
 
 namespace millrace {
@@ -60,6 +61,9 @@ class WebSocketStream {
 };
 
 std::shared_ptr<WebSocketStream> make_web_socket_stream(IoLoop::Impl& loop, const WebSocketStreamOptions& options);
+// The client's side over TLS, with a peer that must prove to be `host`.
+std::shared_ptr<WebSocketStream> make_tls_web_socket_stream(IoLoop::Impl& loop, const WebSocketStreamOptions& options,
+                                                            std::shared_ptr<TlsContext> context, std::string host);
 
 // The value that the key of an upgrade request has to have: 16 bytes in base64.
 bool is_web_socket_key(std::string_view key);
