@@ -97,9 +97,9 @@ Result<void> sync_directory(const std::filesystem::path& path) {
   return directory->sync();
 }
 
-Result<void> write_file_durably(const std::filesystem::path& path, std::string_view content) {
+Result<void> write_file_durably(const std::filesystem::path& path, std::string_view content, int mode) {
   const std::filesystem::path temporary = path.string() + ".new";
-  auto file = File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  auto file = File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
   if (!file) return file.error();
   if (auto written = file->write_all(content); !written) return written;
   if (auto synced = file->sync(); !synced) return synced;

@@ -37,7 +37,7 @@ class File {
 
 Result<std::string> read_file(const std::filesystem::path& path);
 // By a temporary file and a rename, both synced: afterwards the old or the new content is there, whole.
-Result<void> write_file_durably(const std::filesystem::path& path, std::string_view content);
+Result<void> write_file_durably(const std::filesystem::path& path, std::string_view content, int mode = 0640);
 Result<void> sync_directory(const std::filesystem::path& path);
 
 // The system's words for errno, after what was tried.

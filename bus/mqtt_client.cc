@@ -13,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "bus/flight_control.h"
 #include "bus/logging.h"
@@ -78,7 +79,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   ~PahoClient() override { stop(); }
 
   void on_message(std::function<void(const Message&)> callback) override { on_message_ = std::move(callback); }
-  void on_connected(std::function<void()> callback) override { on_connected_ = std::move(callback); }
+  void on_connected(std::function<void()> callback) override { on_connected_.push_back(std::move(callback)); }
   void on_disconnected(std::function<void(std::string)> callback) override { on_disconnected_ = std::move(callback); }
   void on_room(std::function<void()> callback) override { on_room_ = std::move(callback); }
 
@@ -206,7 +207,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
     if (!connected_) return true;  // gone again: wait_until_lost() returns at once
     refused_reported_ = false;
     log_info("mqtt", "connected to {}", options_.url);
-    if (on_connected_) on_connected_();
+    for (const auto& callback : on_connected_) callback();
     return true;
   }
 
@@ -247,7 +248,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   const MqttOptions options_;
   const mqtt::connect_options connect_options_;  // one long-lived object: copies are unsafe in this Paho
   std::function<void(const Message&)> on_message_;
-  std::function<void()> on_connected_;
+  std::vector<std::function<void()>> on_connected_;
   std::function<void(std::string)> on_disconnected_;
   std::function<void()> on_room_;
   std::mutex callbacks_;  // held while one of them runs on Paho's thread

@@ -41,7 +41,7 @@ class MqttClient {
   virtual ~MqttClient() = default;
 
   // All before start().  `on_connected` runs after every connection once the subscriptions are in force: publish
-  // births from the thread that it wakes.
+  // births from the thread that it wakes.  Each call adds one; the others replace.
   virtual void on_message(std::function<void(const Message&)> callback) = 0;
   virtual void on_connected(std::function<void()> callback) = 0;
   virtual void on_disconnected(std::function<void(std::string reason)> callback) = 0;

@@ -32,12 +32,17 @@ std::string Topics::status(std::string_view role_or_machine) const {
 }
 
 std::string Topics::log_anchor() const { return base_ + "log/anchor"; }
+std::string Topics::config(std::string_view machine) const { return fmt::format("{}config/{}", base_, machine); }
+std::string Topics::config_all() const { return base_ + "config/+"; }
 
 std::optional<std::string> Topics::producer_of_ingest(std::string_view topic) const {
   return level_after(topic, base_ + "ingest/");
 }
 std::optional<std::string> Topics::producer_of_recorded(std::string_view topic) const {
   return level_after(topic, base_ + "recorded/");
+}
+std::optional<std::string> Topics::machine_of_config(std::string_view topic) const {
+  return level_after(topic, base_ + "config/");
 }
 
 }  // namespace millrace

@@ -20,11 +20,16 @@ class Topics {
   std::string state(std::string_view machine, std::string_view facet) const;
   std::string status(std::string_view role_or_machine) const;
   std::string log_anchor() const;
+  // What the hub says of a machine to whoever serves it; of kHubProducer: which machines there are.  Retained.
+  std::string config(std::string_view machine) const;
+  std::string config_all() const;  // subscription filter
 
   // The producer in an ingest topic, or nullopt for any other topic.
   std::optional<std::string> producer_of_ingest(std::string_view topic) const;
   // The producer in a recorded topic.
   std::optional<std::string> producer_of_recorded(std::string_view topic) const;
+  // The machine in a config topic.
+  std::optional<std::string> machine_of_config(std::string_view topic) const;
 
  private:
   std::string base_;  // "<root>/v1/"

@@ -18,7 +18,7 @@ class FakeMqtt final : public MqttClient {
   };
 
   void on_message(std::function<void(const Message&)> callback) override { message_ = std::move(callback); }
-  void on_connected(std::function<void()> callback) override { connected_callback_ = std::move(callback); }
+  void on_connected(std::function<void()> callback) override { connected_callbacks_.push_back(std::move(callback)); }
   void on_disconnected(std::function<void(std::string)> callback) override { lost_ = std::move(callback); }
   void on_room(std::function<void()>) override {}
   void subscribe(std::string filter, int) override { subscriptions.push_back(std::move(filter)); }
@@ -37,7 +37,7 @@ class FakeMqtt final : public MqttClient {
   }
   void connect() {
     up = true;
-    if (connected_callback_) connected_callback_();
+    for (const auto& callback : connected_callbacks_) callback();
   }
 
   bool up = true;
@@ -47,7 +47,7 @@ class FakeMqtt final : public MqttClient {
 
  private:
   std::function<void(const Message&)> message_;
-  std::function<void()> connected_callback_;
+  std::vector<std::function<void()>> connected_callbacks_;
   std::function<void(std::string)> lost_;
 };
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/machine_connection.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace {
+namespace {
+
+MachineConnection voron() {
+  MachineConnection connection;
+  connection.id = "voron-2";
+  connection.name = "Voron \"2\"";
+  connection.managed_by = "api";
+  connection.enabled = false;
+  connection.moonraker_url = "https://voron.lan:7130";
+  connection.authentication = "api_key";
+  connection.tls_ca = "shop-ca.pem";
+  connection.version = 0xffff'ffff'ffff'fff0;
+  return connection;
+}
+
+TEST(MachineConnectionTest, WhatIsSaidIsUnderstood) {
+  const auto decoded = decode_machine_connection("voron-2", encode(voron()));
+  ASSERT_TRUE(decoded) << decoded.error().message();
+  EXPECT_EQ(*decoded, voron());
+}
+
+TEST(MachineConnectionTest, NonsenseIsRefusedWithItsReason) {
+  const std::string good = encode(voron());
+  for (const auto& [id, payload] :
+       std::vector<std::pair<std::string, std::string>>{{"Voron", good},
+                                                        {"hub", good},
+                                                        {"voron-2", ""},
+                                                        {"voron-2", "{}"},
+                                                        {"voron-2", R"({"version":"x","connection":{}})"},
+                                                        {"voron-2", R"({"version":"1","connection":{"name":"a"}})"},
+                                                        {"voron-2", good.substr(0, good.size() / 2)}}) {
+    const auto decoded = decode_machine_connection(id, payload);
+    ASSERT_FALSE(decoded) << payload;
+    EXPECT_EQ(decoded.error().code, Errc::kMalformed);
+    EXPECT_FALSE(decoded.error().context.empty());
+  }
+}
+
+TEST(MachineConnectionTest, ListsAreUnderstoodOrRefusedWhole) {
+  const std::vector<std::string> ids = {"a", "b-2"};
+  EXPECT_EQ(decode_machine_list(encode_machine_list(ids)).value(), ids);
+  EXPECT_EQ(decode_machine_list(encode_machine_list({})).value(), std::vector<std::string>{});
+  EXPECT_FALSE(decode_machine_list(R"({"machines":["a","NO"]})"));
+  EXPECT_FALSE(decode_machine_list(R"({"machines":"a"})"));
+}
+
+}  // namespace
+}  // namespace millrace
