@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "projections/job_evidence.h"
+#include "projections/machine_facts.h"
 #include "projections/record.h"
 
 namespace millrace {
@@ -216,7 +217,7 @@ bool concerns_machines(EventType type) {
 class MachineState final : public Projection {
  public:
   std::string_view name() const override { return kMachineStateView; }
-  uint32_t version() const override { return 2; }
+  uint32_t version() const override { return 3; }
 
   void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
     if (const auto* expired = event.envelope.as<schema::TelemetryExpired>()) {
@@ -277,7 +278,8 @@ class MachineState final : public Projection {
       case EventType::TelemetrySampled:
         return on_telemetry(machine, *envelope.as<schema::TelemetrySampled>(), recorded);
       default:
-        return on_job_event(machine, envelope);
+        if (!fold_machine_fact(machine, recorded)) on_job_event(machine, envelope);
+        return;
     }
   }
 };

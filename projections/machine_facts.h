@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of a machine's record that says what people made known about it and what it runs and shows: settings,
+// conditions, software, printer.cfg, message, filament, clock.
+#pragma once
+
+#include "bus/envelope.h"
+#include "bus/event_log.h"
+#include "schemas/view_generated.h"
+
+namespace millrace {
+
+// False when the event is of another kind.
+bool fold_machine_fact(schema::MachineViewT& machine, const RecordedEvent& recorded);
+
+}  // namespace millrace
