@@ -185,6 +185,7 @@ std::string machine() {
        {"name", "text"},
        {"kind", R"({"enum":["printer","pick_and_place"]})"},
        {"managed_by", "text?"},
+       {"enabled", "flag"},
        {"connection", R"({"enum":["connected","klipper_away","disconnected"]})"},
        {"state",
         R"({"enum":["unknown","offline","starting","ready","printing","paused","error","shutdown","running"]})"},
@@ -200,6 +201,34 @@ std::string machine() {
        {"toolhead", toolhead},
        {"speed_factor", "number?"},
        {"extrude_factor", "number?"},
+       {"conditions", R"({"type":"array","items":)" +
+                          object_of({{"condition", "text"}, {"text", "text?"}, {"since", "time?"}}) + "}"},
+       {"firmware",
+        R"({"type":"array","items":)" + object_of({{"name", "text"}, {"version", "text"}, {"chip", "text?"}}) + "}"},
+       {"printer_config_sha256", "text?"},
+       {"printer_config_position", "integer?"},
+       {"message", "text?"},
+       {"filament_sensors", R"({"type":"object","additionalProperties":{"type":"object"}})"},
+       {"spool_id", "integer?"},
+       {"clock_skew_ms", "integer?"},
+       {"moonraker_url", "text?"},
+       {"authentication", "text?"},
+       {"has_api_key", "flag"},
+       {"tls_ca", "text?"},
+       {"technology", "text?"},
+       {"make", "text?"},
+       {"model", "text?"},
+       {"location", "text?"},
+       {"description", "text?"},
+       {"nozzle_diameter", "number?"},
+       {"filament_diameter", "number?"},
+       {"bed_x", "number?"},
+       {"bed_y", "number?"},
+       {"bed_z", "number?"},
+       {"heated_bed", R"({"type":["boolean","null"]})"},
+       {"heated_chamber", R"({"type":["boolean","null"]})"},
+       {"loaded_materials", "any"},
+       {"configured_at", "time?"},
        {"moonraker_version", "text?"},
        {"klipper_version", "text?"},
        {"hostname", "text?"},
@@ -321,6 +350,32 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
       {"CurrentJob", current_job()},
       {"Machine", machine()},
       {"MachineList", list_of("Machine")},
+      {"MachineSettings",
+       R"({"type":"object","properties":{"id":{"type":"string"},"name":{"type":"string","maxLength":100},)"
+       R"("kind":{"enum":["printer","pick_and_place"]},"enabled":{"type":"boolean"},)"
+       R"("moonraker_url":{"type":"string"},"api_key":{"type":["string","null"],"writeOnly":true},)"
+       R"("username":{"type":["string","null"],"writeOnly":true},)"
+       R"("password":{"type":["string","null"],"writeOnly":true},"tls_ca":{"type":["string","null"]},)"
+       R"("technology":{"enum":["FDM","Resin","SLS",null]},"make":{"type":["string","null"]},)"
+       R"("model":{"type":["string","null"]},"location":{"type":["string","null"]},)"
+       R"("description":{"type":["string","null"]},"nozzle_diameter":{"type":["number","null"]},)"
+       R"("filament_diameter":{"type":["number","null"]},"bed_x":{"type":["number","null"]},)"
+       R"("bed_y":{"type":["number","null"]},"bed_z":{"type":["number","null"]},)"
+       R"("heated_bed":{"type":["boolean","null"]},"heated_chamber":{"type":["boolean","null"]},)"
+       R"("loaded_materials":{}}})"},
+      {"ConnectionTestRequest",
+       R"({"type":"object","required":["moonraker_url"],"properties":{"moonraker_url":{"type":"string"},)"
+       R"("api_key":{"type":["string","null"]},"username":{"type":["string","null"]},)"
+       R"("password":{"type":["string","null"]},"tls_ca":{"type":["string","null"]}}})"},
+      {"ConnectionTest", object_of({{"ok", "flag"},
+                                    {"steps", R"({"type":"array","items":)" +
+                                                  object_of({{"step", "text"},
+                                                             {"outcome", R"({"enum":["ok","failed","skipped"]})"},
+                                                             {"duration", "number"},
+                                                             {"detail", "text"},
+                                                             {"what_to_do", "text?"}}) +
+                                                  "}"},
+                                    {"duration", "number"}})},
       {"Job", object_of(job_fields())},
       {"JobDetail", object_of(job_detail_fields())},
       {"JobList", list_of("Job")},
@@ -376,6 +431,7 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
        R"({"type":"object","required":["type"],"properties":{"type":{"enum":["snapshot","delta","heartbeat","error"]},)"
        R"("position":{"type":"integer"},"machines":{"type":"array","items":{"$ref":"#/components/schemas/Machine"}},)"
        R"("jobs":{"type":"array","items":{"$ref":"#/components/schemas/Job"}},)"
+       R"("removed_machines":{"type":"array","items":{"type":"string"}},)"
        R"("removed_jobs":{"type":"array","items":{"type":"string"}}}})"},
   };
   return schemas;

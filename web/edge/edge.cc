@@ -99,6 +99,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   uint64_t next_waiting = 1;
   WriteQueue writes;
   JobCatalog jobs;
+  size_t under_way = 0;  // of kLater
   HttpServer server;
   bool stopped = false;
 
@@ -260,6 +261,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     if (auto known = check_known(request, match.route->parameters); !known)
       return answer(api_problem_from(known.error()));
     if (match.route->runs_on == RunsOn::kWrite) return write(*match.route, std::move(match.path), request, answer);
+    if (match.route->runs_on == RunsOn::kLater) return later(*match.route, std::move(match.path), request, answer);
     const auto position = min_position_in(request);
     if (!position) return answer(api_problem_from(position.error()));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
@@ -328,6 +330,30 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
                   return write.answer({parts, options, nullptr, &jobs});
                 },
                 answer});
+  }
+
+  template <class Answer>
+  void later(const Route& route, std::map<std::string, std::string> path, HttpRequest& request, const Answer& answer) {
+    if (auto refused = refuse_change(request)) return answer(std::move(*refused));
+    if (under_way >= options.max_connection_tests) return answer(overloaded("too many connections are being tested"));
+    const auto shared = std::make_shared<const HttpRequest>(std::move(request));
+    ++under_way;
+    const auto end = [this, &route, answer](HttpResponse response) {
+      --under_way;
+      finish(route, response);
+      answer(std::move(response));
+    };
+    const bool taken = worker.offer([this, &route, path = std::move(path), shared, end] {
+      auto decision = std::make_shared<LaterDecision>(
+          route.prepare({parts, options, nullptr}, {*shared, path, std::string(kLocalActor)}));
+      post([this, decision, end] {
+        if (!*decision) return end(decision->error());
+        (**decision)(parts.loop, [weak = weak_from_this(), end](HttpResponse response) {
+          if (weak.lock()) end(std::move(response));
+        });
+      });
+    });
+    if (!taken) end(overloaded("too many reads wait"));
   }
 
   void finish(const Route& route, HttpResponse& response) const {

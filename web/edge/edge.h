@@ -5,7 +5,9 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "bus/event_log.h"
 #include "bus/events.h"
 #include "bus/health.h"
+#include "bus/machine_secrets.h"
 #include "bus/metrics.h"
 #include "net/http_server.h"
 #include "net/io_loop.h"
@@ -40,6 +43,9 @@ struct EdgeOptions {
   size_t resume_bytes = 4u << 20;
   size_t live_queue_bytes = 512u << 10;  // of one client; beyond it deltas give way to a snapshot
   size_t max_live_clients = 256;
+  std::filesystem::path secrets_file;                 // of machines made by API; empty: keys cannot be taken
+  std::map<std::string, MachineSecret> file_secrets;  // of the configuration file's machines, for testing a connection
+  size_t max_connection_tests = 8;                    // at a time; further ones are answered 503
   HttpServerOptions http;
 };
 

@@ -22,6 +22,7 @@ Result<LiveState> LiveState::read(const ViewReader& reader) {
   LiveState state;
   auto machines = read_machines(reader);
   if (!machines) return machines.error();
+  std::erase_if(*machines, [](const auto& entry) { return entry.second.removed; });
   state.machines_ = std::move(*machines);
   JobQuery newest;
   newest.limit = kKeptJobs;
@@ -47,6 +48,11 @@ LiveState::Changes LiveState::apply(const AppliedGroup& group) {
     if (change.projection == kMachineStateView && change.value) {
       auto machine = decode_record<schema::MachineView>(*change.value);
       if (!machine) continue;
+      if (machine->removed) {
+        if (machines_.erase(change.key) > 0) changes.removed_machines.insert(change.key);
+        stale_.erase(change.key);
+        continue;
+      }
       machines_.insert_or_assign(change.key, std::move(*machine));
       changes.machines.insert(change.key);
     } else if (change.projection == kJobHistoryView) {
@@ -118,6 +124,8 @@ std::string LiveState::delta_json(const Changes& changes, const ShownAt& at) con
   for (const std::string& id : changes.jobs) {
     if (const schema::JobViewT* found = job(id)) write_job(json, *found);
   }
+  json.end().key("removed_machines").array();
+  for (const std::string& id : changes.removed_machines) json.value(id);
   json.end().key("removed_jobs").array();
   for (const std::string& id : changes.removed_jobs) json.value(id);
   json.end().end();

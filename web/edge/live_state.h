@@ -25,8 +25,9 @@ class LiveState {
   struct Changes {
     std::set<std::string> machines;
     std::set<std::string> jobs;
+    std::set<std::string> removed_machines;
     std::set<std::string> removed_jobs;  // they turned out to be the print of another id
-    bool empty() const { return machines.empty() && jobs.empty() && removed_jobs.empty(); }
+    bool empty() const { return machines.empty() && jobs.empty() && removed_machines.empty() && removed_jobs.empty(); }
   };
 
   // As the views of one instant say.

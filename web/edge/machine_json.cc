@@ -116,6 +116,59 @@ void write_current_job(JsonWriter& json, const schema::CurrentJobT* job) {
   json.end();
 }
 
+void write_conditions(JsonWriter& json, const MachineViewT& machine) {
+  json.key("conditions").array();
+  for (const auto& condition : machine.conditions) {
+    json.object().field("condition", condition->condition);
+    write_text_or_null(json, "text", condition->text);
+    write_time(json, "since", condition->since_us);
+    json.end();
+  }
+  json.end();
+}
+
+void write_software(JsonWriter& json, const MachineViewT& machine) {
+  json.key("firmware").array();
+  for (const auto& firmware : machine.firmware) {
+    json.object().field("name", firmware->name).field("version", firmware->version);
+    write_text_or_null(json, "chip", firmware->chip);
+    json.end();
+  }
+  json.end();
+  write_text_or_null(json, "printer_config_sha256", machine.printer_config_sha256);
+  json.key("printer_config_position");
+  machine.printer_config_position == 0 ? json.null() : json.value(machine.printer_config_position);
+  write_text_or_null(json, "message", machine.message);
+  json.key("filament_sensors").object();
+  for (const auto& sensor : machine.filament_sensors) {
+    json.key(sensor->sensor).object().field("detected", sensor->detected).field("enabled", sensor->enabled).end();
+  }
+  json.end();
+  json.field("spool_id", machine.spool_id).field("clock_skew_ms", machine.clock_skew_ms);
+}
+
+// What people have said about it; null where nobody has.
+void write_settings(JsonWriter& json, const schema::MachineSettingsT* settings) {
+  const schema::MachineSettingsT none;
+  const bool known = settings != nullptr;
+  if (!known) settings = &none;
+  write_text_or_null(json, "moonraker_url", settings->moonraker_url);
+  write_text_or_null(json, "authentication", settings->authentication);
+  json.field("has_api_key", settings->authentication == "api_key");
+  write_text_or_null(json, "tls_ca", settings->tls_ca);
+  write_text_or_null(json, "technology", settings->technology);
+  write_text_or_null(json, "make", settings->make);
+  write_text_or_null(json, "model", settings->model);
+  write_text_or_null(json, "location", settings->location);
+  write_text_or_null(json, "description", settings->description);
+  json.field("nozzle_diameter", settings->nozzle_diameter).field("filament_diameter", settings->filament_diameter);
+  json.field("bed_x", settings->bed_x).field("bed_y", settings->bed_y).field("bed_z", settings->bed_z);
+  json.field("heated_bed", settings->heated_bed).field("heated_chamber", settings->heated_chamber);
+  json.key("loaded_materials");
+  settings->loaded_materials_json.empty() ? json.null() : json.raw(settings->loaded_materials_json);
+  write_time(json, "configured_at", settings->configured_us);
+}
+
 void write_recent(JsonWriter& json, const MachineViewT& machine) {
   json.key("recent_events").array();
   for (auto event = machine.recent.rbegin(); event != machine.recent.rend(); ++event) {
@@ -143,6 +196,7 @@ void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt&
   const bool running = machine.job && machine.job->outcome == schema::JobOutcome::running;
   json.object().field("id", machine.id).field("name", machine.name).field("kind", machine.kind);
   write_text_or_null(json, "managed_by", machine.managed_by);
+  json.field("enabled", !machine.settings || machine.settings->enabled);
   json.field("connection", connection_of(machine));
   json.field("state", schema::EnumNameMachineState(shown_state(machine))).field("state_text", machine.state_text);
   write_text_or_null(json, "klipper_state", machine.klipper_state);
@@ -165,6 +219,9 @@ void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt&
   write_time(json, "disconnected_since", machine.disconnected_since_us);
   write_text_or_null(json, "disconnect_reason", machine.disconnect_reason);
   write_text_or_null(json, "disconnect_text", machine.disconnect_text);
+  write_conditions(json, machine);
+  write_software(json, machine);
+  write_settings(json, machine.settings.get());
   write_recent(json, machine);
   json.field("last_position", machine.last_position);
   write_time(json, "updated_at", machine.last_observed_us);

@@ -30,6 +30,7 @@ enum class RunsOn {
   kWorker,  // reads the log or a view's files
   kSocket,  // a WebSocket; answered by the edge itself, which knows it by its operation
   kWrite,   // changes something: decided and answered on the worker, one after the other
+  kLater,   // prepared on the worker, answered by something that goes on on the loop; for whoever may change something
 };
 
 // What a request wants to be recorded, and what is answered once that is in the log and in the views.
@@ -39,6 +40,10 @@ struct EdgeWrite {
 };
 // Or why it is refused.
 using WriteDecision = boost::system::result<EdgeWrite, HttpResponse>;
+
+// Begins what takes its time on the loop; the answer comes once.  Or why it is refused.
+using LaterAnswer = std::function<void(IoLoop&, std::function<void(HttpResponse)>)>;
+using LaterDecision = boost::system::result<LaterAnswer, HttpResponse>;
 
 struct Route {
   std::string_view method;
@@ -52,6 +57,7 @@ struct Route {
   HttpResponse (*respond)(const RouteContext&, const RouteRequest&);            // null for kSocket and kWrite
   WriteDecision (*decide)(const RouteContext&, const RouteRequest&) = nullptr;  // for kWrite
   std::string_view body = {};  // the schema of what it takes; empty: nothing
+  LaterDecision (*prepare)(const RouteContext&, const RouteRequest&) = nullptr;  // for kLater
 };
 
 const std::vector<Route>& routes();
@@ -80,6 +86,12 @@ HttpResponse answer_openapi(const RouteContext&, const RouteRequest&);
 HttpResponse answer_site(const RouteContext&, const RouteRequest&);
 HttpResponse answer_machines(const RouteContext&, const RouteRequest&);
 HttpResponse answer_machine(const RouteContext&, const RouteRequest&);
+WriteDecision decide_add_machine(const RouteContext&, const RouteRequest&);
+WriteDecision decide_replace_machine(const RouteContext&, const RouteRequest&);
+WriteDecision decide_patch_machine(const RouteContext&, const RouteRequest&);
+WriteDecision decide_remove_machine(const RouteContext&, const RouteRequest&);
+LaterDecision prepare_connection_test(const RouteContext&, const RouteRequest&);
+LaterDecision prepare_machine_test(const RouteContext&, const RouteRequest&);
 HttpResponse answer_jobs(const RouteContext&, const RouteRequest&);
 HttpResponse answer_job(const RouteContext&, const RouteRequest&);
 HttpResponse shown_job(const RouteContext&, const std::string& id);  // the same for an id that is known

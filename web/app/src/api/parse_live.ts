@@ -24,7 +24,12 @@ export function parseLive(text: unknown): LiveMessage | null {
         jobs: withId<Job>(fields['jobs']),
       }
       if (fields['type'] === 'delta') {
-        return { type: 'delta', ...content, removedJobs: texts(fields['removed_jobs']) }
+        return {
+          type: 'delta',
+          ...content,
+          removedMachines: texts(fields['removed_machines']),
+          removedJobs: texts(fields['removed_jobs']),
+        }
       }
       const incarnation = typeof fields['incarnation'] === 'string' ? fields['incarnation'] : null
       return { type: 'snapshot', incarnation, ...content }

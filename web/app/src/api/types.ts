@@ -123,6 +123,7 @@ export interface DeltaMessage {
   position: number
   machines: Machine[]
   jobs: Job[]
+  removedMachines?: string[]
   removedJobs: string[]
 }
 

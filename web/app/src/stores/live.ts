@@ -75,8 +75,10 @@ export const useLive = defineStore('live', () => {
       machines.value = new Map(message.machines.map((machine) => [machine.id, machine]))
       jobs.value = new Map(message.jobs.map((job) => [job.id, job]))
     } else {
-      if (message.machines.length > 0) {
-        machines.value = new Map([...machines.value, ...message.machines.map((m) => [m.id, m] as const)])
+      const removed = message.removedMachines ?? []
+      if (message.machines.length > 0 || removed.length > 0) {
+        const kept = [...machines.value].filter(([id]) => !removed.includes(id))
+        machines.value = new Map([...kept, ...message.machines.map((m) => [m.id, m] as const)])
       }
       if (message.jobs.length > 0 || message.removedJobs.length > 0) {
         jobs.value = bounded(merged(jobs.value, message.jobs, message.removedJobs))

@@ -69,6 +69,13 @@ describe('live store', () => {
     expect(live.removedJobs).toEqual(['m.e1-2'])
   })
 
+  it('lets go of machines that were removed', () => {
+    const live = startLive()
+    FakeSocket.last.say(snapshot(10, [machine('m'), machine('n')], []))
+    FakeSocket.last.say({ type: 'delta', position: 11, machines: [], jobs: [], removed_machines: ['m'] })
+    expect([...live.machines.keys()]).toEqual(['n'])
+  })
+
   it('ignores a delta from before its snapshot', () => {
     const live = startLive()
     FakeSocket.last.say(snapshot(10))

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tries to reach a Moonraker, step by step, and says at the first that fails what to do.  Reads only: nothing of the
+// machine changes.
+//
+// Loop's thread.  At most kDeadline.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bus/clock.h"
+#include "bus/machine_secrets.h"
+#include "net/http_exchange.h"
+#include "net/io_loop.h"
+
+namespace millrace {
+
+struct ConnectionTestRequest {
+  std::string url;  // http, https, ws or wss; checked by the caller
+  std::string ca_file;
+  MachineSecret secret;
+};
+
+struct ConnectionTestStep {
+  std::string step;     // "address", "tcp", "tls", "http", "moonraker", "authorised", "klipper", "objects"
+  std::string outcome;  // "ok", "failed" or "skipped"
+  double duration_s = 0;
+  std::string detail;
+  std::string advice;  // of a failed one: what to do
+};
+
+class ConnectionTest : public std::enable_shared_from_this<ConnectionTest> {
+ public:
+  static constexpr std::chrono::seconds kDeadline{15};
+  using Done = std::function<void(std::vector<ConnectionTestStep>)>;
+
+  // Lives until `done` was called, which happens once and not from inside.
+  static void start(IoLoop& loop, const Clock& clock, ConnectionTestRequest request, Done done);
+
+  ConnectionTest(IoLoop& loop, const Clock& clock, ConnectionTestRequest request, Done done);
+
+ private:
+  void get(const std::string& path, std::function<void(const Result<HttpResponse>&, const HttpExchangeTrace&)> then);
+  void log_in();
+  void ask_server();
+  void on_server_info(const Result<HttpResponse>& answer, const HttpExchangeTrace& trace);
+  bool on_trace(const Result<HttpResponse>& answer, const HttpExchangeTrace& trace);
+  bool judge_status(const HttpResponse& response);
+  void ask_objects();
+  void add(std::string step, bool ok, std::string detail, std::string advice = "");
+  void finish();
+  std::chrono::milliseconds left() const;
+
+  const Clock& clock_;
+  const ConnectionTestRequest request_;
+  const std::string base_;
+  Done done_;
+  HttpExchange exchange_;
+  std::string bearer_;
+  std::vector<ConnectionTestStep> steps_;
+  MonotonicTime began_{};
+  MonotonicTime step_began_{};
+};
+
+}  // namespace millrace
