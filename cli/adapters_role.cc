@@ -16,6 +16,9 @@ AdaptersOptions options_from(const Config& config) {
   options.outbox_directory = outbox_directory(config.data_dir);
   options.outbox.max_bytes = static_cast<uint64_t>(config.outbox_max_bytes);
   options.outbox.sync = config.outbox_sync;
+  options.max_frame_bytes = static_cast<size_t>(config.adapters_max_frame_bytes);
+  options.secrets_file = secrets_file(config.data_dir);
+  if (config.adapters_registry) options.registry_file = registry_file(config.data_dir);
   for (const MachineConfig& machine : config.machines) {
     if (machine.kind != "printer") {
       log_warn("adapters", "machine '{}' is of kind {}: it is not served by this version", machine.id, machine.kind);
@@ -25,8 +28,10 @@ AdaptersOptions options_from(const Config& config) {
     entry.adapter.machine_id = machine.id;
     entry.adapter.name = machine.name;
     entry.adapter.kind = machine.kind;
-    entry.adapter.api_key = machine.moonraker_api_key;
-    entry.moonraker_url = machine.moonraker_url;
+    entry.secret = {machine.moonraker_api_key, machine.moonraker_username, machine.moonraker_password};
+    entry.target.url = machine.moonraker_url;
+    entry.target.ca_file = machine.moonraker_ca_file;
+    entry.target.max_frame_bytes = options.max_frame_bytes;
     options.machines.push_back(std::move(entry));
   }
   return options;

@@ -102,6 +102,8 @@ std::vector<Key> keys_of(Config& config) {
   constexpr int64_t kMaxDays = 36'500;
   constexpr int64_t kMinCleanup = 10;
   constexpr int64_t kMaxCleanup = 7 * 86'400;
+  constexpr int64_t kMinFrame = 64 << 10;
+  constexpr int64_t kMaxFrame = 1 << 30;
   constexpr int64_t kMinOutbox = 1 << 20;
   constexpr int64_t kMaxOutbox = int64_t{1} << 40;
   return {
@@ -120,6 +122,8 @@ std::vector<Key> keys_of(Config& config) {
       {"mqtt", "root", kText, checked(config.mqtt_root, is_topic_root, "topic levels without '+' and '#'")},
       {"outbox", "max_bytes", kInteger, into(config.outbox_max_bytes, kMinOutbox, kMaxOutbox)},
       {"outbox", "sync", kFlag, into(config.outbox_sync)},
+      {"adapters", "registry", kFlag, into(config.adapters_registry)},
+      {"adapters", "max_frame_bytes", kInteger, into(config.adapters_max_frame_bytes, kMinFrame, kMaxFrame)},
       {"gcode_gateway", "listen", kText,
        checked(config.gateway_listen, is_optional_host_port, "\"HOST:PORT\" or \"\"")},
       {"gcode_gateway", "machine", kText, into(config.gateway_machine)},
@@ -134,13 +138,19 @@ std::vector<Key> keys_of(Config& config) {
 }
 
 std::vector<Key> keys_of(MachineConfig& machine) {
-  const auto is_moonraker_url = [](const std::string& text) { return is_url(text, {"http://", "ws://"}); };
+  const auto is_moonraker_url = [](const std::string& text) {
+    return is_url(text, {"http://", "https://", "ws://", "wss://"});
+  };
   return {
       {"machine", "id", kText, checked(machine.id, is_valid_machine_id, "1 to 64 of a-z, 0-9 and '-'")},
       {"machine", "name", kText, into(machine.name)},
       {"machine", "kind", kText, one_of(machine.kind, {"printer", "pick_and_place"})},
-      {"machine", "moonraker_url", kText, checked(machine.moonraker_url, is_moonraker_url, "\"http://HOST:PORT\"")},
+      {"machine", "moonraker_url", kText,
+       checked(machine.moonraker_url, is_moonraker_url, "\"http://HOST:PORT\" or \"https://HOST:PORT\"")},
       {"machine", "moonraker_api_key", kText, into(machine.moonraker_api_key)},
+      {"machine", "moonraker_username", kText, into(machine.moonraker_username)},
+      {"machine", "moonraker_password", kText, into(machine.moonraker_password)},
+      {"machine", "moonraker_ca_file", kText, into(machine.moonraker_ca_file)},
   };
 }
 
@@ -272,8 +282,9 @@ Result<void> read_document(const toml::table& document, Config& config, std::str
     if (section == "machine") {
       read = read_machines(node, config, source);
     } else if (std::none_of(keys.begin(), keys.end(), [&](const Key& key) { return key.section == section; })) {
-      read = config_error(fmt::format("{}:{}", source, node.source().begin.line), section,
-                          "no such section; there are site, hub, http, mqtt, outbox, gcode_gateway, log and machine");
+      read = config_error(
+          fmt::format("{}:{}", source, node.source().begin.line), section,
+          "no such section; there are site, hub, http, mqtt, outbox, adapters, gcode_gateway, log and machine");
     } else if (node.as_table() == nullptr) {
       read = config_error(source, section, fmt::format("expected a table [{}]", section));
     } else {

@@ -18,7 +18,10 @@ struct MachineConfig {
   std::string name;  // empty in the file: the id
   std::string kind = "printer";
   std::string moonraker_url;
-  std::string moonraker_api_key;  // secret
+  std::string moonraker_api_key;   // secret
+  std::string moonraker_username;  // of a login, where there is no key
+  std::string moonraker_password;  // secret
+  std::string moonraker_ca_file;   // PEM, of a private authority
 };
 
 struct Config {
@@ -37,6 +40,8 @@ struct Config {
   std::string mqtt_root = "millrace";
   int64_t outbox_max_bytes = 256 << 20;
   bool outbox_sync = false;
+  bool adapters_registry = true;                // this adapters role serves the machines made by API
+  int64_t adapters_max_frame_bytes = 16 << 20;  // of what a Moonraker sends at once
   std::string gateway_listen;
   std::string gateway_machine;
   std::string log_level = "info";

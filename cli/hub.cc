@@ -24,11 +24,15 @@ std::filesystem::path views_directory(const std::filesystem::path& data_dir) { r
 std::filesystem::path blobs_directory(const std::filesystem::path& data_dir) { return data_dir / "blobs"; }
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir) { return data_dir / "outbox"; }
 std::filesystem::path control_socket(const std::filesystem::path& data_dir) { return data_dir / "control.sock"; }
+std::filesystem::path secrets_file(const std::filesystem::path& data_dir) { return data_dir / "secrets.json"; }
+std::filesystem::path registry_file(const std::filesystem::path& data_dir) {
+  return data_dir / "adapters" / "registry.json";
+}
 
 Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock, Metrics& metrics, Health& health) {
   const auto listen = parse_host_port(config.http_listen);
   if (!listen) return listen.error();
-  std::unique_ptr<Hub> hub(new Hub);
+  std::unique_ptr<Hub> hub(new Hub(config));
 
   auto log = open_rocksdb_event_log(log_directory(config.data_dir), clock);
   if (!log) return log.error();
@@ -62,10 +66,14 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   const SubmitEvents submit_events = [hub = hub.get()](std::vector<EventDraft> events, auto done) {
     hub->recorder_->submit({std::move(events), std::nullopt, std::move(done)});
   };
+  options.secrets_file = secrets_file(config.data_dir);
+  for (const MachineConfig& machine : config.machines) {
+    options.file_secrets[machine.id] = {machine.moonraker_api_key, machine.moonraker_username,
+                                        machine.moonraker_password};
+  }
   hub->edge_ = std::make_unique<Edge>(
       EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events, hub->blobs_.get()},
       options);
-  hub->projector_->on_applied = [edge = hub->edge_.get()](auto group) { edge->on_applied(std::move(group)); };
 
   const Topics topics(config.mqtt_root);
   hub->broker_ = BrokerConnections::make(config, topics, std::string(kHubProducer));
@@ -77,6 +85,13 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
         projector->offer(std::move(commit));
       });
   const auto submit = [recorder = hub->recorder_.get()](HubWrite write) { recorder->submit(std::move(write)); };
+  hub->machine_configs_ = std::make_unique<MachineConfigPublisher>(*hub->broker_.publisher, topics);
+  hub->registry_ = std::make_unique<MachineRegistry>(hub->config_, *hub->log_, *hub->views_, *hub->projector_,
+                                                     *hub->machine_configs_, submit, clock);
+  hub->projector_->on_applied = [edge = hub->edge_.get(), registry = hub->registry_.get()](auto group) {
+    registry->on_applied(*group);
+    edge->on_applied(std::move(group));
+  };
   RetentionOptions retention;
   retention.telemetry_days = static_cast<int>(config.telemetry_days);
   retention.interval = std::chrono::seconds(config.cleanup_interval_seconds);
@@ -98,6 +113,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
       MaintenanceWatchOptions{}, [hub = hub.get()](WallTime now) { return hub->look_at_maintenance(now); }, submit,
       clock, metrics);
   hub->maintenance_->start();
+  hub->machine_configs_->start();
+  hub->registry_->start();
   hub->broker_.start();
   hub->import_ = hub->make_import(clock);
   hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->import_, clock, metrics);
@@ -152,6 +169,8 @@ void Hub::watch_clock(ClockWatch watch) {
 
 Hub::~Hub() {
   if (storage_) storage_->stop();
+  if (registry_) registry_->stop();
+  if (machine_configs_) machine_configs_->stop();
   if (retention_) retention_->stop();  // while the recorder still takes its writes
   if (anchors_) anchors_->stop();
   if (maintenance_) maintenance_->stop();

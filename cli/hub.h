@@ -16,6 +16,7 @@
 #include "cli/config.h"
 #include "cli/control_service.h"
 #include "cli/history_import.h"
+#include "cli/machine_registry.h"
 #include "consumers/anchor_publisher.h"
 #include "consumers/maintenance_watch.h"
 #include "consumers/recorder.h"
@@ -39,11 +40,12 @@ class Hub {
   bool receives() const { return broker_.subscriber->connected(); }
 
  private:
-  Hub() = default;
+  explicit Hub(const Config& config) : config_(config) {}
   void watch_clock(ClockWatch watch);
   std::unique_ptr<HistoryImport> make_import(const Clock& clock);
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
 
+  const Config config_;
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<ViewStore> views_;
   std::unique_ptr<BlobStore> blobs_;
@@ -54,6 +56,8 @@ class Hub {
   std::unique_ptr<StorageWatch> storage_;
   std::unique_ptr<AnchorPublisher> anchors_;
   std::unique_ptr<MaintenanceWatch> maintenance_;
+  std::unique_ptr<MachineConfigPublisher> machine_configs_;
+  std::unique_ptr<MachineRegistry> registry_;
   IoLoop loop_;
   std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<Edge> edge_;
@@ -68,5 +72,7 @@ std::filesystem::path views_directory(const std::filesystem::path& data_dir);
 std::filesystem::path blobs_directory(const std::filesystem::path& data_dir);
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir);
 std::filesystem::path control_socket(const std::filesystem::path& data_dir);
+std::filesystem::path secrets_file(const std::filesystem::path& data_dir);
+std::filesystem::path registry_file(const std::filesystem::path& data_dir);
 
 }  // namespace millrace

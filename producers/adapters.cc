@@ -6,19 +6,13 @@
 
 #include "bus/logging.h"
 #include "bus/random.h"
-#include "net/web_socket_client.h"
 #include "producers/outbox_runner.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::chrono::seconds kClockInterval{1};
-
-// http://host:port -> ws://host:port/websocket
-std::string web_socket_url(std::string url) {
-  while (url.ends_with('/')) url.pop_back();
-  return url + "/websocket";
-}
+constexpr size_t kMaxRegistryMessage = 512u << 10;  // the list of all machines
 
 // An outbox that does not verify is set aside, not thrown away, and the machine goes on with a new one.
 Result<std::unique_ptr<Outbox>> open_outbox(const std::filesystem::path& directory, const OutboxOptions& options,
@@ -36,46 +30,75 @@ Result<std::unique_ptr<Outbox>> open_outbox(const std::filesystem::path& directo
 
 }  // namespace
 
-// One machine: the link to it, its adapter, and the runner of its outbox.
+// One machine: the runner of its outbox, and while it is served, the link to it and its adapter.
 class Adapters::Machine final : private MachineLink {
  public:
-  Machine(Adapters& role, const AdapterMachine& machine)
+  Machine(Adapters& role, std::string id)
       : role_(role),
-        machine_(machine),
+        id_(std::move(id)),
         random_(random_seed()),
-        socket_(role.loop_, WebSocketClientOptions{}),
         runner_timer_(role.loop_),
         adapter_timer_(role.loop_) {}
 
   Result<void> prepare() {
-    auto outbox = open_outbox(role_.options_.outbox_directory / id(), role_.options_.outbox, role_.clock_);
+    auto outbox = open_outbox(role_.options_.outbox_directory / id_, role_.options_.outbox, role_.clock_);
     if (!outbox) return outbox.error();
     OutboxRunnerOptions options;
-    options.producer = id();
+    options.producer = id_;
     options.max_outbox_bytes = role_.options_.outbox.max_bytes;
     auto runner =
         OutboxRunner::open(options, std::move(*outbox), role_.publisher_, role_.topics_, role_.clock_, role_.metrics_);
     if (!runner) return runner.error();
     runner_ = std::move(*runner);
-    runner_->on_fenced = [this] { role_.loop_.post([this] { stop_fenced(); }); };
-    adapter_ = std::make_unique<MoonrakerAdapter>(machine_.adapter, runner_->state(), role_.clock_, random_,
-                                                  static_cast<MachineLink&>(*this), *runner_, role_.metrics_);
-    socket_.on_open = [this] { drive([this] { adapter_->on_link_open(); }); };
-    socket_.on_text = [this](std::string_view text) { drive([&] { adapter_->on_link_text(text); }); };
-    socket_.on_closed = [this](const WebSocketClosed& closed) {
-      drive([&] { adapter_->on_link_closed(name_of(closed.reason), closed.code, closed.text); });
+    // By its name: until then it may have been left and forgotten.
+    runner_->on_fenced = [role = &role_, id = id_] {
+      role->loop_.post([role, id] {
+        const auto machine = role->machines_.find(id);
+        if (machine != role->machines_.end()) machine->second->stop_fenced();
+      });
     };
     return {};
   }
 
-  void start() {
-    drive([this] { adapter_->start(); });
+  // `secret` is asked at each attempt to connect.
+  void serve(const AdapterMachine& machine, std::function<MachineSecret()> secret) {
+    target_ = machine.target;
+    used_secret_ = secret();
+    socket_ = std::make_unique<MoonrakerSocket>(role_.loop_, role_.clock_, machine.target,
+                                                [this, secret = std::move(secret)] { return used_secret_ = secret(); });
+    socket_->on_open = [this](const LinkIdentity& identity) { drive([&] { adapter_->on_link_open(identity); }); };
+    socket_->on_text = [this](std::string_view text) { drive([&] { adapter_->on_link_text(text); }); };
+    socket_->on_closed = [this](std::string_view reason, uint16_t code, std::string_view text) {
+      drive([&] { adapter_->on_link_closed(reason, code, text); });
+    };
+    adapter_ = std::make_unique<MoonrakerAdapter>(machine.adapter, runner_->state(), role_.clock_, random_,
+                                                  static_cast<MachineLink&>(*this), *runner_, role_.metrics_);
+    if (!fenced_) drive([this] { adapter_->start(); });
+  }
+  bool serves() const { return adapter_ != nullptr; }
+  // Whether another connection would have to be made.
+  bool differs(const MoonrakerTarget& target, const MachineSecret& secret) const {
+    return !(target == target_ && secret == used_secret_);
+  }
+  void rename(const std::string& name, const std::string& kind) {
+    if (adapter_ && !fenced_) drive([&] { adapter_->rename(name, kind); });
+  }
+
+  // What is unconfirmed is still published until drained().
+  void leave(MoonrakerAdapter::Leaving why) {
+    if (adapter_ && !fenced_) drive([&] { adapter_->leave(why); });
+    end_link();
+  }
+  bool drained() const { return !adapter_ && runner_->unconfirmed() == 0; }
+
+  // For another connection: as at the end of the process, so that an open job goes on.
+  void stop_serving() {
+    if (adapter_ && !fenced_) drive([this] { adapter_->stop(); });
+    end_link();
   }
   void stop() {
-    if (!fenced_) drive([this] { adapter_->stop(); });
-    socket_.close();
+    stop_serving();
     runner_timer_.cancel();
-    adapter_timer_.cancel();
   }
   void confirmed(const Confirmation& confirmation) {
     drive([&] { runner_->on_confirmation(confirmation); });
@@ -87,23 +110,22 @@ class Adapters::Machine final : private MachineLink {
     drive([&] { connected ? runner_->on_connected() : runner_->on_disconnected(); });
   }
   void clock_jumped(const ClockJump& jump) {
-    if (fenced_) return;
+    if (fenced_ || !adapter_) return;
     drive([&] {
       std::vector<EventDraft> events;
-      events.push_back(millrace::clock_jumped(jump, "adapter", id()));
+      events.push_back(millrace::clock_jumped(jump, "adapter", id_));
       runner_->emit(std::move(events), runner_->state());
     });
   }
   uint64_t unconfirmed() const { return runner_->unconfirmed(); }
 
  private:
-  const std::string& id() const { return machine_.adapter.machine_id; }
-
   // Every call into the adapter or the runner may move their deadlines.
   void drive(const std::function<void()>& call) {
     call();
     arm(runner_timer_, runner_->next_deadline(), [this] { runner_->on_timer(); });
-    arm(adapter_timer_, fenced_ ? std::nullopt : adapter_->next_deadline(), [this] { adapter_->on_timer(); });
+    arm(adapter_timer_, fenced_ || !adapter_ ? std::nullopt : adapter_->next_deadline(),
+        [this] { adapter_->on_timer(); });
   }
 
   void arm(LoopTimer& timer, std::optional<MonotonicTime> deadline, const std::function<void()>& task) {
@@ -111,26 +133,35 @@ class Adapters::Machine final : private MachineLink {
     timer.start(std::max(Micros{0}, *deadline - role_.clock_.monotonic()), [this, task] { drive(task); });
   }
 
+  void end_link() {
+    adapter_timer_.cancel();
+    if (socket_) socket_->close();
+    adapter_.reset();
+    socket_.reset();
+  }
+
   // Another process owns this machine now (decision 1): two adapters for one machine would record everything twice.
   void stop_fenced() {
     fenced_ = true;
-    socket_.close();
+    if (socket_) socket_->close();
     adapter_timer_.cancel();
-    role_.health_.set("adapter " + id(), false, "another process has opened a newer epoch for this machine");
+    role_.health_.set("adapter " + id_, false, "another process has opened a newer epoch for this machine");
   }
 
   // MachineLink
-  void open() override { socket_.open(web_socket_url(machine_.moonraker_url)); }
-  bool send(std::string text) override { return socket_.send(std::move(text)); }
-  void close() override { socket_.close(); }
+  void open() override { socket_->open(); }
+  bool send(std::string text) override { return socket_->send(std::move(text)); }
+  void close() override { socket_->close(); }
 
   Adapters& role_;
-  const AdapterMachine machine_;
+  const std::string id_;
+  MoonrakerTarget target_;
+  MachineSecret used_secret_;
   SeededRandom random_;
-  WebSocketClient socket_;
   LoopTimer runner_timer_;
   LoopTimer adapter_timer_;
   std::unique_ptr<OutboxRunner> runner_;
+  std::unique_ptr<MoonrakerSocket> socket_;
   std::unique_ptr<MoonrakerAdapter> adapter_;
   bool fenced_ = false;
 };
@@ -150,21 +181,32 @@ Adapters::Adapters(IoLoop& loop, AdaptersOptions options, MqttClient& subscriber
 
 Adapters::~Adapters() = default;
 
-Result<void> Adapters::start() {
-  std::map<std::string, std::unique_ptr<Machine>> machines;
-  for (const AdapterMachine& machine : options_.machines) {
-    auto prepared = std::make_unique<Machine>(*this, machine);
-    if (auto opened = prepared->prepare(); !opened) {
-      return make_error(opened.error().code, "machine '" + machine.adapter.machine_id + "': " + opened.error().context);
-    }
-    machines[machine.adapter.machine_id] = std::move(prepared);
+// The machine's runner, opened when there is none.
+Result<Adapters::Machine*> Adapters::machine_of(const std::string& id) {
+  const auto found = machines_.find(id);
+  if (found != machines_.end()) return found->second.get();
+  auto prepared = std::make_unique<Machine>(*this, id);
+  if (auto opened = prepared->prepare(); !opened) {
+    return make_error(opened.error().code, "machine '" + id + "': " + opened.error().context);
   }
-  machines_ = std::move(machines);
+  Machine* machine = prepared.get();
+  machines_[id] = std::move(prepared);
+  subscriber_.subscribe(topics_.recorded(id), 0);
+  if (broker_up_) machine->connection_changed(true);
+  return machine;
+}
+
+Result<void> Adapters::start() {
+  for (const AdapterMachine& machine : options_.machines) {
+    if (auto opened = machine_of(machine.adapter.machine_id); !opened) {
+      machines_.clear();
+      return opened.error();
+    }
+  }
   health_.set("adapters", false, "waiting for the broker");
   subscriber_.on_message([this](const MqttClient::Message& message) { receive(message); });
-  // QoS 0: a confirmation may be lost, the next one says the same and more; a lone one must not wait for an
-  // acknowledgement.
-  for (const auto& [id, machine] : machines_) subscriber_.subscribe(topics_.recorded(id), 0);
+  // Confirmations are taken at QoS 0: one may be lost, the next one says the same and more; a lone one must not wait
+  // for an acknowledgement.
   subscriber_.subscribe(topics_.status(kHubProducer), 0);
   publisher_.on_connected([this] { loop_.post([this] { connection_changed(true); }); });
   publisher_.on_room([this] {
@@ -173,7 +215,14 @@ Result<void> Adapters::start() {
     });
   });
   publisher_.on_disconnected([this](const std::string&) { loop_.post([this] { connection_changed(false); }); });
-  for (const auto& [id, machine] : machines_) machine->start();
+  for (const AdapterMachine& machine : options_.machines) {
+    machines_.at(machine.adapter.machine_id)->serve(machine, [secret = machine.secret] { return secret; });
+  }
+  if (!options_.registry_file.empty()) {
+    registry_.emplace(options_.registry_file);
+    subscriber_.subscribe(topics_.config_all(), 1);
+    serve_registry();
+  }
   watch_clock();
   return {};
 }
@@ -201,7 +250,22 @@ uint64_t Adapters::unconfirmed() const {
   return count;
 }
 
+size_t Adapters::serving() const {
+  return static_cast<size_t>(
+      std::count_if(machines_.begin(), machines_.end(), [](const auto& entry) { return entry.second->serves(); }));
+}
+
 void Adapters::receive(const MqttClient::Message& message) {
+  if (const auto level = topics_.machine_of_config(message.topic)) {
+    if (message.payload.size() > kMaxRegistryMessage) {
+      return log_warn("adapters", "on {}: {} bytes are too many", message.topic, message.payload.size());
+    }
+    std::lock_guard lock(mutex_);
+    if (registry_arrived_.size() > kMaxRegisteredMachines && !registry_arrived_.contains(*level)) return;
+    registry_arrived_[*level] = message.payload;
+    if (std::exchange(delivery_posted_, true)) return;
+    return loop_.post([this] { deliver(); });
+  }
   const auto producer = topics_.producer_of_recorded(message.topic);
   const bool hub_came = !producer && message.topic == topics_.status(kHubProducer) && message.payload == "online";
   if (!producer && !hub_came) return;
@@ -233,10 +297,12 @@ void Adapters::receive(const MqttClient::Message& message) {
 
 void Adapters::deliver() {
   std::map<std::string, Confirmation> arrived;
+  std::map<std::string, std::string> registry;
   bool hub_came = false;
   {
     std::lock_guard lock(mutex_);
     arrived.swap(arrived_);
+    registry.swap(registry_arrived_);
     hub_came = std::exchange(hub_came_, false);
     delivery_posted_ = false;
   }
@@ -245,9 +311,93 @@ void Adapters::deliver() {
     const auto machine = machines_.find(producer);
     if (machine != machines_.end()) machine->second->confirmed(confirmation);
   }
+  if (!registry.empty()) take_registry(std::move(registry));
+  forget_drained();
+}
+
+void Adapters::take_registry(std::map<std::string, std::string> messages) {
+  if (!registry_) return;
+  for (const auto& [level, payload] : messages) {
+    if (auto taken = registry_->take(level, payload); !taken) {
+      metrics_
+          .counter("millrace_protocol_errors_total", "Messages that could not be understood", {{"source", "config"}})
+          .add();
+      log_warn("adapters", "on {}: {}", topics_.config(level), taken.error().message());
+    }
+  }
+  if (auto stored = registry_->store(); !stored) {
+    log_error("adapters", "the registry is in memory only: {}", stored.error().message());
+  }
+  serve_registry();
+}
+
+// Makes what is served what the registry says.
+void Adapters::serve_registry() {
+  using Leaving = MoonrakerAdapter::Leaving;
+  const auto known = registry_->machines();
+  const auto is_own = [&](const std::string& id) {
+    return std::any_of(options_.machines.begin(), options_.machines.end(),
+                       [&](const AdapterMachine& machine) { return machine.adapter.machine_id == id; });
+  };
+  std::map<std::string, MachineConnection> wanted;
+  for (const auto& [id, connection] : known) {
+    if (connection.managed_by == "api" && connection.enabled && connection.kind == "printer" && !is_own(id)) {
+      wanted.emplace(id, connection);
+    }
+  }
+  for (const auto& [id, connection] : std::exchange(served_, {})) {
+    if (wanted.contains(id)) {
+      served_.emplace(id, connection);
+      continue;
+    }
+    const bool removed = !known.contains(id);
+    log_info("adapters", "machine '{}' was {}", id, removed ? "removed" : "disabled");
+    machines_.at(id)->leave(removed ? Leaving::kRemoved : Leaving::kDisabled);
+  }
+  for (const auto& [id, connection] : wanted) {
+    if (const auto served = served_.find(id); served != served_.end() && served->second == connection) continue;
+    const auto opened = machine_of(id);
+    if (!opened) {
+      log_error("adapters", "{}", opened.error().message());
+      health_.set("adapter " + id, false, opened.error().message());
+      continue;
+    }
+    Machine& machine = **opened;
+    AdapterMachine entry;
+    entry.adapter = options_.registry_adapter;
+    entry.adapter.machine_id = id;
+    entry.adapter.name = connection.name;
+    entry.adapter.kind = connection.kind;
+    entry.adapter.managed_by = connection.managed_by;
+    entry.target.url = connection.moonraker_url;
+    entry.target.max_frame_bytes = options_.max_frame_bytes;
+    if (!connection.tls_ca.empty()) entry.target.ca_file = options_.secrets_file.parent_path() / connection.tls_ca;
+    const auto secret = [this, id = id, asks = connection.authentication != "none"] {
+      if (!asks) return MachineSecret{};
+      auto read = MachineSecrets(options_.secrets_file).read(id);
+      if (read) return std::move(*read);
+      log_warn("adapters", "machine '{}': {}", id, read.error().message());
+      return MachineSecret{};
+    };
+    const auto before = served_.find(id);
+    if (!machine.serves() || machine.differs(entry.target, secret())) {
+      machine.stop_serving();
+      machine.serve(entry, secret);
+    } else if (before != served_.end() &&
+               (before->second.name != connection.name || before->second.kind != connection.kind)) {
+      machine.rename(connection.name, connection.kind);
+    }
+    served_.insert_or_assign(id, connection);
+  }
+}
+
+// What is no longer served goes once the log has all of it; its outbox stays with what the adapter remembers.
+void Adapters::forget_drained() {
+  std::erase_if(machines_, [](const auto& entry) { return entry.second->drained(); });
 }
 
 void Adapters::connection_changed(bool connected) {
+  broker_up_ = connected;
   if (connected) (void)publisher_.publish(topics_.status("adapters"), "online", 1, Retain::kYes);
   health_.set("adapters", connected, connected ? "" : "no connection to the broker: events wait in the outbox");
   for (const auto& [id, machine] : machines_) machine->connection_changed(connected);

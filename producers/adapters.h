@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The adapters role: one event loop serves every machine, each with its link, adapter, outbox and runner.
+// The adapters role: one event loop serves every machine, each with its link, adapter, outbox and runner.  Those of the
+// hub's registry are taken up, changed and left while it runs.
 #pragma once
 
 #include <atomic>
@@ -7,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,22 +16,30 @@
 #include "bus/clock_watch.h"
 #include "bus/confirmation.h"
 #include "bus/health.h"
+#include "bus/machine_secrets.h"
 #include "bus/metrics.h"
 #include "bus/mqtt_client.h"
 #include "bus/outbox.h"
 #include "bus/topics.h"
 #include "net/io_loop.h"
 #include "producers/moonraker/moonraker_adapter.h"
+#include "producers/moonraker/moonraker_socket.h"
+#include "producers/registry_memory.h"
 
 namespace millrace {
 
 struct AdapterMachine {
   MoonrakerAdapterOptions adapter;
-  std::string moonraker_url;  // http://host:port
+  MoonrakerTarget target;
+  MachineSecret secret;  // of the configuration file; never logged
 };
 
 struct AdaptersOptions {
-  std::vector<AdapterMachine> machines;
+  std::vector<AdapterMachine> machines;      // of this process's own file: they win over the registry's of the same id
+  std::filesystem::path registry_file;       // what the hub's registry says, kept; empty: the registry is not served
+  std::filesystem::path secrets_file;        // of the registry's machines; certificates lie in the same folder
+  MoonrakerAdapterOptions registry_adapter;  // what the registry's machines have in common
+  size_t max_frame_bytes = 16u << 20;
   std::filesystem::path outbox_directory;  // a folder per machine lies in it
   OutboxOptions outbox;
 };
@@ -42,13 +52,16 @@ class Adapters {
            const Clock& clock, Metrics& metrics, Health& health);
   ~Adapters();
 
-  // Opens the outboxes and begins to connect.  An error names the machine and what is wrong; nothing is started then.
+  // Opens the outboxes and begins to connect, to the registry's machines as they were last known.  An error names the
+  // machine of the own file and what is wrong; nothing is started then.
   Result<void> start();
   // Says goodbye in an event for each connected machine, which stays in the outbox if the broker is away.
   void stop();
 
-  // Events that the log has not confirmed, of all machines.
+  // Events that the log has not confirmed, of all machines, also of those that are no longer served.
   uint64_t unconfirmed() const;
+  // The machines that are served now.
+  size_t serving() const;
 
  private:
   class Machine;
@@ -56,6 +69,10 @@ class Adapters {
   void receive(const MqttClient::Message& message);  // on the broker's thread
   void deliver();                                    // on the loop's
   void connection_changed(bool connected);
+  Result<Machine*> machine_of(const std::string& id);
+  void take_registry(std::map<std::string, std::string> messages);
+  void serve_registry();
+  void forget_drained();
   void watch_clock();
 
   IoLoop& loop_;
@@ -67,12 +84,16 @@ class Adapters {
   Metrics& metrics_;
   Health& health_;
   std::map<std::string, std::unique_ptr<Machine>> machines_;
+  std::optional<RegistryMemory> registry_;
+  std::map<std::string, MachineConnection> served_;  // of the registry
+  bool broker_up_ = false;
   ClockWatch clock_watch_;
   LoopTimer clock_timer_;
 
   // What arrived and the loop has not yet seen: per machine only the latest counts, so this is bounded.
   std::mutex mutex_;
   std::map<std::string, Confirmation> arrived_;
+  std::map<std::string, std::string> registry_arrived_;  // by topic level, of which there are kMaxRegisteredMachines
   bool hub_came_ = false;
   bool delivery_posted_ = false;
 };

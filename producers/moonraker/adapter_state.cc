@@ -89,6 +89,45 @@ bool read_known(const Json& json, KnownRows& rows) {
   return true;
 }
 
+void write_facts(JsonWriter& json, const AdapterState& state) {
+  json.key("conditions").array();
+  for (const std::string& condition : state.conditions) json.value(condition);
+  json.end().key("facts").object().field("software", state.facts.software);
+  json.field("printer_config", state.facts.printer_config).field("message", state.facts.message);
+  json.field("spool_told", state.facts.spool_told).field("spool", state.facts.spool);
+  json.field("clock_off", state.facts.clock_off).key("filament").object();
+  for (const auto& [name, sensor] : state.facts.filament) {
+    json.field(name, (sensor.detected ? 1 : 0) | (sensor.enabled ? 2 : 0));
+  }
+  json.end().end();
+}
+
+// A state of before these were kept has none of them: they are then told again.
+void read_facts(const Json& json, AdapterState& state) {
+  simdjson::dom::array conditions;
+  if (const auto names = member(json, "conditions"); names && names->get_array().get(conditions) == simdjson::SUCCESS) {
+    for (const Json name : conditions) {
+      if (const auto text = as_text(name)) state.conditions.emplace(*text);
+    }
+  }
+  const auto facts = member(json, "facts");
+  if (!facts) return;
+  state.facts.software = string_of(*facts, "software");
+  state.facts.printer_config = string_of(*facts, "printer_config");
+  state.facts.message = string_of(*facts, "message");
+  state.facts.spool_told = flag_member(*facts, "spool_told").value_or(false);
+  state.facts.spool = integer_member(*facts, "spool");
+  state.facts.clock_off = flag_member(*facts, "clock_off").value_or(false);
+  simdjson::dom::object sensors;
+  if (const auto filament = member(*facts, "filament");
+      filament && filament->get_object().get(sensors) == simdjson::SUCCESS) {
+    for (const auto [name, flags] : sensors) {
+      const int64_t bits = as_integer(flags).value_or(0);
+      state.facts.filament[std::string(name)] = {(bits & 1) != 0, (bits & 2) != 0};
+    }
+  }
+}
+
 std::string encode_with(const AdapterState& state, size_t excluded) {
   JsonWriter json;
   json.object().field("millrace_adapter", kVersion).field("name", state.name).field("kind", state.kind);
@@ -96,6 +135,7 @@ std::string encode_with(const AdapterState& state, size_t excluded) {
   json.field("process_id", state.process_id).field("klipper_away", state.klipper_away);
   json.field("last_observed_us", state.jobs.last_observed_us).field("last_eventtime", state.jobs.last_eventtime);
   json.field("last_offset", state.jobs.last_offset);
+  write_facts(json, state);
   if (state.jobs.open) write_open(json, *state.jobs.open, excluded);
   json.key("known").array();
   for (const KnownRow& row : state.jobs.known.rows()) write_known(json, row);
@@ -133,6 +173,7 @@ Result<AdapterState> decode_adapter_state(std::string_view text) {
   state.jobs.last_observed_us = integer_member(*json, "last_observed_us").value_or(0);
   state.jobs.last_eventtime = number_member(*json, "last_eventtime").value_or(0);
   state.jobs.last_offset = number_member(*json, "last_offset");
+  read_facts(*json, state);
   if (const auto open = member(*json, "open")) {
     OpenJob job = read_open(*open);
     if (job.id.empty()) return make_error(Errc::kMalformed, "adapter state with an open job without id");

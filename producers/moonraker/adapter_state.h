@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "bus/events.h"
 #include "bus/result.h"
+#include "producers/moonraker/fact_telling.h"
 #include "producers/moonraker/job_memory.h"
 
 namespace millrace {
@@ -19,6 +21,8 @@ struct AdapterState {
   schema::MachineState state = schema::MachineState::unknown;
   int64_t process_id = 0;  // Klipper's
   bool klipper_away = false;
+  std::set<std::string> conditions;  // told as active
+  ToldFacts facts;
   JobMemory jobs;
 };
 

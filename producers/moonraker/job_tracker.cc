@@ -164,6 +164,14 @@ void JobTracker::on_link_lost() {
   phase_ = Phase::kBlind;
 }
 
+void JobTracker::on_machine_removed() {
+  resolve_hold();
+  if (!open_) return;
+  finish({.outcome = schema::JobOutcome::interrupted,
+          .evidence = schema::JobEvidence::inconclusive,
+          .cause = "machine_removed"});
+}
+
 void JobTracker::on_row_added(const HistoryRow& row) {
   if (phase_ == Phase::kReconciling) {
     if (pending_rows_.size() < kMaxPendingRows) pending_rows_.push_back(row);

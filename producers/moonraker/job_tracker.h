@@ -50,6 +50,8 @@ class JobTracker {
   // Klipper is back with this process; 0 = it does not say.
   void on_process_id(int64_t process_id);
   void on_link_lost();
+  // Nobody will look at the machine any more (K8): what runs ends as interrupted.
+  void on_machine_removed();
 
   // True once after each time that the history must be read (section 5), or its newest rows (L2).
   bool take_history_request() { return std::exchange(wants_history_, false); }

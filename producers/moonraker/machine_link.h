@@ -6,6 +6,16 @@
 
 namespace millrace {
 
+// What a new link says at identify about who it is; each may be empty.  Never logged.
+struct LinkIdentity {
+  std::string api_key;
+  std::string access_token;  // of a login
+};
+
+// Reasons with which a link closes because of who asks.
+inline constexpr const char* kLinkUnauthorised = "unauthorised";
+inline constexpr const char* kLinkForbidden = "forbidden";
+
 class MachineLink {
  public:
   virtual ~MachineLink() = default;

@@ -13,10 +13,9 @@ namespace millrace {
 namespace {
 
 // Notifications that say nothing about machine state, jobs or telemetry.
-constexpr std::array<std::string_view, 9> kIgnoredPrefixes = {
+constexpr std::array<std::string_view, 8> kIgnoredPrefixes = {
     "notify_gcode_response", "notify_filelist_changed", "notify_job_queue_changed", "notify_service_state_changed",
-    "notify_cpu_throttled",  "notify_active_spool_set", "notify_spoolman_",         "notify_power_changed",
-    "notify_sensor_update"};
+    "notify_cpu_throttled",  "notify_spoolman_",        "notify_power_changed",     "notify_sensor_update"};
 constexpr std::array<std::string_view, 9> kMoreIgnoredPrefixes = {
     "notify_button_event", "notify_webcams_changed", "notify_announcement_", "notify_user_",          "notify_update_",
     "notify_agent_event",  "notify_sudo_alert",      "notify_metadata_",     "notify_history_changed"};
@@ -37,7 +36,7 @@ std::optional<Json> item(const Json& params, size_t index) {
 // The reasons that MachineDisconnected knows.
 std::string_view disconnect_reason(std::string_view link_reason) {
   if (link_reason == "reset") return "closed";
-  if (link_reason == "handshake" || link_reason == "protocol") return "protocol_error";
+  if (link_reason == "handshake" || link_reason == "protocol" || link_reason == "tls") return "protocol_error";
   return link_reason;
 }
 
@@ -48,6 +47,14 @@ AdapterState restored(std::string_view saved, const std::string& machine) {
   log_warn("adapter", "{}: the saved state is not usable and is begun anew: {}", machine, state.error().message());
   return {};
 }
+
+constexpr uint16_t kMessageTooBig = 1009;  // RFC 6455 7.4.1
+constexpr const char* kTlsAdvice =
+    "; a certificate of your own authority needs moonraker_ca_file, and the URL must name the host that it is for";
+
+// What a machine may well do, or what is only left out: no reason to tell anybody.
+constexpr std::array<std::string_view, 7> kHarmless = {"notification",  "unauthorized",      "status_value",  "history",
+                                                       "status_fields", "telemetry_signals", "history_length"};
 
 void earlier(std::optional<MonotonicTime>& first, const std::optional<MonotonicTime>& other) {
   if (other && (!first || *other < *first)) first = other;
@@ -78,21 +85,31 @@ MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view s
       view_(errors_),
       sampler_(options_.telemetry_interval, clock, errors_),
       backfill_(errors_),
+      conditions_(clock, batch_, state_.conditions),
+      facts_(clock, time_, batch_, state_.facts),
       jobs_({.row_hold = options_.row_hold,
              .progress_interval = options_.progress_interval,
              .klipper_back_hold = options_.klipper_back_hold},
-            clock, time_, batch_, state_.jobs) {}
+            clock, time_, batch_, state_.jobs) {
+  errors_.on_error = [this](std::string_view kind, std::string_view detail) {
+    if (std::ranges::find(kHarmless, kind) != kHarmless.end()) return;
+    conditions_.seen("protocol_error", std::string(kind) + (detail.empty() ? "" : ": ") + std::string(detail));
+  };
+}
+
+void MoonrakerAdapter::Impl::register_machine() {
+  if (state_.name == options_.name && state_.kind == options_.kind) return;
+  state_.name = options_.name;
+  state_.kind = options_.kind;
+  schema::MachineRegisteredT registered;
+  registered.name = options_.name;
+  registered.kind = options_.kind;
+  registered.managed_by = options_.managed_by;
+  batch_.add(std::move(registered));
+}
 
 void MoonrakerAdapter::Impl::start() {
-  if (state_.name != options_.name || state_.kind != options_.kind) {
-    state_.name = options_.name;
-    state_.kind = options_.kind;
-    schema::MachineRegisteredT registered;
-    registered.name = options_.name;
-    registered.kind = options_.kind;
-    registered.managed_by = options_.managed_by;
-    batch_.add(std::move(registered));
-  }
+  register_machine();
   link_state_ = Link::kConnecting;
   last_heard_ = clock_.monotonic();
   link_.open();
@@ -107,8 +124,17 @@ void MoonrakerAdapter::Impl::stop() {
   link_state_ = Link::kStopped;
 }
 
-void MoonrakerAdapter::Impl::link_opened() {
+void MoonrakerAdapter::Impl::leave(Leaving why) {
+  if (link_state_ == Link::kStopped) return;
+  if (why == Leaving::kRemoved) jobs_.on_machine_removed();
+  conditions_.end_all();
+  stop();
+}
+
+void MoonrakerAdapter::Impl::link_opened(const LinkIdentity& identity) {
   if (link_state_ != Link::kConnecting) return;
+  conditions_.gone("tls_failed");
+  identity_ = identity;
   link_state_ = Link::kIdentifying;
   last_heard_ = clock_.monotonic();
   identify();
@@ -116,6 +142,14 @@ void MoonrakerAdapter::Impl::link_opened() {
 
 void MoonrakerAdapter::Impl::link_closed(std::string_view reason, uint16_t close_code, std::string_view text) {
   if (link_state_ == Link::kStopped || link_state_ == Link::kWaiting) return;
+  if (reason == kLinkUnauthorised || reason == kLinkForbidden) return refused(text, reason == kLinkForbidden);
+  if (reason == "tls") conditions_.seen("tls_failed", std::string(text) + kTlsAdvice);
+  if (reason == "handshake") conditions_.seen("moonraker_error", text);
+  if (reason == "protocol") {
+    const bool too_large = close_code == kMessageTooBig;
+    conditions_.seen(too_large ? "frame_too_large" : "protocol_error",
+                     std::string(text) + (too_large ? ": raise adapters.max_frame_bytes" : ""));
+  }
   link_is_down(disconnect_reason(reason), close_code, text);
 }
 
@@ -184,6 +218,8 @@ void MoonrakerAdapter::Impl::notified(std::string_view method, const Json& messa
     history_changed(*params);
   } else if (method == "notify_proc_stat_update" && params) {
     process_statistics(*params);
+  } else if (method == "notify_active_spool_set" && params) {
+    if (const auto spool = item(*params, 0)) facts_.on_spool(integer_member(*spool, "spool_id"));
   } else if (!is_ignored(method)) {
     errors_.note("notification", method);
   }
@@ -208,7 +244,9 @@ void MoonrakerAdapter::Impl::fold_status(const Json& status, double eventtime) {
   fold_.fold(status, errors_, [&](std::string_view object, std::string_view field, const StatusValue& value) {
     view_.on_field(object, field, value, now);
     sampler_.on_field(object, field, value);
+    facts_.on_field(object, field, value);
   });
+  facts_.tell();
   view_.observe(fold_, now);
 }
 
@@ -235,12 +273,14 @@ void MoonrakerAdapter::Impl::process_statistics(const Json& params) {
   const auto time = moonraker ? number_member(*moonraker, "time") : std::nullopt;
   if (!time) return errors_.note("process_statistics", "without a time");
   time_.on_wall_time(*time, clock_.wall());
+  facts_.on_machine_time();
   jobs_.on_machine_time();
 }
 
 std::optional<MonotonicTime> MoonrakerAdapter::Impl::next_deadline() const {
   if (link_state_ == Link::kStopped) return std::nullopt;
   std::optional<MonotonicTime> next = jobs_.next_deadline();
+  earlier(next, conditions_.next_deadline());
   if (link_state_ == Link::kWaiting) {
     earlier(next, reconnect_at_);
     return next;
@@ -263,6 +303,7 @@ void MoonrakerAdapter::Impl::run_timers() {
     return true;
   };
   jobs_.on_timer();
+  conditions_.on_timer();
   if (link_state_ == Link::kWaiting) {
     if (!due(reconnect_at_)) return;
     reconnects_.add();
@@ -329,8 +370,20 @@ void MoonrakerAdapter::stop() {
   impl_->finish_input();
 }
 
-void MoonrakerAdapter::on_link_open() {
-  impl_->link_opened();
+void MoonrakerAdapter::leave(Leaving why) {
+  impl_->leave(why);
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::rename(const std::string& name, const std::string& kind) {
+  impl_->options_.name = name;
+  impl_->options_.kind = kind;
+  impl_->register_machine();
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::on_link_open(const LinkIdentity& identity) {
+  impl_->link_opened(identity);
   impl_->finish_input();
 }
 

@@ -22,10 +22,10 @@ struct MoonrakerAdapterOptions {
   std::string machine_id;
   std::string name;
   std::string kind = "printer";
-  std::string api_key;  // sent at identify only; never logged
   std::string managed_by = "config";
   std::chrono::milliseconds reconnect_min{1'000};  // doubles, with jitter, up to reconnect_max, for ever
   std::chrono::milliseconds reconnect_max{60'000};
+  std::chrono::milliseconds refused_min{30'000};  // between attempts while Moonraker refuses who asks
   std::chrono::milliseconds not_ready_poll{500};  // of server.info while Klipper is not ready
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds row_hold{1'000};  // how long a start or an end waits for its row
@@ -45,8 +45,14 @@ class MoonrakerAdapter {
   void start();
   // Says MachineDisconnected{stopped} if the link was up, and closes it.
   void stop();
+  // Says goodbye because the machine is no longer looked after: its conditions are over, and when it was removed its
+  // open job ends as interrupted (K8).  Nothing is done afterwards.
+  enum class Leaving { kDisabled, kRemoved };
+  void leave(Leaving why);
+  // Registers the machine anew when either differs.
+  void rename(const std::string& name, const std::string& kind);
 
-  void on_link_open();
+  void on_link_open(const LinkIdentity& identity = {});
   void on_link_text(std::string_view frame);
   void on_link_closed(std::string_view reason, uint16_t close_code, std::string_view text);
 

@@ -9,9 +9,11 @@
 #include "bus/json_reader.h"
 #include "producers/moonraker/adapter_state.h"
 #include "producers/moonraker/event_batch.h"
+#include "producers/moonraker/fact_telling.h"
 #include "producers/moonraker/history_backfill.h"
 #include "producers/moonraker/job_tracker.h"
 #include "producers/moonraker/json_rpc.h"
+#include "producers/moonraker/machine_conditions.h"
 #include "producers/moonraker/machine_state.h"
 #include "producers/moonraker/machine_time.h"
 #include "producers/moonraker/moonraker_adapter.h"
@@ -31,7 +33,9 @@ struct MoonrakerAdapter::Impl {
   // moonraker_adapter.cc
   void start();
   void stop();
-  void link_opened();
+  void leave(Leaving why);
+  void register_machine();
+  void link_opened(const LinkIdentity& identity);
   void link_closed(std::string_view reason, uint16_t close_code, std::string_view text);
   void drop_link(std::string_view reason, std::string_view text);
   void link_is_down(std::string_view reason, uint16_t close_code, std::string_view text);
@@ -50,7 +54,8 @@ struct MoonrakerAdapter::Impl {
   // moonraker_handshake.cc
   bool request(std::string_view method, std::string_view params, JsonRpc::Callback callback);
   void identify();
-  void refused(const RpcReply& reply);
+  void refused(std::string_view said, bool forbidden);
+  void note_failure(const RpcReply& reply);
   void ask_server();
   void on_server_info(const RpcReply& reply);
   void klipper_not_ready(std::string_view state, std::string_view text);
@@ -63,11 +68,13 @@ struct MoonrakerAdapter::Impl {
   void tell_connected();
   void read_history(bool from_start);
   void on_history_page(const RpcReply& reply);
-  void retry_history(bool absent);
+  void retry_history(bool absent, const std::string& said);
   void read_recent_rows();
+  void read_printer_config();
+  void read_spool();
   void poll_later() { poll_at_ = clock_.monotonic() + options_.not_ready_poll; }
 
-  const MoonrakerAdapterOptions options_;
+  MoonrakerAdapterOptions options_;
   const Clock& clock_;
   Random& random_;
   MachineLink& link_;
@@ -88,8 +95,11 @@ struct MoonrakerAdapter::Impl {
   PrinterView view_;
   TelemetrySampler sampler_;
   HistoryBackfill backfill_;
+  MachineConditions conditions_;
+  FactTelling facts_;
   JobTracker jobs_;
 
+  LinkIdentity identity_;
   Link link_state_ = Link::kStopped;
   int attempts_ = 0;  // since the last session that got as far as a subscription
   std::optional<MonotonicTime> reconnect_at_;
@@ -104,6 +114,7 @@ struct MoonrakerAdapter::Impl {
   bool asking_ = false;   // server.info is outstanding
   uint64_t session_ = 0;  // of Klipper: answers that belong to an earlier one are not looked at
   bool told_connected_ = false;
+  bool has_spools_ = false;
   std::string moonraker_version_;
   std::string api_version_;
   std::string klipper_version_;

@@ -14,6 +14,9 @@ constexpr std::string_view kRefusedText =
     "Moonraker refuses this host: set a valid moonraker_api_key for the machine, or add the host to trusted_clients in "
     "moonraker.conf";
 constexpr int kMaxHistoryDoublings = 16;
+constexpr int64_t kForbidden = 403;
+constexpr int64_t kServerError = 500;
+constexpr int64_t kServiceUnavailable = 503;
 constexpr size_t kMaxVersion = 200;
 
 // Bulk that no event needs: settings, command lists, macro variables, meshes.
@@ -30,8 +33,19 @@ bool is_wanted(std::string_view object) {
 // Moonraker answers 401 as "Invalid params" over JSON-RPC; only the text tells.
 bool is_unauthorized(const RpcReply& reply) {
   if (reply.kind != RpcReply::Kind::kError) return false;
-  return reply.code == 401 || (reply.code == -32602 && (reply.message.find("Unauthorized") != std::string::npos ||
-                                                        reply.message.find("Invalid API Key") != std::string::npos));
+  return reply.code == 401 || reply.code == kForbidden ||
+         (reply.code == -32602 && (reply.message.find("Unauthorized") != std::string::npos ||
+                                   reply.message.find("Invalid API Key") != std::string::npos));
+}
+
+bool has_component(const Json& server_info, std::string_view name) {
+  const auto components = member(server_info, "components");
+  simdjson::dom::array names;
+  if (!components || components->get_array().get(names) != simdjson::SUCCESS) return false;
+  for (const Json component : names) {
+    if (as_text(component) == name) return true;
+  }
+  return false;
 }
 
 std::string short_text(const Json& json, std::string_view name) {
@@ -51,11 +65,12 @@ void MoonrakerAdapter::Impl::identify() {
   JsonWriter params;
   params.object().field("client_name", "millrace").field("version", "1").field("type", "agent");
   params.field("url", "https://millrace.invalid");
-  if (!options_.api_key.empty()) params.field("api_key", options_.api_key);
+  if (!identity_.api_key.empty()) params.field("api_key", identity_.api_key);
+  if (!identity_.access_token.empty()) params.field("access_token", identity_.access_token);
   params.end();
   request("server.connection.identify", params.text(), [this](const RpcReply& reply) {
     if (reply.kind == RpcReply::Kind::kTimeout) return drop_link("timeout", "no answer to identify");
-    if (is_unauthorized(reply)) return refused(reply);
+    if (is_unauthorized(reply)) return refused(reply.message, reply.code == kForbidden);
     // Other refusals ("already identified", an older Moonraker without the method) do not hinder anything.
     link_state_ = Link::kUp;
     connected_gauge_.set(1);
@@ -63,9 +78,19 @@ void MoonrakerAdapter::Impl::identify() {
   });
 }
 
-void MoonrakerAdapter::Impl::refused(const RpcReply& reply) {
-  errors_.note("unauthorized", reply.message);
+void MoonrakerAdapter::Impl::refused(std::string_view said, bool forbidden) {
+  errors_.note("unauthorized", said);
+  conditions_.seen(forbidden ? "forbidden" : "unauthorised", std::string(said) + ": " + std::string(kRefusedText));
   drop_link("refused", kRefusedText);
+  // A person has to act: asking more often only fills Moonraker's log.
+  if (reconnect_at_) reconnect_at_ = std::max<MonotonicTime>(*reconnect_at_, clock_.monotonic() + options_.refused_min);
+}
+
+// Moonraker's own errors, beside those that only say that Klipper is away.
+void MoonrakerAdapter::Impl::note_failure(const RpcReply& reply) {
+  if (reply.kind != RpcReply::Kind::kError || reply.code < kServerError) return;
+  if (reply.code == kServiceUnavailable && reply.message.find("Klippy") != std::string::npos) return;
+  conditions_.seen("moonraker_error", std::to_string(reply.code) + ": " + reply.message);
 }
 
 void MoonrakerAdapter::Impl::ask_server() {
@@ -77,9 +102,13 @@ void MoonrakerAdapter::Impl::ask_server() {
 }
 
 void MoonrakerAdapter::Impl::on_server_info(const RpcReply& reply) {
-  if (is_unauthorized(reply)) return refused(reply);
+  if (is_unauthorized(reply)) return refused(reply.message, reply.code == kForbidden);
   if (reply.kind == RpcReply::Kind::kTimeout) return drop_link("timeout", "no answer to server.info");
+  note_failure(reply);
   if (!reply.ok() || !reply.result) return poll_later();
+  conditions_.gone("unauthorised");
+  conditions_.gone("forbidden");
+  has_spools_ = has_component(*reply.result, "spoolman");
   moonraker_version_ = short_text(*reply.result, "moonraker_version");
   if (const auto version = member(*reply.result, "api_version_string")) api_version_ = as_text(*version).value_or("");
   const auto state = text_member(*reply.result, "klippy_state");
@@ -125,7 +154,8 @@ void MoonrakerAdapter::Impl::set_up() {
 }
 
 void MoonrakerAdapter::Impl::on_printer_info(const RpcReply& reply) {
-  if (is_unauthorized(reply)) return refused(reply);
+  if (is_unauthorized(reply)) return refused(reply.message, reply.code == kForbidden);
+  note_failure(reply);
   const auto state = reply.result ? text_member(*reply.result, "state") : std::nullopt;
   if (!reply.ok() || !state || *state == "startup") {  // "Method not found" and 503 alike: not there yet
     setting_up_ = false;
@@ -152,6 +182,7 @@ void MoonrakerAdapter::Impl::list_objects() {
     const auto objects = reply.ok() && reply.result ? member(*reply.result, "objects") : std::nullopt;
     if (objects && objects->is_array()) return subscribe(*objects);
     setting_up_ = false;
+    note_failure(reply);
     if (reply.ok()) errors_.note("objects_list", "without objects");
     klipper_not_ready("startup", reply.message);
   });
@@ -176,17 +207,42 @@ void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
   setting_up_ = false;
   const auto status = reply.ok() && reply.result ? member(*reply.result, "status") : std::nullopt;
   if (!status || !status->is_object()) {
+    note_failure(reply);
     if (reply.ok()) errors_.note("subscribe", "without a status");
     return klipper_not_ready("startup", reply.message);
   }
-  if (!subscribed_) sampler_.begin();
-  subscribed_ = true;
+  const bool is_new = !std::exchange(subscribed_, true);
+  if (is_new) {
+    sampler_.begin();
+    facts_.begin();
+  }
   attempts_ = 0;
   fold_.clear();
   fold_status(*status, number_member(*reply.result, "eventtime").value_or(0));
   update_machine_state();
   jobs_.on_snapshot(view_.now());
+  facts_.on_versions(klipper_version_, moonraker_version_);
+  if (is_new) read_printer_config();
+  if (is_new && has_spools_) read_spool();
   if (view_.now().klipper_state != "ready") poll_later();
+}
+
+// The object configfile says what Klipper has read, with all includes; the file may have been edited since.
+void MoonrakerAdapter::Impl::read_printer_config() {
+  request("printer.objects.query", R"({"objects":{"configfile":["config"]}})",
+          [this, session = session_](const RpcReply& reply) {
+            if (session != session_ || !reply.ok() || !reply.result) return;
+            const auto status = member(*reply.result, "status");
+            const auto object = status ? member(*status, "configfile") : std::nullopt;
+            const auto config = object ? member(*object, "config") : std::nullopt;
+            if (config) facts_.on_printer_config(*config);
+          });
+}
+
+void MoonrakerAdapter::Impl::read_spool() {
+  request("server.spoolman.get_spool_id", "", [this, session = session_](const RpcReply& reply) {
+    if (session == session_ && reply.ok() && reply.result) facts_.on_spool(integer_member(*reply.result, "spool_id"));
+  });
 }
 
 void MoonrakerAdapter::Impl::tell_connected() {
@@ -211,27 +267,31 @@ void MoonrakerAdapter::Impl::read_history(bool from_start) {
 
 void MoonrakerAdapter::Impl::on_history_page(const RpcReply& reply) {
   if (!reply.ok() || !reply.result) {
-    return retry_history(reply.code == -32601 && reply.message.find("Method not found") != std::string::npos);
+    return retry_history(reply.code == -32601 && reply.message.find("Method not found") != std::string::npos,
+                         reply.kind == RpcReply::Kind::kTimeout ? "no answer" : reply.message);
   }
   switch (backfill_.on_page(*reply.result, [this](const HistoryRow& row) { return jobs_.is_settled(row); })) {
     case HistoryBackfill::Step::kMore:
       return read_history(false);
     case HistoryBackfill::Step::kMalformed:
-      return retry_history(false);
+      return retry_history(false, "an answer without jobs");
     case HistoryBackfill::Step::kDone:
       history_attempts_ = 0;
+      conditions_.gone("history_unreadable");
       history_gauge_.set(1);
       return jobs_.on_history(backfill_.take_rows());
   }
 }
 
 // History that cannot be read never blocks the live part.
-void MoonrakerAdapter::Impl::retry_history(bool absent) {
+void MoonrakerAdapter::Impl::retry_history(bool absent, const std::string& said) {
   history_gauge_.set(0);
   jobs_.on_history_failed(absent);
   if (absent) return;
   errors_.note("history", "server.history.list failed; it is tried again");
   history_attempts_ = std::min(history_attempts_ + 1, kMaxHistoryDoublings);
+  // Once may be a restart that goes on just now.
+  if (history_attempts_ > 1) conditions_.seen("history_unreadable", "server.history.list: " + said);
   history_retry_at_ =
       clock_.monotonic() + backoff(history_attempts_ - 1, options_.reconnect_min, options_.reconnect_max, random_);
 }

@@ -16,6 +16,7 @@ ProtocolErrors::ProtocolErrors(std::string machine, const Clock& clock, Counter&
 
 void ProtocolErrors::note(std::string_view kind, std::string_view detail) {
   counter_.add();
+  if (on_error) on_error(kind, detail);
   const MonotonicTime now = clock_.monotonic();
   const auto [entry, is_new] = logged_at_.try_emplace(std::string(kind), now);
   if (!is_new && now - entry->second < kLogInterval) return;

@@ -2,6 +2,7 @@
 // Counts what a machine says wrongly and tells the operator at most once per kind and minute.  One thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@ class ProtocolErrors {
  public:
   // `counter` and `clock` outlive it.
   ProtocolErrors(std::string machine, const Clock& clock, Counter& counter);
+
+  // Also told of each, when set.
+  std::function<void(std::string_view kind, std::string_view detail)> on_error;
 
   // `kind` is a literal of ours, so that their number is bounded; `detail` may be the machine's words.
   void note(std::string_view kind, std::string_view detail = {});

@@ -188,7 +188,7 @@ class RunningReplay final : public ReplayServer, private MoonrakerService {
     return MoonrakerError{404, "Method not found"};
   }
 
-  void on_connected(uint64_t) override {}
+  void on_connected(uint64_t, const HttpRequest&) override {}
   void on_disconnected(uint64_t connection) override { subscriptions_.erase(connection); }
 
   bool on_http(const HttpRequest& request, const Responder& respond) override {

@@ -134,7 +134,7 @@ struct MoonrakerFront::Core final : HttpService, std::enable_shared_from_this<Co
     events.on_close = [weak = weak_from_this(), connection](uint16_t) {
       if (auto core = weak.lock()) core->forget(connection);
     };
-    service->on_connected(connection);
+    service->on_connected(connection, request);
     return events;
   }
 

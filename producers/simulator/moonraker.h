@@ -41,7 +41,8 @@ class MoonrakerService {
  public:
   virtual ~MoonrakerService() = default;
   virtual void call(const MoonrakerCall& call, MoonrakerReply reply) = 0;
-  virtual void on_connected(uint64_t connection) = 0;
+  // `request` is the upgrade's.
+  virtual void on_connected(uint64_t connection, const HttpRequest& request) = 0;
   virtual void on_disconnected(uint64_t connection) = 0;
   // Is asked first; true when it has taken the request.
   virtual bool on_http(const HttpRequest& request, const Responder& respond) = 0;

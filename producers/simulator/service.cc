@@ -266,8 +266,13 @@ void SimulatedService::boot_further() {
   if (host_.state().klippy == KlippyState::kReady) front_.broadcast(notification("notify_klippy_ready"));
 }
 
-void SimulatedService::on_connected(uint64_t) {}
+void SimulatedService::on_connected(uint64_t connection, const HttpRequest& request) {
+  if (options_.api_key.empty() || knows_key(request)) admitted_.insert(connection);
+}
 
-void SimulatedService::on_disconnected(uint64_t connection) { subscriptions_.erase(connection); }
+void SimulatedService::on_disconnected(uint64_t connection) {
+  subscriptions_.erase(connection);
+  admitted_.erase(connection);
+}
 
 }  // namespace millrace

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "bus/clock.h"
@@ -26,6 +27,7 @@ struct SimulatedServiceOptions {
   double speed = 1.0;
   double update_interval_s = 0.25;
   double first_update_s = 0.0;  // spreads the machines of one process over the interval
+  std::string api_key;          // who connects has to know it; empty: everybody is trusted
 };
 
 class SimulatedService final : public MoonrakerService {
@@ -40,7 +42,7 @@ class SimulatedService final : public MoonrakerService {
   uint16_t port() const { return front_.port(); }
 
   void call(const MoonrakerCall& call, MoonrakerReply reply) override;
-  void on_connected(uint64_t connection) override;
+  void on_connected(uint64_t connection, const HttpRequest& request) override;
   void on_disconnected(uint64_t connection) override;
   bool on_http(const HttpRequest& request, const Responder& respond) override;
 
@@ -82,6 +84,11 @@ class SimulatedService final : public MoonrakerService {
   void run_script(std::string_view script, MoonrakerReply reply);
   MoonrakerAnswer toggle();
 
+  // service_access.cc
+  bool knows_key(const HttpRequest& request);
+  std::optional<MoonrakerAnswer> access(const HttpRequest& request);
+  bool admits(const MoonrakerCall& call, const MoonrakerReply& reply);
+
   // simulator_service_control.cc
   MoonrakerAnswer control(const HttpRequest& request);
 
@@ -107,6 +114,9 @@ class SimulatedService final : public MoonrakerService {
   std::map<uint64_t, StatusFilter> subscriptions_;
   WallTime status_sent_at_{};
   std::deque<Delayed> delayed_;
+  std::set<uint64_t> admitted_;   // connections that have shown the key
+  std::set<std::string> tokens_;  // given out and not yet used; bounded by kMaxTokens
+  uint64_t tokens_given_ = 0;
   std::map<uint64_t, MoonrakerReply> waiting_;  // for the outcome of a command; bounded by kMaxPendingCommands
   uint64_t next_token_ = 1;
 };

@@ -18,6 +18,7 @@ MoonrakerAnswer failure(int code, std::string message) { return MoonrakerError{c
 
 void SimulatedService::call(const MoonrakerCall& call, MoonrakerReply reply) {
   if (boot_ == Boot::kAway) return reply(failure(503, "Server Shutdown"));
+  if (!admits(call, reply)) return;
   if (call.method.starts_with("printer.") ? printer_call(call, reply) : server_call(call, reply)) return;
   reply(failure(404, call.connection == 0 ? "Not Found" : "Method not found"));
 }

@@ -65,13 +65,17 @@ bool from_here(const HttpRequest& request) {
 }  // namespace
 
 bool SimulatedService::on_http(const HttpRequest& request, const Responder& respond) {
-  if (request.path.starts_with(kGcodesPath) && request.method == "GET") {
+  if (!request.path.starts_with("/sim/")) {
+    if (const auto answer = access(request)) {
+      respond(moonraker_http_response(*answer));
+      return true;
+    }
+    if (!request.path.starts_with(kGcodesPath) || request.method != "GET") return false;
     const SimulatedFile* file = host_.find_file(std::string_view(request.path).substr(kGcodesPath.size()));
     respond(file == nullptr ? moonraker_http_response(MoonrakerAnswer(MoonrakerError{404, "Not Found"}))
                             : file_part(*file, request));
     return true;
   }
-  if (!request.path.starts_with("/sim/")) return false;
   respond(moonraker_http_response(
       from_here(request) ? control(request) : MoonrakerAnswer(MoonrakerError{403, "Only from this computer"})));
   return true;

@@ -63,6 +63,7 @@ class RunningSimulator final : public Simulator {
       service.host = options.host;
       service.port = machine.port;
       service.speed = options.speed;
+      service.api_key = options.api_key;
       service.update_interval_s = options.update_interval_s;
       service.first_update_s =
           options.update_interval_s * static_cast<double>(i) / static_cast<double>(options.machines.size());

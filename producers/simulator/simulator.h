@@ -33,6 +33,7 @@ struct SimulatorOptions {
   uint64_t seed = 1;
   double speed = 1.0;               // simulated seconds per second, above 0 and at most 1000
   double update_interval_s = 0.25;  // of status updates, in real seconds
+  std::string api_key;              // that every machine asks for; empty: everybody is trusted
 };
 
 class Simulator {

@@ -57,6 +57,9 @@ sync = true
 [gcode_gateway]
 listen = "127.0.0.1:7130"
 machine = "pnp"
+[adapters]
+registry = false
+max_frame_bytes = 1048576
 [log]
 level = "debug"
 format = "json"
@@ -67,6 +70,9 @@ name = "Pick and place"
 kind = "pick_and_place"
 moonraker_url = "ws://10.0.0.1:7125/websocket"
 moonraker_api_key = "k"
+moonraker_username = "u"
+moonraker_password = "p"
+moonraker_ca_file = "/etc/ca.pem"
 )");
   EXPECT_EQ(config.source, "shop.toml");
   EXPECT_EQ(config.site_name, "North");
@@ -93,6 +99,11 @@ moonraker_api_key = "k"
   EXPECT_EQ(config.machines[0].name, "Pick and place");
   EXPECT_EQ(config.machines[0].kind, "pick_and_place");
   EXPECT_EQ(config.machines[0].moonraker_url, "ws://10.0.0.1:7125/websocket");
+  EXPECT_EQ(config.machines[0].moonraker_username, "u");
+  EXPECT_EQ(config.machines[0].moonraker_password, "p");
+  EXPECT_EQ(config.machines[0].moonraker_ca_file, "/etc/ca.pem");
+  EXPECT_FALSE(config.adapters_registry);
+  EXPECT_EQ(config.adapters_max_frame_bytes, 1'048'576);
   EXPECT_EQ(config.machines[0].moonraker_api_key, "k");
 }
 

@@ -79,7 +79,7 @@ void AdapterBench::open() {
   }
   pending_.push_back([this] {
     link_up = true;
-    adapter_->on_link_open();
+    adapter_->on_link_open(identity);
   });
 }
 
@@ -126,14 +126,18 @@ std::string AdapterBench::answer(const std::string& request) {
   if (method == "server.connection.identify") return with("result", R"({"connection_id":139970383815248})");
   if (method == "server.info") {
     return with("result", fmt::format(R"({{"klippy_connected":true,"klippy_state":"{}","moonraker_version":"v0.10",)"
-                                      R"("api_version_string":"1.5.0"}})",
-                                      klippy_state));
+                                      R"("api_version_string":"1.5.0","components":{}}})",
+                                      klippy_state, components));
   }
   if (method == "printer.info") {
     return with("result", fmt::format(R"({{"state":"{}","state_message":"","hostname":"vm","process_id":{},)"
                                       R"("software_version":"v0.13"}})",
                                       klippy_state, process_id));
   }
+  if (method == "printer.objects.query" && !config.empty()) {
+    return with("result", R"({"eventtime":1.0,"status":{"configfile":{"config":)" + config + "}}}");
+  }
+  if (method == "server.spoolman.get_spool_id") return with("result", R"({"spool_id":)" + spool + "}");
   if (method == "printer.objects.list") {
     std::string names = R"("gcode","configfile")";
     for (const auto& [object, fields] : status) names += ",\"" + object + "\"";
@@ -265,6 +269,7 @@ std::vector<std::string> AdapterBench::machine() const {
   std::vector<std::string> lines;
   for (const EventDraft& draft : events) {
     const auto name = name_of(draft.payload.type);
+    if (name == "MachineConditionChanged" || name == "MachineClockOff") continue;
     if (name.starts_with("Machine") || name.starts_with("Firmware")) lines.push_back(describe(draft));
   }
   return lines;

@@ -32,6 +32,7 @@ class AdapterBench : private MachineLink, private EventSink {
   ~AdapterBench() override;
 
   MoonrakerAdapterOptions options;
+  LinkIdentity identity;
   ManualClock clock;
   std::unique_ptr<Metrics> metrics = make_metrics();
 
@@ -42,9 +43,12 @@ class AdapterBench : private MachineLink, private EventSink {
   double wall_minus_eventtime = 1'795'000'000;
   bool reachable = true;
   std::map<std::string, std::map<std::string, std::string>> status;  // JSON of each field
-  std::vector<std::string> history;                                  // rows, newest first
-  std::map<std::string, std::string> errors;                         // method -> JSON of the error it answers with
-  std::map<std::string, bool> silent;                                // methods that get no answer
+  std::string components = "[]";                                     // of server.info
+  std::string config;                                                // configfile.config; "": it is not there
+  std::string spool = "null";
+  std::vector<std::string> history;           // rows, newest first
+  std::map<std::string, std::string> errors;  // method -> JSON of the error it answers with
+  std::map<std::string, bool> silent;         // methods that get no answer
   // Answers that are held back until deliver().
   bool hold_answers = false;
 
@@ -82,7 +86,7 @@ class AdapterBench : private MachineLink, private EventSink {
   double machine_now() const { return wall_minus_eventtime + eventtime; }
   double protocol_errors();
 
-  // "JobStarted m.1 a.gcode live", ...: the job events, or those of the machine, in order.
+  // "JobStarted m.1 a.gcode live", ...: the job events, or those of the machine's link and state, in order.
   std::vector<std::string> jobs() const;
   std::vector<std::string> machine() const;
   template <class PayloadT>

@@ -25,7 +25,7 @@ class AdapterLink : public ::testing::Test {
 TEST_F(AdapterLink, HandshakeInOrderAndMachineIsTold) {
   bench.connect();
   EXPECT_EQ(bench.requests, (Lines{"server.connection.identify", "server.info", "printer.info", "printer.objects.list",
-                                   "printer.objects.subscribe", "server.history.list"}));
+                                   "printer.objects.subscribe", "printer.objects.query", "server.history.list"}));
   EXPECT_EQ(bench.machine(), (Lines{"MachineRegistered", "MachineConnected", "unknown -> ready"}));
   const auto& connected = *bench.all<schema::MachineConnectedT>().front();
   EXPECT_EQ(connected.moonraker_version, "v0.10");
@@ -152,7 +152,7 @@ TEST_F(AdapterLink, KlipperThatDoesNotAnswerIsAskedAgain) {
 TEST_F(AdapterLink, WithoutAKeyTheTextSaysWhatToDo) {
   for (const char* message : {"Unauthorized", "Invalid API Key"}) {
     AdapterBench other;
-    other.options.api_key = "secret-key";
+    other.identity.api_key = "secret-key";
     other.errors["server.connection.identify"] = fmt::format(R"({{"code":-32602,"message":"{}"}})", message);
     other.start();
     other.deliver();
@@ -162,13 +162,15 @@ TEST_F(AdapterLink, WithoutAKeyTheTextSaysWhatToDo) {
     EXPECT_EQ(text.find("secret"), std::string::npos);
     EXPECT_EQ(other.saved_state.find("secret"), std::string::npos);
     other.errors.clear();
-    other.pass(2s);
+    other.pass(20s);
+    EXPECT_EQ(other.machine().back(), "unknown -> offline") << "a person has to act: no hurry";
+    other.pass(20s);
     EXPECT_EQ(other.machine().back(), "offline -> ready");
   }
 }
 
 TEST_F(AdapterLink, KeyIsSentAtIdentifyOnly) {
-  bench.options.api_key = "secret-key";
+  bench.identity.api_key = "secret-key";
   bench.silent["server.connection.identify"] = true;
   bench.start();
   bench.deliver();

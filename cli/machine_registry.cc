@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/machine_registry.h"
+
+#include <future>
+
+#include "bus/logging.h"
+#include "projections/machine_state.h"
+#include "projections/record.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::chrono::milliseconds kLook{200};
+constexpr std::chrono::seconds kRetry{1};  // after the log refused
+
+std::string authentication_of(const MachineConfig& machine) {
+  if (!machine.moonraker_api_key.empty()) return "api_key";
+  return machine.moonraker_username.empty() ? "none" : "login";
+}
+
+schema::MachineConfiguredT described(const schema::MachineViewT* known) {
+  schema::MachineConfiguredT event;
+  if (known == nullptr || !known->settings) return event;
+  const auto& settings = *known->settings;
+  event.technology = settings.technology;
+  event.make = settings.make;
+  event.model = settings.model;
+  event.location = settings.location;
+  event.description = settings.description;
+  event.nozzle_diameter = settings.nozzle_diameter;
+  event.filament_diameter = settings.filament_diameter;
+  event.bed_x = settings.bed_x;
+  event.bed_y = settings.bed_y;
+  event.bed_z = settings.bed_z;
+  event.heated_bed = settings.heated_bed;
+  event.heated_chamber = settings.heated_chamber;
+  event.loaded_materials_json = settings.loaded_materials_json;
+  return event;
+}
+
+bool says_the_same(const schema::MachineConfiguredT& event, const schema::MachineViewT* known) {
+  if (known == nullptr || !known->settings || known->removed) return false;
+  const auto& settings = *known->settings;
+  return event.name == known->name && event.kind == known->kind && event.managed_by == known->managed_by &&
+         event.enabled == settings.enabled && event.moonraker_url == settings.moonraker_url &&
+         event.authentication == settings.authentication && event.tls_ca == settings.tls_ca;
+}
+
+}  // namespace
+
+std::vector<EventDraft> differences(const Config& config, const std::map<std::string, schema::MachineViewT>& machines,
+                                    WallTime now) {
+  std::vector<EventDraft> events;
+  std::map<std::string, const MachineConfig*> of_file;
+  for (const MachineConfig& machine : config.machines) {
+    of_file[machine.id] = &machine;
+    const auto found = machines.find(machine.id);
+    const auto* known = found == machines.end() ? nullptr : &found->second;
+    auto event = described(known);
+    event.name = machine.name;
+    event.kind = machine.kind;
+    event.managed_by = "config";
+    event.enabled = true;
+    event.moonraker_url = machine.moonraker_url;
+    event.authentication = authentication_of(machine);
+    event.tls_ca = machine.moonraker_ca_file;
+    if (!says_the_same(event, known)) events.push_back(draft_of(std::move(event), machine.id, now, now));
+  }
+  for (const auto& [id, machine] : machines) {
+    if (of_file.contains(id) || machine.removed || !machine.settings) continue;
+    // Without an address it was never of this file, but of that of an adapters role elsewhere.
+    if (machine.managed_by != "config" || !machine.settings->enabled || machine.settings->moonraker_url.empty())
+      continue;
+    auto event = described(&machine);
+    event.name = machine.name;
+    event.kind = machine.kind;
+    event.managed_by = "config";
+    event.enabled = false;
+    event.moonraker_url = machine.settings->moonraker_url;
+    event.authentication = machine.settings->authentication;
+    event.tls_ca = machine.settings->tls_ca;
+    events.push_back(draft_of(std::move(event), id, now, now));
+  }
+  return events;
+}
+
+MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine) {
+  MachineConfigPublisher::Entry entry;
+  entry.id = machine.id;
+  if (!machine.settings) return entry;
+  const auto& settings = *machine.settings;
+  entry.version = settings.version;
+  if (machine.removed) return entry;
+  MachineConnection connection;
+  connection.id = machine.id;
+  connection.name = machine.name;
+  connection.kind = machine.kind;
+  connection.managed_by = machine.managed_by;
+  connection.enabled = settings.enabled;
+  connection.moonraker_url = settings.moonraker_url;
+  connection.authentication = settings.authentication;
+  connection.tls_ca = settings.tls_ca;
+  connection.version = settings.version;
+  entry.connection = std::move(connection);
+  return entry;
+}
+
+MachineRegistry::MachineRegistry(const Config& config, const EventLog& log, const ViewStore& views,
+                                 const Projector& projector, MachineConfigPublisher& publisher,
+                                 std::function<void(HubWrite)> submit, const Clock& clock)
+    : config_(config),
+      log_(log),
+      views_(views),
+      projector_(projector),
+      publisher_(publisher),
+      submit_(std::move(submit)),
+      clock_(clock) {}
+
+MachineRegistry::~MachineRegistry() { stop(); }
+
+void MachineRegistry::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void MachineRegistry::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool MachineRegistry::stopping() {
+  std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+bool MachineRegistry::pause(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+void MachineRegistry::run() {
+  const Position end = log_.last();
+  while (!projector_.wait_for(end, kLook)) {
+    if (stopping()) return;
+  }
+  while (!write_differences()) {
+    if (!pause(kRetry)) return;
+  }
+  const auto machines = read_machines(*views_.reader());
+  if (!machines) return log_error("registry", "machines are not published: {}", machines.error().message());
+  std::vector<MachineConfigPublisher::Entry> entries;
+  for (const auto& [id, machine] : *machines) {
+    if (machine.settings) entries.push_back(entry_of(machine));
+  }
+  publisher_.begin(std::move(entries));
+}
+
+// False when it has to be tried again.
+bool MachineRegistry::write_differences() {
+  const auto machines = read_machines(*views_.reader());
+  if (!machines) {
+    log_warn("registry", "machines cannot be read: {}", machines.error().message());
+    return false;
+  }
+  auto events = differences(config_, *machines, clock_.wall());
+  if (events.empty()) return true;
+  const auto outcome = std::make_shared<std::promise<Result<Position>>>();
+  auto written = outcome->get_future();
+  submit_({std::move(events), {}, [outcome](const Result<Position>& position) { outcome->set_value(position); }});
+  while (written.wait_for(kLook) != std::future_status::ready) {
+    if (stopping()) return true;  // the recorder answers when it stops
+  }
+  const auto position = written.get();
+  if (!position) {
+    log_warn("registry", "the configuration file's machines are not recorded yet: {}", position.error().message());
+    return false;
+  }
+  while (!projector_.wait_for(*position, kLook)) {
+    if (stopping()) return true;
+  }
+  return true;
+}
+
+void MachineRegistry::on_applied(const AppliedGroup& group) {
+  for (const ViewChange& change : group.changes) {
+    if (change.projection != kMachineStateView || !change.value) continue;
+    const auto machine = decode_record<schema::MachineView>(*change.value);
+    if (!machine || !machine->settings) continue;
+    auto& version = versions_[machine->id];
+    if (version == machine->settings->version) continue;
+    version = machine->settings->version;
+    publisher_.changed(entry_of(*machine));
+  }
+}
+
+}  // namespace millrace

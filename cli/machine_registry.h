@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the hub's registry of machines and its neighbours: the configuration file's machines become events, and what
+// the view says becomes what the publisher says.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bus/clock.h"
+#include "bus/event_log.h"
+#include "cli/config.h"
+#include "consumers/machine_config_publisher.h"
+#include "consumers/recorder.h"
+#include "projections/projector.h"
+#include "projections/view_store.h"
+#include "schemas/view_generated.h"
+
+namespace millrace {
+
+// What the hub has to say about the machines of its configuration file, given what the view holds: each whose
+// connection differs, and each `config` machine that the file no longer has, as disabled.  What people have described
+// beyond the file stays.
+std::vector<EventDraft> differences(const Config& config, const std::map<std::string, schema::MachineViewT>& machines,
+                                    WallTime now);
+
+MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine);
+
+class MachineRegistry {
+ public:
+  // References outlive it.  `submit` is the recorder's.
+  MachineRegistry(const Config& config, const EventLog& log, const ViewStore& views, const Projector& projector,
+                  MachineConfigPublisher& publisher, std::function<void(HubWrite)> submit, const Clock& clock);
+  ~MachineRegistry();
+
+  // Once the views have everything that the log held at the start: writes the differences, then the publisher begins.
+  void start();
+  void stop();
+
+  // The projector's thread.
+  void on_applied(const AppliedGroup& group);
+
+ private:
+  void run();
+  bool write_differences();
+  bool stopping();
+  bool pause(std::chrono::milliseconds time);
+
+  const Config& config_;
+  const EventLog& log_;
+  const ViewStore& views_;
+  const Projector& projector_;
+  MachineConfigPublisher& publisher_;
+  const std::function<void(HubWrite)> submit_;
+  const Clock& clock_;
+  std::map<std::string, uint64_t> versions_;  // the projector's thread's own
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is wrong with a machine and lasts, and what is kept about it from day one.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "producers/moonraker/adapter_state.h"
+#include "tests/unit/producers/adapter_bench.h"
+
+namespace millrace {
+namespace {
+
+using namespace testing;
+using namespace std::chrono_literals;
+using Lines = std::vector<std::string>;
+
+class AdapterFacts : public ::testing::Test {
+ protected:
+  // "unauthorised begins", "unauthorised ends"
+  Lines conditions() {
+    Lines lines;
+    for (const auto* event : bench.all<schema::MachineConditionChangedT>()) {
+      lines.push_back(event->condition + (event->active ? " begins" : " ends"));
+    }
+    return lines;
+  }
+  std::string text_of_last() { return bench.all<schema::MachineConditionChangedT>().back()->text; }
+  void live(std::chrono::seconds time) {
+    for (; time > 0s; time -= 1s) {
+      bench.pass(1s);
+      if (bench.link_up) bench.process_statistics();
+    }
+  }
+
+  AdapterBench bench;
+};
+
+TEST_F(AdapterFacts, ARefusedHostIsToldOnceWithWhatToDo) {
+  bench.errors["server.connection.identify"] = R"({"code":-32602,"message":"Unauthorized"})";
+  bench.start();
+  bench.deliver();
+  bench.pass(3min);
+  EXPECT_EQ(conditions(), Lines{"unauthorised begins"});
+  EXPECT_NE(text_of_last().find("trusted_clients"), std::string::npos);
+  EXPECT_LE(bench.opened, 7) << "a person has to act: at most every 30 s";
+  bench.errors.clear();
+  bench.reconnect();
+  EXPECT_EQ(conditions(), (Lines{"unauthorised begins", "unauthorised ends"}));
+}
+
+TEST_F(AdapterFacts, ForbiddenIsAnotherCondition) {
+  bench.errors["server.info"] = R"({"code":403,"message":"Forbidden"})";
+  bench.connect();
+  EXPECT_EQ(conditions(), Lines{"forbidden begins"});
+}
+
+TEST_F(AdapterFacts, ALinkThatIsClosedForWhoAsksIsRefused) {
+  bench.connect();
+  bench.drop(kLinkUnauthorised, 401);
+  EXPECT_EQ(conditions(), Lines{"unauthorised begins"});
+}
+
+TEST_F(AdapterFacts, ConditionsAreKnownOverARestart) {
+  bench.errors["server.connection.identify"] = R"({"code":-32602,"message":"Unauthorized"})";
+  bench.start();
+  bench.deliver();
+  bench.restart(true);
+  EXPECT_EQ(conditions(), Lines{"unauthorised begins"}) << "not told twice";
+  bench.errors.clear();
+  bench.reconnect();
+  EXPECT_EQ(conditions(), (Lines{"unauthorised begins", "unauthorised ends"}));
+}
+
+TEST_F(AdapterFacts, NonsenseIsAConditionUntilItIsQuiet) {
+  bench.connect();
+  for (int i = 0; i < 5; ++i) bench.frame("{not json");
+  bench.frame("\xff\xfe");
+  EXPECT_EQ(conditions(), Lines{"protocol_error begins"});
+  EXPECT_EQ(text_of_last().substr(0, 4), "json");
+  live(250s);
+  EXPECT_EQ(conditions().size(), 1u);
+  live(60s);
+  EXPECT_EQ(conditions(), (Lines{"protocol_error begins", "protocol_error ends"}));
+}
+
+TEST_F(AdapterFacts, NotificationsOfANewerMoonrakerAreNoCondition) {
+  bench.connect();
+  bench.notify("notify_something_new", "{}");
+  EXPECT_EQ(conditions(), Lines{});
+}
+
+TEST_F(AdapterFacts, ATooLargeFrameNamesTheSetting) {
+  bench.connect();
+  bench.drop("protocol", 1009);
+  EXPECT_EQ(conditions(), Lines{"frame_too_large begins"});
+  EXPECT_NE(text_of_last().find("adapters.max_frame_bytes"), std::string::npos);
+}
+
+TEST_F(AdapterFacts, MoonrakersOwnErrorsAreACondition) {
+  bench.errors["server.info"] = R"({"code":500,"message":"Internal Server Error"})";
+  bench.connect();
+  EXPECT_EQ(conditions(), Lines{"moonraker_error begins"});
+  EXPECT_EQ(text_of_last(), "500: Internal Server Error");
+}
+
+TEST_F(AdapterFacts, KlipperThatIsAwayIsNone) {
+  bench.klippy_state = "startup";
+  bench.errors["printer.info"] = R"({"code":503,"message":"Klippy Host not connected"})";
+  bench.connect();
+  live(5s);
+  EXPECT_EQ(conditions(), Lines{});
+}
+
+TEST_F(AdapterFacts, AHistoryThatStaysUnreadableIsToldAndEnds) {
+  bench.errors["server.history.list"] = R"({"code":500,"message":"database is locked"})";
+  bench.connect();
+  EXPECT_EQ(conditions(), Lines{}) << "once may be a restart";
+  live(10s);
+  EXPECT_EQ(conditions(), Lines{"history_unreadable begins"});
+  EXPECT_NE(text_of_last().find("database is locked"), std::string::npos);
+  bench.errors.clear();
+  live(100s);
+  EXPECT_EQ(conditions(), (Lines{"history_unreadable begins", "history_unreadable ends"}));
+}
+
+TEST_F(AdapterFacts, AMachineThatIsRemovedEndsItsJobAndItsConditions) {
+  bench.connect();
+  const RowText row{.start = bench.machine_now(), .filename = "a.gcode"};
+  bench.update(R"({"print_stats":{"state":"printing","filename":"a.gcode","total_duration":1.0}})");
+  bench.added(row.json("in_progress"));
+  bench.frame("nonsense");
+  bench.adapter().leave(MoonrakerAdapter::Leaving::kRemoved);
+  EXPECT_EQ(bench.jobs().back().substr(bench.jobs().back().find(' ', 12)), " interrupted machine_removed rank 1 1.00");
+  EXPECT_EQ(conditions(), (Lines{"protocol_error begins", "protocol_error ends"}));
+  EXPECT_EQ(bench.machine().back(), "printing -> offline");
+  EXPECT_FALSE(bench.next_deadline());
+}
+
+TEST_F(AdapterFacts, ADisabledMachineKeepsItsJobOpen) {
+  bench.connect();
+  bench.update(R"({"print_stats":{"state":"printing","filename":"a.gcode","total_duration":1.0}})");
+  bench.added(RowText{.start = bench.machine_now(), .filename = "a.gcode"}.json("in_progress"));
+  bench.adapter().leave(MoonrakerAdapter::Leaving::kDisabled);
+  EXPECT_EQ(bench.jobs().size(), 1u);
+}
+
+TEST_F(AdapterFacts, ANewNameIsRegisteredAtOnce) {
+  bench.connect();
+  bench.adapter().rename("Other", "printer");
+  EXPECT_EQ(bench.all<schema::MachineRegisteredT>().back()->name, "Other");
+  bench.adapter().rename("Other", "printer");
+  EXPECT_EQ(bench.all<schema::MachineRegisteredT>().size(), 2u);
+}
+
+TEST_F(AdapterFacts, VersionsAreToldWhenTheyDiffer) {
+  bench.status["mcu"] = {{"mcu_version", R"("v0.13.0-120")"}, {"mcu_constants", R"({"MCU":"stm32f446xx"})"}};
+  bench.status["mcu toolhead"] = {{"mcu_version", R"("v0.12")"}};
+  bench.connect();
+  const auto told = bench.all<schema::SoftwareIdentifiedT>();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0]->klipper_version, "v0.13");
+  EXPECT_EQ(told[0]->moonraker_version, "v0.10");
+  ASSERT_EQ(told[0]->firmware.size(), 2u);
+  EXPECT_EQ(told[0]->firmware[0]->chip, "stm32f446xx");
+  EXPECT_EQ(told[0]->firmware[1]->version, "v0.12");
+  bench.restart(true);
+  EXPECT_EQ(bench.all<schema::SoftwareIdentifiedT>().size(), 1u);
+  bench.status["mcu"]["mcu_version"] = R"("v0.13.1")";
+  bench.restart(true);
+  EXPECT_EQ(bench.all<schema::SoftwareIdentifiedT>().size(), 2u);
+}
+
+TEST_F(AdapterFacts, PrinterConfigIsWhatKlipperHasRead) {
+  bench.config = R"({"printer":{"kinematics":"corexy"},"gcode_macro A":{"gcode":"\nG28\nG1 X1"}})";
+  bench.connect();
+  const auto told = bench.all<schema::PrinterConfigReadT>();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0]->text, "[printer]\nkinematics: corexy\n\n[gcode_macro A]\ngcode: \n  G28\n  G1 X1\n\n");
+  EXPECT_EQ(told[0]->bytes, told[0]->text.size());
+  EXPECT_EQ(told[0]->sha256.size(), 64u);
+  bench.restart(true);
+  EXPECT_EQ(bench.all<schema::PrinterConfigReadT>().size(), 1u);
+}
+
+TEST_F(AdapterFacts, ALargePrinterConfigIsToldByItsHash) {
+  bench.config = fmt::format(R"({{"gcode_macro A":{{"gcode":"{}"}}}})", std::string(60'000, 'x'));
+  bench.connect();
+  const auto told = bench.all<schema::PrinterConfigReadT>();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0]->text, "");
+  EXPECT_GT(told[0]->bytes, 60'000u);
+  EXPECT_EQ(told[0]->sha256.size(), 64u);
+}
+
+TEST_F(AdapterFacts, MessagesAreToldAtMostOnceASecondAndTheLastOneAlways) {
+  bench.status["display_status"] = {{"message", "null"}};
+  bench.connect();
+  EXPECT_EQ(bench.all<schema::MessageShownT>().size(), 0u);
+  for (int i = 0; i < 8; ++i) bench.update(fmt::format(R"({{"display_status":{{"message":"layer {}"}}}})", i));
+  EXPECT_EQ(bench.all<schema::MessageShownT>().size(), 2u);
+  bench.update(R"({"extruder":{"temperature":21.0}})", 1.0);
+  EXPECT_EQ(bench.all<schema::MessageShownT>().back()->text, "layer 7");
+  bench.update(R"({"display_status":{"message":null}})", 2.0);
+  EXPECT_EQ(bench.all<schema::MessageShownT>().back()->text, "");
+}
+
+TEST_F(AdapterFacts, FilamentSensorsAreToldWhenTheyChange) {
+  bench.status["filament_switch_sensor runout"] = {{"filament_detected", "true"}, {"enabled", "true"}};
+  bench.connect();
+  bench.update(R"({"filament_switch_sensor runout":{"filament_detected":false}})", 2.0);
+  bench.update(R"({"filament_switch_sensor runout":{"filament_detected":false}})", 2.0);
+  const auto told = bench.all<schema::FilamentSensorChangedT>();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_TRUE(told[0]->detected);
+  EXPECT_FALSE(told[1]->detected);
+  EXPECT_EQ(told[1]->sensor, "filament_switch_sensor runout");
+  bench.restart(true);
+  EXPECT_EQ(bench.all<schema::FilamentSensorChangedT>().size(), 2u);
+}
+
+TEST_F(AdapterFacts, TheActiveSpoolIsAskedForAndFollowed) {
+  bench.components = R"(["history","spoolman"])";
+  bench.spool = "7";
+  bench.connect();
+  bench.notify("notify_active_spool_set", R"({"spool_id":7})");
+  bench.notify("notify_active_spool_set", R"({"spool_id":null})");
+  const auto told = bench.all<schema::SpoolChangedT>();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0]->spool_id, 7);
+  EXPECT_FALSE(told[1]->spool_id);
+}
+
+TEST_F(AdapterFacts, WithoutSpoolmanNobodyAsks) {
+  bench.connect();
+  EXPECT_EQ(std::count(bench.requests.begin(), bench.requests.end(), "server.spoolman.get_spool_id"), 0);
+}
+
+TEST_F(AdapterFacts, AClockThatIsOffIsToldWhenItBeginsAndEnds) {
+  bench.wall_minus_eventtime = static_cast<double>(to_unix_us(bench.clock.wall())) / 1e6 - bench.eventtime;
+  bench.connect();
+  const auto live_with = [&](double off) {
+    for (int i = 0; i < 4; ++i) {
+      bench.pass(1s);
+      bench.wall_minus_eventtime = static_cast<double>(to_unix_us(bench.clock.wall())) / 1e6 - bench.eventtime + off;
+      bench.process_statistics();
+    }
+  };
+  live_with(4);
+  EXPECT_EQ(bench.all<schema::MachineClockOffT>().size(), 0u);
+  live_with(-3600);
+  live_with(-4);  // between the limits nothing changes
+  auto told = bench.all<schema::MachineClockOffT>();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_TRUE(told[0]->active);
+  EXPECT_NEAR(static_cast<double>(told[0]->skew_ms), 3'600'000, 2'000);
+  live_with(1);
+  told = bench.all<schema::MachineClockOffT>();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_FALSE(told[1]->active);
+}
+
+TEST_F(AdapterFacts, WhatWasToldSurvivesInTheState) {
+  AdapterState state;
+  state.conditions = {"tls_failed", "unauthorised"};
+  state.facts.software = "abc";
+  state.facts.message = "M\"117";
+  state.facts.filament["filament_motion_sensor x"] = {true, false};
+  state.facts.spool_told = true;
+  state.facts.spool = 3;
+  state.facts.clock_off = true;
+  const auto decoded = decode_adapter_state(encode(state));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->conditions, state.conditions);
+  EXPECT_EQ(decoded->facts.message, state.facts.message);
+  EXPECT_EQ(decoded->facts.filament, state.facts.filament);
+  EXPECT_EQ(decoded->facts.spool, state.facts.spool);
+  EXPECT_TRUE(decoded->facts.clock_off && decoded->facts.spool_told);
+}
+
+}  // namespace
+}  // namespace millrace
