@@ -311,11 +311,11 @@ void Adapters::deliver() {
     const auto machine = machines_.find(producer);
     if (machine != machines_.end()) machine->second->confirmed(confirmation);
   }
-  if (!registry.empty()) take_registry(std::move(registry));
+  if (!registry.empty()) take_registry(registry);
   forget_drained();
 }
 
-void Adapters::take_registry(std::map<std::string, std::string> messages) {
+void Adapters::take_registry(const std::map<std::string, std::string>& messages) {
   if (!registry_) return;
   for (const auto& [level, payload] : messages) {
     if (auto taken = registry_->take(level, payload); !taken) {

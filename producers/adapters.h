@@ -70,7 +70,7 @@ class Adapters {
   void deliver();                                    // on the loop's
   void connection_changed(bool connected);
   Result<Machine*> machine_of(const std::string& id);
-  void take_registry(std::map<std::string, std::string> messages);
+  void take_registry(const std::map<std::string, std::string>& messages);
   void serve_registry();
   void forget_drained();
   void watch_clock();
