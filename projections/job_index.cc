@@ -349,11 +349,14 @@ JobIndex::Marks JobIndex::matching(const JobFilter& filter) const {
     outcomes[i] = filter.outcomes.empty() || filter.outcomes.contains(static_cast<schema::JobOutcome>(i));
     verdicts[i] = filter.verdicts.empty() || filter.verdicts.contains(static_cast<schema::JobVerdict>(i));
   }
+  const bool with_hidden = filter.hidden != HiddenJobs::kLeftOut;
+  const bool with_others = filter.hidden != HiddenJobs::kOnly;
+  const bool any =
+      filter.machines.empty() && filter.outcomes.empty() && filter.verdicts.empty() && !filter.from && !filter.to;
   marks.filter([&](Row row) {
     const Columns& job = columns_[row];
-    if (!job.live || (job.hidden ? filter.hidden == HiddenJobs::kLeftOut : filter.hidden == HiddenJobs::kOnly)) {
-      return false;
-    }
+    if (!job.live || !(job.hidden ? with_hidden : with_others)) return false;
+    if (any) return true;
     return machines[job.machine] && outcomes[static_cast<size_t>(job.outcome)] &&
            verdicts[static_cast<size_t>(job.verdict)] && job.started_us >= from && job.started_us < to;
   });
@@ -390,7 +393,17 @@ std::vector<JobIndex::Ranked> JobIndex::first_by_number(const Marks& marks, cons
     const Ranked ranked{key_of(columns_[row], query), columns_[row].order_us, row};
     if (!place || after(ranked, *place)) chosen.offer(ranked);
   };
-  query.ascending ? marks.each(offer) : marks.each_backwards(offer);
+  // The usual order needs no look at the values of the others.
+  const auto offer_newest = [&](Row row) {
+    const int64_t order_us = columns_[row].order_us;
+    const Ranked ranked{-static_cast<double>(order_us), order_us, row};
+    if (!place || after(ranked, *place)) chosen.offer(ranked);
+  };
+  if (query.sort == JobSort::kStartedAt && !query.ascending) {
+    marks.each_backwards(offer_newest);
+  } else {
+    query.ascending ? marks.each(offer) : marks.each_backwards(offer);
+  }
   return chosen.take();
 }
 
