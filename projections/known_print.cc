@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint32_t kMaxOrdinal = 100;  // a clock that stood still for so many prints is nobody's
 
-Result<std::optional<schema::JobViewT>> read_job(const ViewReader& reader, const std::string& id) {
+Result<std::optional<schema::JobViewT>> stored_job(const ViewReader& reader, const std::string& id) {
   const auto stored = reader.get(kJobHistoryView, job_keys::job(id));
   if (!stored) return stored.error();
   if (!*stored) return std::optional<schema::JobViewT>();
@@ -42,7 +42,7 @@ Result<KnownPrint> find_print(const ViewReader& reader, const RowIdentity& row) 
       if (!local) return local.error();
       if (*local) id = **local;
     }
-    auto job = read_job(reader, id);
+    auto job = stored_job(reader, id);
     if (!job) return job.error();
     if (!*job) return known;
     if (!is_same_print(**job, row)) continue;
