@@ -127,13 +127,13 @@ struct Outcome {
   double seconds = 0;
 };
 
-Result<Outcome> import_all(MoonrakerHistory& history, const std::string& machine, const Take& take, const Clock& clock,
-                           Progress& progress) {
+Result<Outcome> import_all(MoonrakerHistory& history, const ImportMoonrakerOptions& options, const Take& take,
+                           const Clock& clock, Progress& progress) {
   Outcome outcome;
   for (;;) {
-    ImportedRows rows{machine, std::nullopt, {}};
+    ImportedRows rows{options.machine, std::nullopt, {}};
     auto next = history.next();
-    if (!next) return next.error();
+    if (!next) return make_error(next.error().code, fmt::format("{}: {}", options.url, next.error().context));
     if (next->empty()) break;
     rows.rows = std::move(*next);
     if (const auto machine_s = history.machine_unix_s()) {
@@ -214,7 +214,7 @@ Result<Outcome> import_moonraker(const ImportMoonrakerOptions& options) {
   std::unique_ptr<HistoryImport> import;
   const auto take = open_target(options, clock, shop, import);
   if (!take) return take.error();
-  return import_all(history, options.machine, *take, clock, progress);
+  return import_all(history, options, *take, clock, progress);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ struct MaintenanceStanding {
 };
 
 struct MaintenanceWatchOptions {
-  std::chrono::milliseconds interval{60'000};  // between two looks
+  std::chrono::milliseconds interval{15'000};  // between two looks
 };
 
 class MaintenanceWatch {
