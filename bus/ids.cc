@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "bus/sensor_names.h"
+
 namespace millrace {
 
 bool is_valid_machine_id(std::string_view id) {
@@ -14,9 +16,9 @@ bool is_valid_machine_id(std::string_view id) {
 }
 
 bool is_reserved_name(std::string_view id) {
-  constexpr std::array<std::string_view, 12> kReserved = {"hub",     "adapters",      "home-assistant", "notifier",
-                                                          "gateway", "recorder",      "projector",      "edge",
-                                                          "mqtt",    "gcode-gateway", "forwarder",      "sim"};
+  constexpr std::array<std::string_view, 13> kReserved = {
+      "hub",  "adapters", "home-assistant", "notifier",  "gateway", "recorder",      "projector",
+      "edge", "mqtt",     "gcode-gateway",  "forwarder", "sim",     kSensorsProducer};
   return std::find(kReserved.begin(), kReserved.end(), id) != kReserved.end();
 }
 

@@ -139,7 +139,8 @@ Result<std::optional<WallTime>> Retention::first_sample(Position after, Position
 
 Result<Retention::Piece> Retention::summarise(Position after, Position end, WallTime begin) {
   EventFilter filter;
-  filter.types = {EventType::TelemetrySampled, EventType::MachineDisconnected};
+  filter.types = {EventType::TelemetrySampled, EventType::MachineDisconnected, EventType::MachineConnected,
+                  EventType::MachineStateChanged};
   for (;; piece_ = std::max(kShortestPiece, piece_ / 2)) {
     Piece piece;
     const auto until = end_before(begin + piece_);

@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bus/sensor_names.h"
+
 namespace millrace {
 namespace {
 
 constexpr int64_t kSecondUs = 1'000'000;
 constexpr int64_t kMinuteUs = 60 * kSecondUs;
 constexpr int64_t kHourUs = 60 * kMinuteUs;
+// The producer of sensors tells a fresh one each minute; another one has fallen silent.
+constexpr int64_t kLongestSensorHoldUs = 2 * kMinuteUs;
 constexpr size_t kMaxEventBytes = 40u << 10;  // leaves room for the envelope's own fields
 constexpr size_t kBytesPerMinute = 2 + 4 * 8 + 4 + 4;
 constexpr size_t kBytesPerSignal = 160;
@@ -55,6 +59,7 @@ void TelemetrySummary::observe(Signal& signal, double value, int64_t at_us) {
     minute.maximum = std::max(minute.maximum, value);
   }
   minute.last = value;
+  minute.ended = false;
   minute.count += 1;
   signal.holds = true;
   signal.value = value;
@@ -63,31 +68,52 @@ void TelemetrySummary::observe(Signal& signal, double value, int64_t at_us) {
 
 // The last value of each minute holds until the minute is over, or `until_us`.
 void TelemetrySummary::finish(Signal& signal, int64_t until_us) {
-  for (auto& [begin, minute] : signal.minutes) minute.cover(minute.last, std::min(begin + kMinuteUs, until_us));
+  for (auto& [begin, minute] : signal.minutes) {
+    if (!minute.ended) minute.cover(minute.last, std::min(begin + kMinuteUs, until_us));
+  }
   signal.since_us = std::max(signal.since_us, until_us);
+}
+
+// Nothing is known from here on, not even once it has another value.
+void TelemetrySummary::end(Signal& signal, int64_t at_us) {
+  if (!signal.holds) return;
+  finish(signal, at_us);
+  for (auto& [begin, minute] : signal.minutes)
+    minute.ended = minute.ended || minute.covered_until_us < begin + kMinuteUs;
+  signal.holds = false;
 }
 
 void TelemetrySummary::add(const RecordedEvent& event) {
   const Envelope& envelope = event.envelope;
   const auto* sample = envelope.as<schema::TelemetrySampled>();
-  const auto* lost = envelope.as<schema::MachineDisconnected>();
-  if (sample == nullptr && lost == nullptr) return;
+  const auto* changed = envelope.as<schema::MachineStateChanged>();
+  const bool klipper_gone = changed != nullptr && changed->state() == schema::MachineState::offline;
+  const bool found = envelope.as<schema::MachineConnected>() != nullptr;
+  const bool lost = found || klipper_gone || envelope.as<schema::MachineDisconnected>() != nullptr;
+  if (sample == nullptr && !lost) return;
   Machine& machine = machines_[std::string(envelope.machine())];
   const int64_t at_us = to_unix_us(envelope.observed_at());
+  // A connection without a loss before it: the process that watched was killed after what was last seen.
+  const int64_t end_us = found ? std::min(machine.seen_until_us, at_us) : at_us;
   machine.seen_until_us = std::max(machine.seen_until_us, at_us);
-  if (lost != nullptr || sample->full()) {
+  if (lost || sample->full()) {
     for (auto& [name, signal] : machine.signals) {
-      if (signal.holds) finish(signal, at_us);
-      signal.holds = false;
+      if (is_sensor_object(name.first)) continue;  // told by another producer, whatever becomes of the machine
+      if (klipper_gone && (name.first == "host" || name.first == "moonraker")) continue;
+      end(signal, end_us);
     }
   }
   if (sample == nullptr) return;
   if (machine.first_position == 0) machine.first_position = event.position.value;
   machine.last_position = event.position.value;
   if (sample->signals() == nullptr) return;
-  for (const schema::Signal* signal : *sample->signals()) {
-    const std::pair name{std::string(text(signal->object())), std::string(text(signal->field()))};
-    observe(machine.signals[name], signal->value(), at_us);
+  for (const schema::Signal* value : *sample->signals()) {
+    const std::pair name{std::string(text(value->object())), std::string(text(value->field()))};
+    Signal& signal = machine.signals[name];
+    if (is_sensor_object(name.first) && at_us - signal.since_us > kLongestSensorHoldUs) {
+      end(signal, signal.since_us + kLongestSensorHoldUs);
+    }
+    observe(signal, value->value(), at_us);
   }
 }
 

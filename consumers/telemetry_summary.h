@@ -2,8 +2,8 @@
 // What is kept of telemetry when it goes: minimum, mean and maximum of each signal in each minute.
 //
 // Adapters leave out values that did not change, so a value holds until the next one: a minute's numbers begin with
-// what held when it began, and the mean is weighted by time.  What held is forgotten when the machine is lost from
-// sight.
+// what held when it began, and the mean is weighted by time.  What held is forgotten when the machine, or Klipper, is
+// lost from sight.
 #pragma once
 
 #include <map>
@@ -38,6 +38,7 @@ class TelemetrySummary {
     double last = 0;
     uint32_t count = 0;
     int64_t covered_until_us = 0;
+    bool ended = false;  // by a loss: the last value does not hold to the minute's end
     void cover(double value, int64_t until_us);
   };
   struct Signal {
@@ -55,6 +56,7 @@ class TelemetrySummary {
 
   static void observe(Signal& signal, double value, int64_t at_us);
   static void finish(Signal& signal, int64_t until_us);
+  static void end(Signal& signal, int64_t at_us);
   void append_drafts(const std::string& id, Machine& machine, std::vector<EventDraft>& drafts);
 
   size_t taken_bytes_ = 0;

@@ -7,7 +7,7 @@ Result<FoldedGroup> fold_group(const Projection& projection, const ViewReader& r
                                std::span<const RecordedEvent> events) {
   ViewBatch batch(reader, std::string(projection.name()));
   FoldedGroup group;
-  for (const RecordedEvent& event : events) projection.apply(event, batch, group.changed);
+  projection.apply_group(events, batch, group.changed);
   if (batch.error()) return *batch.error();
   for (const auto& [key, value] : batch.changes()) group.writes.push_back({batch.view(), key, value});
   return group;

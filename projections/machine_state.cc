@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "bus/sensor_names.h"
 #include "projections/job_evidence.h"
 #include "projections/machine_facts.h"
 #include "projections/record.h"
@@ -141,7 +142,8 @@ Record* named(std::vector<std::unique_ptr<Record>>& records, std::string Record:
 
 void on_telemetry(MachineViewT& machine, const schema::TelemetrySampled& event, const RecordedEvent& recorded) {
   // A full sample names everything that there is: what it leaves out was removed from the machine's configuration.
-  if (event.full()) machine.objects.clear();
+  // The [[sensor]] entries are told by another producer.
+  if (event.full()) std::erase_if(machine.objects, [](const auto& object) { return !is_sensor_object(object->name); });
   if (event.signals() == nullptr) return;
   for (const schema::Signal* signal : *event.signals()) {
     auto* object = named(machine.objects, &schema::ObservedObjectT::name, text(signal->object()), kMaxObjects);

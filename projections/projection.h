@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,10 @@ class Projection {
   virtual std::set<EventType> types() const { return {}; }
   // Events that mean nothing to the view, or that name no machine or job where one is due, change nothing.
   virtual void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const = 0;
+  // The same as apply() with each of them in turn; for a projection that need not read and write its records each time.
+  virtual void apply_group(std::span<const RecordedEvent> events, ViewBatch& batch, ChangedKeys& changed) const {
+    for (const RecordedEvent& event : events) apply(event, batch, changed);
+  }
 };
 
 }  // namespace millrace

@@ -105,6 +105,43 @@ TEST_F(TelemetrySummaryTest, NothingHoldsWhileTheMachineIsLost) {
   EXPECT_EQ(rows(take())[0].minimum, 20) << "and what came after the loss holds on";
 }
 
+TEST_F(TelemetrySummaryTest, AMinuteThatEndedInALossDoesNotGrowAfterwards) {
+  sample(0, {{"extruder", 100}});
+  lose(10);
+  sample(70, {{"extruder", 20}}, true);
+  sample(180, {{"bed", 60}});
+  EXPECT_EQ(rows(take()), (Rows{{0, 100, 100, 100, 100, 10, 1}, {1, 20, 20, 20, 20, 50, 1}}));
+}
+
+TEST_F(TelemetrySummaryTest, KlippersAbsenceEndsAllButTheHostsOwnValues) {
+  sample(0, {{"extruder", 100}, {"host", 40}});
+  schema::MachineStateChangedT gone;
+  gone.state = schema::MachineState::offline;
+  add(draft_of(std::move(gone), "m1", at(10)));
+  sample(60, {{"bed", 60}});
+  const auto told = take();
+  EXPECT_EQ(rows(told), (Rows{{0, 100, 100, 100, 100, 10, 1}}));
+  EXPECT_EQ(rows(told, "host"), (Rows{{0, 40, 40, 40, 40, 60, 1}}));
+}
+
+TEST_F(TelemetrySummaryTest, ANewConnectionWithoutALossEndsWhatWasLastSeen) {
+  sample(0, {{"extruder", 100}});
+  sample(20, {{"bed", 60}});
+  add(draft_of(schema::MachineConnectedT{}, "m1", at(50)));
+  sample(60, {{"bed", 60}});
+  EXPECT_EQ(rows(take()), (Rows{{0, 100, 100, 100, 100, 20, 1}}));
+}
+
+TEST_F(TelemetrySummaryTest, ASensorHoldsForTwoMinutesWhateverBecomesOfItsMachine) {
+  sample(0, {{"sensor shelf", 40}});
+  lose(10);
+  sample(90, {{"sensor shelf", 50}});
+  sample(1230, {{"sensor shelf", 60}});
+  sample(1260, {{"bed", 60}});
+  EXPECT_EQ(rows(take(), "sensor shelf"),
+            (Rows{{0, 40, 40, 40, 40, 60, 1}, {1, 40, 45, 50, 50, 60, 1}, {20, 60, 60, 60, 60, 30, 1}}));
+}
+
 TEST_F(TelemetrySummaryTest, AMinuteInTwoPiecesAddsUp) {
   sample(0, {{"extruder", 200}});
   sample(30, {{"extruder", 220}});
