@@ -315,6 +315,34 @@ constexpr std::string_view kTaskFields =
     R"("every_filament_m":{"type":["number","null"]},"every_starts":{"type":["integer","null"]},)"
     R"("every_days":{"type":["number","null"]}}})";
 
+std::string signal() {
+  return object_of({{"name", "text"},
+                    {"object", "text"},
+                    {"field", "text"},
+                    {"unit", "text?"},
+                    {"last", "number?"},
+                    {"last_minute", "time"}});
+}
+
+std::string telemetry() {
+  constexpr std::string_view kColumn = R"({"type":"array","items":{"type":["number","null"]}})";
+  const std::string signals = R"({"type":"array","items":)" +
+                              object_of({{"name", "text"},
+                                         {"object", "text"},
+                                         {"field", "text"},
+                                         {"unit", "text?"},
+                                         {"min", kColumn},
+                                         {"mean", kColumn},
+                                         {"max", kColumn}}) +
+                              "}";
+  return object_of({{"machine", "text"},
+                    {"from", "time"},
+                    {"to", "time"},
+                    {"resolution", "integer"},
+                    {"count", "integer"},
+                    {"signals", signals}});
+}
+
 std::string event() {
   const std::string id = object_of({{"producer", "text"}, {"epoch", "text"}, {"sequence", "integer"}});
   const std::string cause = R"({"anyOf":[{"type":"null"},)" + id + "]}";
@@ -376,6 +404,9 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
                                                              {"what_to_do", "text?"}}) +
                                                   "}"},
                                     {"duration", "number"}})},
+      {"Signal", signal()},
+      {"SignalList", list_of("Signal")},
+      {"Telemetry", telemetry()},
       {"Job", object_of(job_fields())},
       {"JobDetail", object_of(job_detail_fields())},
       {"JobList", list_of("Job")},

@@ -33,6 +33,7 @@ struct EdgeOptions {
   std::string timezone = "UTC";
   std::string version;
   bool demo = false;
+  std::map<std::string, std::string> sensor_units;  // by signal, "sensor shelf.humidity"; win over the table's
   std::chrono::seconds stale_after{60};        // a machine that nothing was recorded of for so long is stale
   std::chrono::milliseconds heartbeat{5'000};  // on the live feed; machines that became stale are told then
   std::chrono::milliseconds view_wait{2'000};  // for Millrace-Min-Position, then 503 view_behind

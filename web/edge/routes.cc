@@ -17,6 +17,10 @@ constexpr Parameter kPageLimit{"limit", kLimit, "At most so many items"};
 constexpr Parameter kCursor{"cursor", kText, "The next_cursor of the page before"};
 constexpr Parameter kMachine{"machine", kText, "Only of this machine"};
 constexpr Parameter kMachineOrFirst{"machine", kText, "Of this machine; the first one otherwise"};
+constexpr Parameter kSignals{
+    "signals", kText, "Names from /signals, or of whole objects, comma-separated; default: temperatures and targets"};
+constexpr Parameter kResolution{
+    "resolution", kText, "Seconds per bucket, a multiple of 60; default: auto, which gives at most 1,000 buckets"};
 
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> segments;
@@ -87,6 +91,27 @@ std::vector<Route> other_routes() {
        {},
        "Machine",
        answer_machine},
+      {"GET",
+       "/api/v1/machines/{id}/signals",
+       "signals",
+       "What the machine has ever sent, with unit and last value",
+       RunsOn::kWorker,
+       true,
+       {},
+       "SignalList",
+       answer_signals},
+      {"GET",
+       "/api/v1/machines/{id}/telemetry",
+       "telemetry",
+       "Minimum, time-weighted mean and maximum per bucket of time, in columns; null where nothing is known",
+       RunsOn::kWorker,
+       true,
+       {kSignals,
+        kResolution,
+        {"from", kTime, "From here, rounded down to a bucket; default: a day before to"},
+        {"to", kTime, "Up to here, rounded up; default: now"}},
+       "Telemetry",
+       answer_telemetry},
       {"POST",
        "/api/v1/machines",
        "addMachine",
@@ -154,6 +179,15 @@ std::vector<Route> other_routes() {
        nullptr,
        "",
        prepare_machine_test},
+      {"GET",
+       "/api/v1/jobs/{id}/telemetry",
+       "jobTelemetry",
+       "The machine's telemetry from the job's start to its end",
+       RunsOn::kWorker,
+       true,
+       {kSignals, kResolution},
+       "Telemetry",
+       answer_job_telemetry},
       {"GET",
        "/api/v1/events",
        "events",

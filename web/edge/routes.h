@@ -109,6 +109,9 @@ WriteDecision decide_remove_maintenance_record(const RouteContext&, const RouteR
 WriteDecision decide_add_maintenance_task(const RouteContext&, const RouteRequest&);
 WriteDecision decide_change_maintenance_task(const RouteContext&, const RouteRequest&);
 WriteDecision decide_remove_maintenance_task(const RouteContext&, const RouteRequest&);
+HttpResponse answer_signals(const RouteContext&, const RouteRequest&);
+HttpResponse answer_telemetry(const RouteContext&, const RouteRequest&);
+HttpResponse answer_job_telemetry(const RouteContext&, const RouteRequest&);
 HttpResponse answer_events(const RouteContext&, const RouteRequest&);
 HttpResponse answer_event(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_status(const RouteContext&, const RouteRequest&);

@@ -210,6 +210,8 @@ TEST_F(EdgeTest, TheApiDocumentDescribesWhatTheAnswersHold) {
                                                       {"JobList", "/api/v1/jobs"},
                                                       {"EventList", "/api/v1/events"},
                                                       {"MachineList", "/api/v1/machines"},
+                                                      {"SignalList", "/api/v1/machines/voron-2/signals"},
+                                                      {"Telemetry", "/api/v1/machines/voron-2/telemetry"},
                                                       {"Ready", "/health/ready"},
                                                       {"Live", "/health/live"},
                                                       {"Problem", "/api/v1/nothing"}};
@@ -218,6 +220,9 @@ TEST_F(EdgeTest, TheApiDocumentDescribesWhatTheAnswersHold) {
   }
   EXPECT_EQ(keys_of(body("/api/v1/machines/voron-2")["job"]), keys_of(schemas["CurrentJob"]["properties"]));
   EXPECT_EQ(keys_of(body("/api/v1/jobs")["items"][0]), keys_of(schemas["Job"]["properties"]));
+  EXPECT_EQ(keys_of(body("/api/v1/machines/voron-2/signals")["items"][0]), keys_of(schemas["Signal"]["properties"]));
+  EXPECT_EQ(keys_of(body("/api/v1/jobs/" + row_id() + "/telemetry")["signals"][0]),
+            keys_of(schemas["Telemetry"]["properties"]["signals"]["items"]["properties"]));
   for (const Route& route : routes()) EXPECT_TRUE(document["paths"].contains(std::string(route.pattern)));
 }
 
