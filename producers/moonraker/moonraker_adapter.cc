@@ -13,9 +13,9 @@ namespace millrace {
 namespace {
 
 // Notifications that say nothing about machine state, jobs or telemetry.
-constexpr std::array<std::string_view, 8> kIgnoredPrefixes = {
+constexpr std::array<std::string_view, 7> kIgnoredPrefixes = {
     "notify_gcode_response", "notify_filelist_changed", "notify_job_queue_changed", "notify_service_state_changed",
-    "notify_cpu_throttled",  "notify_spoolman_",        "notify_power_changed",     "notify_sensor_update"};
+    "notify_cpu_throttled",  "notify_spoolman_",        "notify_power_changed"};
 constexpr std::array<std::string_view, 9> kMoreIgnoredPrefixes = {
     "notify_button_event", "notify_webcams_changed", "notify_announcement_", "notify_user_",          "notify_update_",
     "notify_agent_event",  "notify_sudo_alert",      "notify_metadata_",     "notify_history_changed"};
@@ -220,6 +220,8 @@ void MoonrakerAdapter::Impl::notified(std::string_view method, const Json& messa
     process_statistics(*params);
   } else if (method == "notify_active_spool_set" && params) {
     if (const auto spool = item(*params, 0)) facts_.on_spool(integer_member(*spool, "spool_id"));
+  } else if (method == "notify_sensor_update" && params) {
+    if (const auto sensors = item(*params, 0)) sampler_.on_moonraker_sensors(*sensors);
   } else if (!is_ignored(method)) {
     errors_.note("notification", method);
   }

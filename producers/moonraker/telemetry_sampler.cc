@@ -10,10 +10,17 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kAxes = {"x", "y", "z", "e"};
 
-// Of any object: heaters, fans, pins and sensors share these names.
-constexpr std::array<std::string_view, 11> kCommonFields = {
-    "temperature",       "target",           "power", "speed", "rpm", "value", "humidity", "pressure", "gas",
-    "filament_detected", "filament_diameter"};
+// Of any object: heaters, fans, pins, drivers and sensors share these names.
+constexpr std::array<std::string_view, 16> kCommonFields = {
+    "temperature",       "target",   "power",       "speed",   "rpm",   "value",
+    "humidity",          "pressure", "gas",         "voltage", "light", "filament_detected",
+    "filament_diameter", "Diameter", "run_current", "force_g",
+};
+
+// Of "mcu" and "mcu NAME": what Klipper's own load graphs are made of, and what a bad cable shows in.
+constexpr std::array<std::string_view, 7> kMcuStatistics = {
+    "mcu_awake", "mcu_task_avg", "mcu_task_stddev", "srtt", "bytes_retransmit", "bytes_invalid", "freq"};
+constexpr std::array<std::string_view, 2> kLayers = {"current_layer", "total_layer"};
 
 struct Pick {
   std::string_view object;
@@ -32,6 +39,9 @@ constexpr std::array kPicks = {
     Pick{"print_stats", "total_duration"},
     Pick{"print_stats", "print_duration"},
     Pick{"print_stats", "filament_used"},
+    Pick{"extruder", "pressure_advance"},
+    Pick{"probe", "last_z_result"},
+    Pick{"z_thermal_adjust", "current_z_adjust"},
     Pick{"system_stats", "sysload"},
     Pick{"system_stats", "memavail"},
 };
@@ -46,6 +56,12 @@ bool is_picked(std::string_view object, std::string_view field) {
 void TelemetrySampler::on_field(std::string_view object, std::string_view field, const StatusValue& value) {
   if (object.starts_with("gcode_button ") && field == "state") {
     if (const auto* state = std::get_if<std::string>(&value)) set(object, field, *state == "PRESSED" ? 1 : 0);
+    return;
+  }
+  if (const auto* structure = std::get_if<StructureText>(&value)) {
+    const bool of_mcu = object == "mcu" || object.starts_with("mcu ");
+    if (of_mcu && field == "last_stats") set_members(object, *structure, kMcuStatistics);
+    if (object == "print_stats" && field == "info") set_members(object, *structure, kLayers);
     return;
   }
   if (!is_picked(object, field)) return;
@@ -76,6 +92,29 @@ void TelemetrySampler::on_process_statistics(const Json& statistics) {
   const auto moonraker = member(statistics, "moonraker_stats");
   copy(moonraker, "cpu_usage", "moonraker", "cpu_usage");
   copy(moonraker, "memory", "moonraker", "memory");
+}
+
+void TelemetrySampler::set_members(std::string_view object, const StructureText& structure,
+                                   std::span<const std::string_view> names) {
+  const auto parsed = json_.parse(structure.json);
+  if (!parsed) return;
+  for (const std::string_view name : names) {
+    if (const auto number = number_member(*parsed, name)) set(object, name, *number);
+  }
+}
+
+void TelemetrySampler::on_moonraker_sensors(const Json& sensors) {
+  simdjson::dom::object objects;
+  if (sensors.get_object().get(objects) != simdjson::SUCCESS) return errors_.note("sensor_update", "is no object");
+  for (const auto [name, content] : objects) {
+    simdjson::dom::object fields;
+    if (content.get_object().get(fields) != simdjson::SUCCESS) continue;
+    const std::string object = "moonraker_sensor " + std::string(name);
+    for (const auto [field, value] : fields) {
+      const auto number = as_number(value);
+      if (number && field.size() <= kMaxName) set(object, field, *number);
+    }
+  }
 }
 
 void TelemetrySampler::begin() {

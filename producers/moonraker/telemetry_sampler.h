@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +33,8 @@ class TelemetrySampler {
   void on_field(std::string_view object, std::string_view field, const StatusValue& value);
   // params[0] of notify_proc_stat_update.
   void on_process_statistics(const Json& statistics);
+  // params[0] of notify_sensor_update: Moonraker's own [sensor] sections, as "moonraker_sensor NAME".
+  void on_moonraker_sensors(const Json& sensors);
   // Before the first status of a connection to Klipper: the next sample holds everything.
   void begin();
 
@@ -46,10 +49,12 @@ class TelemetrySampler {
     bool dirty = false;
   };
   void set(std::string_view object, std::string_view field, double value);
+  void set_members(std::string_view object, const StructureText& structure, std::span<const std::string_view> names);
 
   std::chrono::milliseconds interval_;
   const Clock& clock_;
   ProtocolErrors& errors_;
+  JsonReader json_{StatusFold::kMaxValueBytes, 8};
   std::map<std::string, std::map<std::string, Value, std::less<>>, std::less<>> values_;
   size_t signals_ = 0;
   size_t dirty_ = 0;

@@ -140,6 +140,18 @@ void add_host(StatusTable& table, const HostState& state) {
                    {{"temperature", number(state.chamber.temperature)},
                     {"measured_min_temp", number(state.chamber.lowest)},
                     {"measured_max_temp", number(state.chamber.highest)}}});
+  // The room around the machine, which the chamber follows at a distance, and a driver that warms with its motor.
+  table.push_back({"bme280 room",
+                   {{"temperature", number(std::round(50 * state.chamber.temperature + 1000) / 100)},
+                    {"pressure", number(1013.25)},
+                    {"humidity", number(std::round(6000 - 50 * state.chamber.temperature) / 100)}}});
+  table.push_back({"tmc2209 stepper_x",
+                   {{"mcu_phase_offset", "null"},
+                    {"phase_offset_position", "null"},
+                    {"drv_status", "null"},
+                    {"temperature", "null"},
+                    {"run_current", "0.8"},
+                    {"hold_current", "0.8"}}});
   table.push_back({"output_pin caselight", {{"value", number(state.light)}}});
   table.push_back(
       {"idle_timeout",

@@ -315,6 +315,37 @@ TEST_F(AdapterLink, ProcessStatisticsAreTelemetry) {
   EXPECT_TRUE(found);
 }
 
+// Shapes as Klipper and Moonraker send them (recordings a04, b03 and Moonraker's documentation of its sensors).
+TEST_F(AdapterLink, SensorsControllersAndLayersAreTelemetry) {
+  bench.status["mcu"] = {{"last_stats",
+                          R"({"mcu_awake":0.002,"mcu_task_avg":7e-06,"mcu_task_stddev":8e-06,"bytes_write":1298,)"
+                          R"("bytes_retransmit":3,"bytes_invalid":0,"srtt":0.001,"freq":49999948})"}};
+  bench.status["mcu rpi"] = {{"last_stats", R"({"mcu_awake":0.5})"}};
+  bench.status["print_stats"]["info"] = R"({"total_layer":120,"current_layer":7})";
+  bench.status["bme280 room"] = {{"temperature", "21.4"}, {"pressure", "1013.2"}, {"humidity", "41.5"}};
+  bench.status["tmc2209 stepper_x"] = {{"temperature", "null"}, {"run_current", "0.8"}};
+  bench.status["load_cell bed"] = {{"force_g", "12.5"}};
+  bench.status["probe"] = {{"last_z_result", "-0.02"}};
+  bench.connect();
+  bench.notify("notify_sensor_update", R"([{"plug":{"power":42.5,"state":"on"},"odd":3}])");
+  bench.pass(1s);
+  std::map<std::string, double> values;
+  for (const auto* sample : bench.all<schema::TelemetrySampledT>()) {
+    for (const auto& signal : sample->signals) values[signal->object + "." + signal->field] = signal->value;
+  }
+  EXPECT_EQ(values["mcu.mcu_awake"], 0.002);
+  EXPECT_EQ(values["mcu.bytes_retransmit"], 3);
+  EXPECT_EQ(values["mcu rpi.mcu_awake"], 0.5);
+  EXPECT_EQ(values["print_stats.current_layer"], 7);
+  EXPECT_EQ(values["print_stats.total_layer"], 120);
+  EXPECT_EQ(values["bme280 room.pressure"], 1013.2);
+  EXPECT_EQ(values["tmc2209 stepper_x.run_current"], 0.8);
+  EXPECT_FALSE(values.contains("tmc2209 stepper_x.temperature"));
+  EXPECT_EQ(values["load_cell bed.force_g"], 12.5);
+  EXPECT_EQ(values["probe.last_z_result"], -0.02);
+  EXPECT_EQ(values["moonraker_sensor plug.power"], 42.5);
+}
+
 TEST_F(AdapterLink, NonsenseIsCountedAndTheMachineGoesOn) {
   bench.connect();
   const std::vector<std::string> nonsense = {
