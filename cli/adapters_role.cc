@@ -4,6 +4,7 @@
 #include <future>
 
 #include "bus/logging.h"
+#include "bus/sensor_names.h"
 #include "cli/hub.h"
 
 namespace millrace {
@@ -37,6 +38,18 @@ AdaptersOptions options_from(const Config& config) {
   return options;
 }
 
+SensorsOptions sensors_from(const Config& config) {
+  SensorsOptions options;
+  options.outbox_directory = outbox_directory(config.data_dir);
+  options.outbox.max_bytes = static_cast<uint64_t>(config.outbox_max_bytes);
+  options.outbox.sync = config.outbox_sync;
+  for (const SensorConfig& sensor : config.sensors) {
+    options.entries.push_back({sensor.topic, sensor.json_path, sensor.machine, sensor.object(), sensor.field(),
+                               std::chrono::seconds(sensor.fresh_seconds)});
+  }
+  return options;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, const Clock& clock, Metrics& metrics,
@@ -47,8 +60,15 @@ Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, 
   role->adapters_ = std::make_unique<Adapters>(role->loop_, options_from(config), *role->broker_.subscriber,
                                                *role->broker_.publisher, topics, clock, metrics, health);
   if (auto started = role->adapters_->start(); !started) return started.error();
+  if (!config.sensors.empty()) {
+    role->sensor_broker_ = BrokerConnections::make(config, topics, std::string(kSensorsProducer));
+    role->sensors_ = std::make_unique<Sensors>(role->loop_, sensors_from(config), *role->sensor_broker_.subscriber,
+                                               *role->sensor_broker_.publisher, topics, clock, metrics, health);
+    if (auto started = role->sensors_->start(); !started) return started.error();
+  }
   role->loop_thread_ = std::thread([loop = &role->loop_] { loop->run(); });
   role->broker_.start();
+  if (role->sensors_) role->sensor_broker_.start();
   return role;
 }
 
@@ -57,11 +77,13 @@ AdaptersRole::~AdaptersRole() {
     std::promise<void> stopped;
     loop_.post([&] {
       adapters_->stop();
+      if (sensors_) sensors_->stop();
       stopped.set_value();
     });
     stopped.get_future().wait_for(kGoodbye);
   }
   broker_.stop();
+  if (sensors_) sensor_broker_.stop();
   loop_.stop();
   if (loop_thread_.joinable()) loop_thread_.join();
 }

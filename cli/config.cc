@@ -15,6 +15,7 @@
 #include "bus/file_io.h"
 #include "bus/ids.h"
 #include "bus/logging.h"
+#include "bus/sensor_names.h"
 
 namespace millrace {
 namespace {
@@ -154,6 +155,45 @@ std::vector<Key> keys_of(MachineConfig& machine) {
   };
 }
 
+// A name and at most one dot: "shelf.humidity", "room 2.temperature", "door".
+bool is_sensor_signal(const std::string& text) {
+  constexpr size_t kMaxBytes = 64;
+  const size_t dot = text.find('.');
+  const bool named =
+      dot == std::string::npos || (dot > 0 && dot + 1 < text.size() && text.find('.', dot + 1) == text.npos);
+  return !text.empty() && text.size() <= kMaxBytes && named && text.front() != ' ' && text.back() != ' ' &&
+         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == ',' || c == 0x7f; });
+}
+
+bool is_plain_topic(const std::string& text) {
+  constexpr size_t kMaxBytes = 1024;
+  return !text.empty() && text.size() <= kMaxBytes && text.find_first_of(std::string_view("+#\0", 3)) == text.npos;
+}
+
+bool is_json_path(const std::string& text) {
+  constexpr size_t kMaxBytes = 200;
+  return text.size() <= kMaxBytes && text.find("..") == text.npos && !text.starts_with('.') && !text.ends_with('.');
+}
+
+std::vector<Key> keys_of(SensorConfig& sensor) {
+  constexpr size_t kMaxUnitBytes = 16;
+  constexpr int64_t kMinFresh = 60;
+  constexpr int64_t kMaxFresh = 86'400;
+  return {
+      {"sensor", "topic", kText, checked(sensor.topic, is_plain_topic, "a topic without '+' and '#'")},
+      {"sensor", "json_path", kText,
+       checked(sensor.json_path, is_json_path,
+               "names with dots between them, such as \"AM2301.Temperature\", or \"\"")},
+      {"sensor", "machine", kText, checked(sensor.machine, is_valid_machine_id, "a machine's id")},
+      {"sensor", "signal", kText,
+       checked(sensor.signal, is_sensor_signal, "\"NAME.FIELD\" or \"NAME\", such as \"shelf.humidity\"")},
+      {"sensor", "unit", kText,
+       checked(
+           sensor.unit, [](const std::string& text) { return text.size() <= kMaxUnitBytes; }, "at most 16 bytes")},
+      {"sensor", "fresh_seconds", kInteger, into(sensor.fresh_seconds, kMinFresh, kMaxFresh)},
+  };
+}
+
 std::string_view kind_name(size_t kind) {
   return kind == kText ? "a text in quotes" : kind == kInteger ? "a whole number" : "true or false";
 }
@@ -234,6 +274,20 @@ Result<void> read_machines(const toml::node& node, Config& config, std::string_v
   return {};
 }
 
+Result<void> read_sensors(const toml::node& node, Config& config, std::string_view source) {
+  const auto* sensors = node.as_array();
+  if (sensors == nullptr) return config_error(source, "sensor", "expected [[sensor]] tables");
+  for (const auto& element : *sensors) {
+    const std::string label = fmt::format("sensor {}", config.sensors.size() + 1);
+    const auto* table = element.as_table();
+    if (table == nullptr) return config_error(source, label, "expected a [[sensor]] table");
+    SensorConfig sensor;
+    if (auto read = read_table(*table, "sensor", label, keys_of(sensor), source); !read) return read;
+    config.sensors.push_back(std::move(sensor));
+  }
+  return {};
+}
+
 std::string upper(std::string_view text) {
   std::string name(text);
   for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -274,6 +328,33 @@ Result<void> check_machines(Config& config) {
   return {};
 }
 
+Result<void> check_sensors(const Config& config) {
+  constexpr size_t kMaxSensors = 1'000;
+  if (config.sensors.size() > kMaxSensors) {
+    return config_error(config.source, "sensor", fmt::format("expected at most {} entries", kMaxSensors));
+  }
+  std::set<std::pair<std::string, std::string>> seen;
+  for (size_t i = 0; i < config.sensors.size(); ++i) {
+    const SensorConfig& sensor = config.sensors[i];
+    const std::string label = fmt::format("sensor {}", i + 1);
+    if (sensor.topic.empty()) return config_error(config.source, label + ".topic", "is missing; expected a topic");
+    if (sensor.signal.empty()) {
+      return config_error(config.source, label + ".signal", "is missing; expected \"NAME.FIELD\" or \"NAME\"");
+    }
+    const auto known = std::any_of(config.machines.begin(), config.machines.end(),
+                                   [&](const MachineConfig& machine) { return machine.id == sensor.machine; });
+    if (!known) {
+      return config_error(config.source, label + ".machine",
+                          fmt::format("'{}': expected the id of a [[machine]] of this file", sensor.machine));
+    }
+    if (!seen.emplace(sensor.machine, sensor.object() + "." + sensor.field()).second) {
+      return config_error(config.source, label + ".signal",
+                          fmt::format("'{}' of machine '{}' is there twice", sensor.signal, sensor.machine));
+    }
+  }
+  return {};
+}
+
 Result<void> read_document(const toml::table& document, Config& config, std::string_view source) {
   const auto keys = keys_of(config);
   for (const auto& [name, node] : document) {
@@ -281,10 +362,12 @@ Result<void> read_document(const toml::table& document, Config& config, std::str
     Result<void> read;
     if (section == "machine") {
       read = read_machines(node, config, source);
+    } else if (section == "sensor") {
+      read = read_sensors(node, config, source);
     } else if (std::none_of(keys.begin(), keys.end(), [&](const Key& key) { return key.section == section; })) {
       read = config_error(
           fmt::format("{}:{}", source, node.source().begin.line), section,
-          "no such section; there are site, hub, http, mqtt, outbox, adapters, gcode_gateway, log and machine");
+          "no such section; there are site, hub, http, mqtt, outbox, adapters, gcode_gateway, log, machine and sensor");
     } else if (node.as_table() == nullptr) {
       read = config_error(source, section, fmt::format("expected a table [{}]", section));
     } else {
@@ -296,6 +379,15 @@ Result<void> read_document(const toml::table& document, Config& config, std::str
 }
 
 }  // namespace
+
+std::string SensorConfig::object() const {
+  return std::string(kSensorObjectPrefix) + signal.substr(0, signal.find('.'));
+}
+
+std::string SensorConfig::field() const {
+  const size_t dot = signal.find('.');
+  return dot == std::string::npos ? "value" : signal.substr(dot + 1);
+}
 
 Environment system_environment() {
   Environment environment;
@@ -318,6 +410,7 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view source,
   }
   if (auto applied = apply_environment(config, environment); !applied) return applied.error();
   if (auto checked = check_machines(config); !checked) return checked.error();
+  if (auto checked = check_sensors(config); !checked) return checked.error();
   return config;
 }
 

@@ -24,6 +24,19 @@ struct MachineConfig {
   std::string moonraker_ca_file;   // PEM, of a private authority
 };
 
+// A plain MQTT sensor whose numbers belong to a machine.
+struct SensorConfig {
+  std::string topic;
+  std::string json_path;  // empty: the payload is the number
+  std::string machine;
+  std::string signal;  // "shelf.humidity"; without a field it is "value"
+  std::string unit;    // empty: by the field's name
+  int64_t fresh_seconds = 600;
+
+  std::string object() const;  // "sensor shelf"
+  std::string field() const;   // "humidity"
+};
+
 struct Config {
   std::string source;  // the file's name, for messages; empty: defaults only
   std::string site_name = "My shop";
@@ -48,6 +61,7 @@ struct Config {
   std::string log_format = "text";
   std::string log_file;
   std::vector<MachineConfig> machines;
+  std::vector<SensorConfig> sensors;
 };
 
 using Environment = std::map<std::string, std::string>;

@@ -55,6 +55,9 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   options.timezone = config.site_timezone;
   options.version = kVersion;
   options.demo = config.site_demo;
+  for (const SensorConfig& sensor : config.sensors) {
+    if (!sensor.unit.empty()) options.sensor_units[sensor.object() + "." + sensor.field()] = sensor.unit;
+  }
   // The log's files come first: it is HTTP that refuses when there are too few.
   const size_t files = raise_open_files_limit();
   const size_t connections = connections_within(files, options.http.max_connections);

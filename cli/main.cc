@@ -259,6 +259,7 @@ void add_bench(CLI::App& app, Command& chosen) {
                           Verb{"replay", "a log folded into the history of jobs", run_bench_replay},
                           Verb{"soak", "what a hub writes and keeps, and its memory", run_bench_soak},
                           Verb{"start", "the start of a hub on a long log", run_bench_start},
+                          Verb{"telemetry", "90 days of 10 signals by the minute", run_bench_telemetry},
                           Verb{"verify", "checking a log against SHA-256 of a plain file", run_bench_verify}}) {
     auto options = std::make_shared<BenchOptions>();
     if (verb.run == run_bench_jobs) options->events = 1'000'000;
@@ -281,7 +282,7 @@ void add_bench(CLI::App& app, Command& chosen) {
     command->add_option("--seconds", options->seconds, "measured time (latency)")
         ->capture_default_str()
         ->check(CLI::Range(1, 3600));
-    if (verb.run == run_bench_ingest || verb.run == run_bench_replay) {
+    if (verb.run == run_bench_ingest || verb.run == run_bench_replay || verb.run == run_bench_telemetry) {
       command->add_flag("--peers", options->peers, "PostgreSQL and Redis beside it, as far as they are installed");
     }
     if (verb.run == run_bench_gcode) {

@@ -7,26 +7,13 @@
 #include "bus/logging.h"
 #include "bus/random.h"
 #include "producers/outbox_runner.h"
+#include "producers/producer_outbox.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::chrono::seconds kClockInterval{1};
 constexpr size_t kMaxRegistryMessage = 512u << 10;  // the list of all machines
-
-// An outbox that does not verify is set aside, not thrown away, and the machine goes on with a new one.
-Result<std::unique_ptr<Outbox>> open_outbox(const std::filesystem::path& directory, const OutboxOptions& options,
-                                            const Clock& clock) {
-  auto opened = Outbox::open(directory, options);
-  if (opened || opened.error().code != Errc::kCorrupt) return opened;
-  const std::filesystem::path aside =
-      directory.string() + ".corrupt-" + std::to_string(to_unix_us(clock.wall()) / 1'000'000);
-  std::error_code error;
-  std::filesystem::rename(directory, aside, error);
-  if (error) return opened;
-  log_error("outbox", "{}; it is set aside as '{}' and a new one is begun", opened.error().context, aside.string());
-  return Outbox::open(directory, options);
-}
 
 }  // namespace
 
@@ -41,7 +28,7 @@ class Adapters::Machine final : private MachineLink {
         adapter_timer_(role.loop_) {}
 
   Result<void> prepare() {
-    auto outbox = open_outbox(role_.options_.outbox_directory / id_, role_.options_.outbox, role_.clock_);
+    auto outbox = open_producer_outbox(role_.options_.outbox_directory / id_, role_.options_.outbox, role_.clock_);
     if (!outbox) return outbox.error();
     OutboxRunnerOptions options;
     options.producer = id_;

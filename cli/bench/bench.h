@@ -17,7 +17,7 @@ struct BenchOptions {
   uint64_t machines = 50;           // of latency
   uint64_t seconds = 20;            // of latency
   uint64_t megabytes = 100;         // of the file of gcode
-  bool peers = false;               // ingest and replay: other stores beside it
+  bool peers = false;               // ingest, replay and telemetry: other stores beside it
   std::filesystem::path directory;  // empty: a temporary one, removed again
 };
 
@@ -42,6 +42,8 @@ int run_bench_replay(const BenchOptions& options);
 int run_bench_soak(const BenchOptions& options);
 // The start of a hub on a log of so many events, until it is ready.
 int run_bench_start(const BenchOptions& options);
+// 90 days of 10 signals by the minute, read from the view; with `peers` from SQLite in the same rounds.
+int run_bench_telemetry(const BenchOptions& options);
 // `millrace log verify` of a log of so many events against SHA-256 of a plain file of the same size.
 int run_bench_verify(const BenchOptions& options);
 

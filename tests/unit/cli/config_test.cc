@@ -175,6 +175,40 @@ TEST(Config, IdsDifferAndAreNotReserved) {
   expect_all(refusal("[[machine]]\nid = \"hub\"\nmoonraker_url = \"http://a\"\n"), {"hub", "reserved"});
 }
 
+TEST(Config, SensorsBelongToAMachine) {
+  const std::string machine = std::string(kMachine) + "\n";
+  const auto config = parse_config(
+      machine +
+          "[[sensor]]\ntopic = \"tele/shelf/SENSOR\"\njson_path = \"AM2301.Humidity\"\nmachine = \"voron-2\"\n"
+          "signal = \"shelf.humidity\"\nunit = \"%\"\n[[sensor]]\ntopic = \"door\"\nmachine = \"voron-2\"\n"
+          "signal = \"door\"\nfresh_seconds = 3600\n",
+      "shop.toml", {});
+  ASSERT_TRUE(config.has_value()) << config.error().message();
+  ASSERT_EQ(config->sensors.size(), 2u);
+  EXPECT_EQ(config->sensors[0].object(), "sensor shelf");
+  EXPECT_EQ(config->sensors[0].field(), "humidity");
+  EXPECT_EQ(config->sensors[0].unit, "%");
+  EXPECT_EQ(config->sensors[1].field(), "value");
+  EXPECT_EQ(config->sensors[1].fresh_seconds, 3600);
+}
+
+TEST(Config, SensorsAreChecked) {
+  const auto with = [](const std::string& keys) { return std::string(kMachine) + "\n[[sensor]]\n" + keys; };
+  const std::string good = "topic = \"t\"\nmachine = \"voron-2\"\nsignal = \"a.b\"\n";
+  expect_all(refusal(with("machine = \"voron-2\"\nsignal = \"a\"\n")), {"sensor 1.topic", "is missing"});
+  expect_all(refusal(with("topic = \"t\"\nmachine = \"voron-2\"\n")), {"sensor 1.signal", "is missing"});
+  expect_all(refusal(with("topic = \"t/#\"\n")), {"sensor 1.topic", "without '+' and '#'"});
+  expect_all(refusal(with("signal = \"a.b.c\"\n")), {"sensor 1.signal", "NAME.FIELD"});
+  expect_all(refusal(with("json_path = \"a..b\"\n")), {"sensor 1.json_path", "dots"});
+  expect_all(refusal(with("fresh_seconds = 5\n")), {"sensor 1.fresh_seconds", "60 to 86400"});
+  expect_all(refusal(with("unit = \"far too long a unit\"\n")), {"sensor 1.unit", "16 bytes"});
+  expect_all(refusal(with("colour = 1\n")), {"sensor 1.colour", "no such key", "json_path"});
+  expect_all(refusal(with("topic = \"t\"\nmachine = \"other\"\nsignal = \"a\"\n")), {"sensor 1.machine", "other"});
+  expect_all(refusal(with(good + "[[sensor]]\n" + good)), {"sensor 2.signal", "twice"});
+  expect_all(refusal("sensor = 3\n"), {"sensor", "[[sensor]]"});
+  expect_all(refusal("[[machine]]\nid = \"sensors\"\nmoonraker_url = \"http://a\"\n"), {"sensors", "reserved"});
+}
+
 TEST(Config, TextThatIsNoTomlIsNamedWithItsLine) {
   expect_all(refusal("[site]\nname = \n"), {"shop.toml:2", "not TOML"});
   expect_all(refusal("[site\n"), {"shop.toml:1"});
