@@ -128,8 +128,7 @@ void Sensors::deliver() {
 }
 
 // Every call may move the deadlines of the runner and of the readings.
-template <class Call>
-void Sensors::drive(const Call& call) {
+void Sensors::drive(const std::function<void()>& call) {
   if (stopped_) return;
   call();
   if (auto events = readings_.take(); !events.empty()) runner_->emit(std::move(events), {});

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -52,8 +53,7 @@ class Sensors {
 
   void receive(const MqttClient::Message& message);  // on the broker's thread
   void deliver();                                    // on the loop's, like the rest
-  template <class Call>
-  void drive(const Call& call);
+  void drive(const std::function<void()>& call);
 
   IoLoop& loop_;
   const SensorsOptions options_;
