@@ -70,6 +70,8 @@ TEST_F(SensorReadingsTest, AFreshValueIsToldAgainAndAnOldOneIsNot) {
     EXPECT_EQ(taken(), "voron-2 sensor shelf.humidity=41");
   }
   EXPECT_EQ(told, 12);  // at once, and every 50 s for 10 minutes
+  clock_.advance(600s);
+  EXPECT_EQ(taken(), "");
   readings_->on_message(kTopic, said(41), false);
   EXPECT_EQ(taken(), "voron-2 sensor shelf.humidity=41");
 }
