@@ -327,7 +327,7 @@ TEST_F(AdapterLink, SensorsControllersAndLayersAreTelemetry) {
   bench.status["load_cell bed"] = {{"force_g", "12.5"}};
   bench.status["probe"] = {{"last_z_result", "-0.02"}};
   bench.connect();
-  bench.notify("notify_sensor_update", R"([{"plug":{"power":42.5,"state":"on"},"odd":3}])");
+  bench.notify("notify_sensor_update", R"({"plug":{"power":42.5,"state":"on"},"odd":3})");
   bench.pass(1s);
   std::map<std::string, double> values;
   for (const auto* sample : bench.all<schema::TelemetrySampledT>()) {
