@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "projections/ordinals.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "bus/events.h"
 
 namespace millrace {
 namespace {
+
+// The events that tell of something for the first time.
+constexpr EventType kTold[] = {EventType::MachineRegistered, EventType::MachineConfigured,
+                               EventType::JobStarted,        EventType::JobFinished,
+                               EventType::JobEntered,        EventType::MaintenanceRecorded};
 
 std::string_view name_of(OrdinalClass of) {
   switch (of) {
@@ -48,14 +55,12 @@ class Ordinals final : public Projection {
  public:
   std::string_view name() const override { return kOrdinalsView; }
   uint32_t version() const override { return 1; }
-  std::set<EventType> types() const override {
-    return {EventType::MachineRegistered, EventType::MachineConfigured, EventType::JobStarted,
-            EventType::JobFinished,       EventType::JobEntered,        EventType::MaintenanceRecorded};
-  }
+  std::set<EventType> types() const override { return {std::begin(kTold), std::end(kTold)}; }
 
   void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys&) const override {
     const std::string_view machine = event.envelope.machine();
-    if (machine.empty()) return;
+    const bool tells = std::find(std::begin(kTold), std::end(kTold), event.envelope.type()) != std::end(kTold);
+    if (machine.empty() || !tells) return;
     number(OrdinalClass::kMachine, machine, batch);
     number(OrdinalClass::kJob, job_in(event.envelope), batch);
     if (const auto* recorded = event.envelope.as<schema::MaintenanceRecorded>()) {

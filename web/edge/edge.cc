@@ -77,7 +77,11 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
         writes(
             {[this](std::function<void()> task) { return worker.offer(std::move(task)); },
              [this](std::function<void()> task) { post(std::move(task)); }, parts.submit,
-             [this](Position position, std::function<void(bool)> go_on) { when_reached(position, std::move(go_on)); }},
+             [this](Position position, std::function<void(bool)> go_on) { when_reached(position, std::move(go_on)); },
+             [this](Position position, std::function<void()> go_on) {
+               if (position <= live.position()) return go_on();
+               late_write = {position, std::move(go_on)};
+             }},
             options.max_queued_writes, parts.metrics),
         jobs(parts.store),
         server(parts.loop, *this,
@@ -97,6 +101,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   LoopTimer heartbeat;
   std::map<uint64_t, Waiting> waiting;
   uint64_t next_waiting = 1;
+  std::pair<Position, std::function<void()>> late_write;  // whose position the views do not have yet
   WriteQueue writes;
   JobCatalog jobs;
   size_t under_way = 0;  // of kLater
@@ -231,6 +236,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   }
 
   void release_waiting() {
+    if (late_write.second && late_write.first <= live.position()) std::exchange(late_write.second, nullptr)();
     std::vector<std::function<void(bool)>> reached;
     for (auto entry = waiting.begin(); entry != waiting.end();) {
       if (entry->second.position > live.position()) {

@@ -34,13 +34,13 @@ struct EdgeOptions {
   std::string version;
   bool demo = false;
   std::map<std::string, std::string> sensor_units;  // by signal, "sensor shelf.humidity"; win over the table's
-  std::chrono::seconds stale_after{60};        // a machine that nothing was recorded of for so long is stale
-  std::chrono::milliseconds heartbeat{5'000};  // on the live feed; machines that became stale are told then
-  std::chrono::milliseconds view_wait{2'000};  // for Millrace-Min-Position, then 503 view_behind
-  size_t max_waiting_requests = 256;           // for a position; further ones are answered 503
-  size_t max_queued_reads = 64;                // for the worker; further ones are answered 503
-  size_t max_queued_writes = 64;               // changes; further ones are answered 503
-  size_t resume_deltas = 1024;                 // kept for clients that come back
+  std::chrono::seconds stale_after{60};             // a machine that nothing was recorded of for so long is stale
+  std::chrono::milliseconds heartbeat{5'000};       // on the live feed; machines that became stale are told then
+  std::chrono::milliseconds view_wait{2'000};       // for Millrace-Min-Position, then 503 view_behind
+  size_t max_waiting_requests = 256;                // for a position; further ones are answered 503
+  size_t max_queued_reads = 64;                     // for the worker; further ones are answered 503
+  size_t max_queued_writes = 64;                    // changes; further ones are answered 503
+  size_t resume_deltas = 1024;                      // kept for clients that come back
   size_t resume_bytes = 4u << 20;
   size_t live_queue_bytes = 512u << 10;  // of one client; beyond it deltas give way to a snapshot
   size_t max_live_clients = 256;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "web/edge/problem.h"
 
 namespace millrace {
@@ -69,13 +71,7 @@ void WriteQueue::recorded(const Result<Position>& position) {
   if (!write_->events.empty()) writes_total_.add();
   parts_.when_reached(*position, [this, position = *position](bool reached) {
     if (stopped_) return;
-    if (!reached) {
-      // It is recorded; only what it looks like afterwards cannot be told yet.
-      HttpResponse accepted;
-      accepted.status = 202;
-      accepted.body = fmt::format("{{\"position\":{}}}", position.value);
-      return end(with_position(std::move(accepted), position));
-    }
+    if (!reached) return answer_late(position);
     const bool taken = parts_.work([this, write = write_, position, answer = waiting_.front().answer] {
       auto response = std::make_shared<HttpResponse>(with_position(answer(*write), position));
       parts_.post([this, response] {
@@ -86,12 +82,25 @@ void WriteQueue::recorded(const Result<Position>& position) {
   });
 }
 
+// It is recorded; only what it looks like afterwards cannot be told yet, and the next one must not be decided on views
+// that lack it.
+void WriteQueue::answer_late(Position position) {
+  HttpResponse accepted;
+  accepted.status = 202;
+  accepted.body = fmt::format("{{\"position\":{}}}", position.value);
+  const auto respond = std::exchange(waiting_.front().respond, nullptr);
+  respond(with_position(std::move(accepted), position));
+  parts_.once_reached(position, [this] {
+    if (!stopped_) end({});
+  });
+}
+
 void WriteQueue::end(HttpResponse response) {
   const auto respond = std::move(waiting_.front().respond);
   waiting_.pop_front();
   write_.reset();
   busy_ = false;
-  respond(std::move(response));
+  if (respond) respond(std::move(response));
   begin_next();
 }
 

@@ -29,6 +29,8 @@ class WriteQueue {
     SubmitEvents submit;  // empty: nothing can be recorded here
     // Calls back with true once the views have the position, with false when that takes too long.
     std::function<void(Position, std::function<void(bool)>)> when_reached;
+    // Calls back once they have it, however long that takes.  One at a time.
+    std::function<void(Position, std::function<void()>)> once_reached;
   };
   // Both on the worker.
   struct Request {
@@ -48,6 +50,7 @@ class WriteQueue {
   void begin_next();
   void decided(WriteDecision decision);
   void recorded(const Result<Position>& position);
+  void answer_late(Position position);
   void end(HttpResponse response);
 
   const Parts parts_;

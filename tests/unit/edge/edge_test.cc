@@ -152,7 +152,7 @@ TEST_F(EdgeTest, WrongRequestsSayWhatWouldBeRight) {
         "/api/v1/events?cursor=00", "/api/v1/machines?min_position=x"}) {
     expect_problem(target, 400, "invalid_parameter");
   }
-  const HttpResponse refused = get("/api/v1/machines", {}, "DELETE");
+  const HttpResponse refused = get("/api/v1/site", {}, "DELETE");
   EXPECT_EQ(refused.status, 405);
   EXPECT_TRUE(std::any_of(refused.headers.begin(), refused.headers.end(),
                           [](const auto& header) { return header.second == "GET, HEAD"; }));

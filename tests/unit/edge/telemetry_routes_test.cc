@@ -41,7 +41,7 @@ class TelemetryRoutesTest : public ::testing::Test {
     const EdgeParts parts{loop, *shop.log, *views.store, clock, *metrics, health};
     HttpRequest request;
     request.query = std::move(query);
-    return respond({parts, options, nullptr}, {request, {{"id", id}}, Position{0}});
+    return respond({parts, options, nullptr}, {request, {{"id", id}}, ""});
   }
   json telemetry(std::vector<std::pair<std::string, std::string>> query = {}) {
     return json::parse(call(answer_telemetry, "voron-2", std::move(query)).body);

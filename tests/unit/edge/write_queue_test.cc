@@ -23,7 +23,8 @@ class WriteQueueTest : public ::testing::Test {
               submitted.push_back(events.size());
               recorders.push_back(std::move(done));
             },
-            [this](Position position, auto go_on) { go_on(position <= view); }};
+            [this](Position position, auto go_on) { go_on(position <= view); },
+            [this](Position, auto go_on) { late = std::move(go_on); }};
   }
   void ask(const std::string& name, size_t events = 1) {
     queue.add({[this, name, events]() -> WriteDecision {
@@ -61,6 +62,7 @@ class WriteQueueTest : public ::testing::Test {
 
   Position view{100};
   bool worker_full = false;
+  std::function<void()> late;
   std::vector<std::string> decided;
   std::vector<size_t> submitted;
   std::vector<std::function<void(Result<Position>)>> recorders;
@@ -121,6 +123,20 @@ TEST_F(WriteQueueTest, WhenTheViewsAreBehindItIsAcceptedWithItsPosition) {
   record(Position{7});
   EXPECT_EQ(answers.at(0).status, 202);
   EXPECT_EQ(answers.at(0).body, R"({"position":7})");
+}
+
+TEST_F(WriteQueueTest, NothingIsDecidedOnViewsThatLackWhatWasAccepted) {
+  view = Position{3};
+  ask("a");
+  ask("b");
+  run_posted();
+  record(Position{7});
+  EXPECT_EQ(answers.at(0).status, 202);
+  EXPECT_EQ(decided, std::vector<std::string>{"a"});
+  view = Position{7};
+  late();
+  EXPECT_EQ(decided, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(answers.size(), 1u) << "a is answered once";
 }
 
 TEST_F(WriteQueueTest, TooManyAreRefusedAtOnce) {
