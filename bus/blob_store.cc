@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <mutex>
@@ -121,7 +122,9 @@ class BlobFolder final : public BlobStore {
     const fs::path path = path_of(sha256);
     if (auto made = make_private(path.parent_path()); !made) return made;
     if (auto synced = sync_directory(folder_); !synced) return synced;
-    const fs::path temporary = path.string() + std::string(kUnfinished);
+    // The hub and the adapters of one data folder each have an object of this kind, maybe in one process.
+    const fs::path temporary =
+        fmt::format("{}.{}-{}{}", path.string(), ::getpid(), static_cast<const void*>(this), kUnfinished);
     const auto written = [&]() -> Result<void> {
       auto file = File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC, kFileMode);
       if (!file) return file.error();

@@ -3,6 +3,7 @@
 
 #include <future>
 
+#include "bus/blob_store.h"
 #include "bus/logging.h"
 #include "bus/sensor_names.h"
 #include "cli/hub.h"
@@ -12,8 +13,25 @@ namespace {
 
 constexpr std::chrono::milliseconds kGoodbye{500};
 
+// Into the folder that a hub with the same data folder serves.
+KeepBlob keep_in(const std::filesystem::path& folder) {
+  auto opened = open_blob_folder(folder);
+  if (!opened) {
+    log_warn("adapters", "pictures and long settings of sliced files are left out: {}", opened.error().message());
+    return nullptr;
+  }
+  const std::shared_ptr<BlobStore> store = std::move(*opened);
+  return [store](std::string_view bytes, std::string_view) -> Result<std::string> {
+    Sha256Digester digester;
+    std::string name = hex_of(digester.digest(bytes));
+    if (auto put = store->put(name, bytes); !put) return put.error();
+    return name;
+  };
+}
+
 AdaptersOptions options_from(const Config& config) {
   AdaptersOptions options;
+  options.keep_blob = keep_in(blobs_directory(config.data_dir));
   options.outbox_directory = outbox_directory(config.data_dir);
   options.outbox.max_bytes = static_cast<uint64_t>(config.outbox_max_bytes);
   options.outbox.sync = config.outbox_sync;

@@ -107,6 +107,7 @@ Errc code_of(CURLcode code) {
       return Errc::kInvalidArgument;
     case CURLE_OPERATION_TIMEDOUT:
       return Errc::kTimeout;
+    case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
     case CURLE_GOT_NOTHING:
@@ -123,6 +124,10 @@ Errc code_of(CURLcode code) {
   }
 }
 
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(context)->load() ? 1 : 0;
+}
+
 void set_options(CURL* easy, const HttpClientRequest& request, const HeaderList& headers, Answer& answer) {
   long timeout_ms = static_cast<long>(std::max<int64_t>(1, request.timeout.count()));  // 0 would mean for ever
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
@@ -137,6 +142,12 @@ void set_options(CURL* easy, const HttpClientRequest& request, const HeaderList&
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &answer);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
+  if (!request.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, request.ca_file.c_str());
+  if (request.cancelled != nullptr) {
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(request.cancelled));
+  }
   if (request.method == "HEAD") {
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   } else if (request.body.empty() && request.method == "GET") {

@@ -2,6 +2,7 @@
 // A blocking HTTP request, for tools and tests.  Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ struct HttpClientRequest {
   std::string body;
   std::chrono::milliseconds timeout{10'000};
   size_t max_body_bytes = 64u << 20;
+  std::string ca_file;                           // PEM, for https; empty: the system's authorities
+  const std::atomic<bool>* cancelled = nullptr;  // once true, the request ends within a second: kUnavailable
 };
 
 // "Sat, 21 Nov 2026 20:23:00 GMT", as in Last-Modified; nullopt for anything else.

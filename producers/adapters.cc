@@ -18,7 +18,7 @@ constexpr size_t kMaxRegistryMessage = 512u << 10;  // the list of all machines
 }  // namespace
 
 // One machine: the runner of its outbox, and while it is served, the link to it and its adapter.
-class Adapters::Machine final : private MachineLink {
+class Adapters::Machine final : private MachineLink, private EventSink {
  public:
   Machine(Adapters& role, std::string id)
       : role_(role),
@@ -59,7 +59,8 @@ class Adapters::Machine final : private MachineLink {
       drive([&] { adapter_->on_link_closed(reason, code, text); });
     };
     adapter_ = std::make_unique<MoonrakerAdapter>(machine.adapter, runner_->state(), role_.clock_, random_,
-                                                  static_cast<MachineLink&>(*this), *runner_, role_.metrics_);
+                                                  static_cast<MachineLink&>(*this), static_cast<EventSink&>(*this),
+                                                  role_.metrics_);
     if (!fenced_) drive([this] { adapter_->start(); });
   }
   bool serves() const { return adapter_ != nullptr; }
@@ -106,6 +107,15 @@ class Adapters::Machine final : private MachineLink {
   }
   uint64_t unconfirmed() const { return runner_->unconfirmed(); }
 
+  void tell(schema::JobMetadataReadT metadata) {
+    if (fenced_) return;
+    drive([&] {
+      std::vector<EventDraft> events;
+      events.push_back(draft_of(std::move(metadata), id_, role_.clock_.wall()));
+      runner_->emit(std::move(events), runner_->state());
+    });
+  }
+
  private:
   // Every call into the adapter or the runner may move their deadlines.
   void drive(const std::function<void()>& call) {
@@ -133,6 +143,34 @@ class Adapters::Machine final : private MachineLink {
     if (socket_) socket_->close();
     adapter_timer_.cancel();
     role_.health_.set("adapter " + id_, false, "another process has opened a newer epoch for this machine");
+  }
+
+  // EventSink, of the adapter: the runner's, and a look at jobs that begin.
+  EventId next_id() const override { return runner_->next_id(); }
+  void emit(std::vector<EventDraft> events, std::string_view state) override {
+    std::vector<JobFile> begun;
+    for (const EventDraft& event : events) {
+      const auto* job = event.payload.AsJobStarted();
+      if (job == nullptr || job->seen != schema::JobSeen::live || job->filename.empty()) continue;
+      begun.push_back({job->job_id, job->filename, job->metadata_json});
+    }
+    runner_->emit(std::move(events), state);
+    for (JobFile& file : begun) read(std::move(file));
+  }
+
+  // Later, and once: what the slicer wrote into the file that is printed.
+  void read(JobFile file) {
+    JobFileSource source;
+    source.moonraker_url = http_base(target_.url);
+    source.ca_file = target_.ca_file;
+    if (!used_secret_.api_key.empty()) source.headers.emplace_back("X-Api-Key", used_secret_.api_key);
+    const std::string job = file.job_id;
+    // By its name: until then it may have been left and forgotten.
+    const bool taken = role_.files_->read(source, std::move(file), [role = &role_, id = id_](auto metadata) {
+      const auto machine = role->machines_.find(id);
+      if (machine != role->machines_.end()) machine->second->tell(std::move(metadata));
+    });
+    if (!taken) log_warn("adapters", "the file of job {} is not read: too many wait", job);
   }
 
   // MachineLink
@@ -163,6 +201,7 @@ Adapters::Adapters(IoLoop& loop, AdaptersOptions options, MqttClient& subscriber
       clock_(clock),
       metrics_(metrics),
       health_(health),
+      files_(std::make_unique<JobFileReader>(loop, options_.keep_blob, clock)),
       clock_watch_(clock),
       clock_timer_(loop) {}
 

@@ -22,6 +22,7 @@
 #include "bus/outbox.h"
 #include "bus/topics.h"
 #include "net/io_loop.h"
+#include "producers/moonraker/job_file_reader.h"
 #include "producers/moonraker/moonraker_adapter.h"
 #include "producers/moonraker/moonraker_socket.h"
 #include "producers/registry_memory.h"
@@ -40,6 +41,7 @@ struct AdaptersOptions {
   std::filesystem::path secrets_file;        // of the registry's machines; certificates lie in the same folder
   MoonrakerAdapterOptions registry_adapter;  // what the registry's machines have in common
   size_t max_frame_bytes = 16u << 20;
+  KeepBlob keep_blob;  // for what is too large for an event; on a thread of its own; empty: that is left out
   std::filesystem::path outbox_directory;  // a folder per machine lies in it
   OutboxOptions outbox;
 };
@@ -87,6 +89,7 @@ class Adapters {
   std::optional<RegistryMemory> registry_;
   std::map<std::string, MachineConnection> served_;  // of the registry
   bool broker_up_ = false;
+  std::unique_ptr<JobFileReader> files_;
   ClockWatch clock_watch_;
   LoopTimer clock_timer_;
 

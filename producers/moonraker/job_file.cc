@@ -59,6 +59,8 @@ Result<Piece> fetch(const JobFileSource& source, const std::string& url, uint64_
   request.headers = source.headers;
   request.headers.emplace_back("Range", fmt::format("bytes={}-{}", offset, offset + length - 1));
   request.timeout = source.timeout;
+  request.ca_file = source.ca_file;
+  request.cancelled = source.cancelled;
   request.max_body_bytes = kMaxPiece;
   auto response = http_request(request);
   if (!response) return response.error();

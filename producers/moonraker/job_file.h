@@ -3,6 +3,8 @@
 // range requests, not the megabytes between them.  Blocking; any thread.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -23,7 +25,9 @@ struct JobFile {
 struct JobFileSource {
   std::string moonraker_url;                                 // "http://host:port"
   std::vector<std::pair<std::string, std::string>> headers;  // what authorises; never logged
+  std::string ca_file;                                       // PEM, for https; empty: the system's authorities
   std::chrono::milliseconds timeout{20'000};                 // of each request
+  const std::atomic<bool>* cancelled = nullptr;              // once true, it ends within a second: kUnavailable
 };
 
 // Keeps bytes that are too large for an event, and gives their SHA-256 in hexadecimal.

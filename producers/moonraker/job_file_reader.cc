@@ -54,9 +54,11 @@ void JobFileReader::run() {
 }
 
 void JobFileReader::work(Task task) {
+  task.source.cancelled = &stopping_;
   auto metadata = read_job_file(task.source, task.file, keep_);
   if (metadata) return tell(task, std::move(*metadata));
   const Errc code = metadata.error().code;
+  if (stopping_) return;
   const bool may_pass = code == Errc::kUnavailable || code == Errc::kTimeout;
   if (may_pass && ++task.attempts < kAttempts) {
     task.due = clock_.monotonic() + kPause * (1 << (task.attempts - 1));

@@ -4,6 +4,7 @@
 // such file, Moonraker's own summary is told instead.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -56,7 +57,7 @@ class JobFileReader {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Task> tasks_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
   std::thread thread_;  // last: it uses the others
 };
 

@@ -64,7 +64,7 @@ TEST_F(ImportTest, AWholeHistoryOnceWithoutAHubAndWithOneAddsNothing) {
 }
 
 TEST_F(ImportTest, WhatWasSeenLiveIsNotToldAgain) {
-  shop.start_simulator({"--machines", "1", "--behaviour", "mixed", "--speed", "1000", "--seed", "5"});
+  shop.start_simulator({"--machines", "1", "--behaviour", "steady", "--speed", "100", "--seed", "5"});
   shop.start_all();
   ASSERT_TRUE(eventually(
       [&] {

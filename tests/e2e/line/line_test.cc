@@ -44,6 +44,27 @@ TEST(LineTest, PrintProgressesAtTheClientAndEndsInTheJobTable) {
   EXPECT_GT(finished["total_duration"].get<double>(), 0);
 }
 
+TEST(LineTest, WhatTheSlicerWroteIsReadFromTheFileThatIsPrinted) {
+  Shop shop;
+  shop.start_simulator({"--machines", "4", "--behaviour", "steady", "--speed", "30", "--seed", "7"});
+  shop.start_all();
+  json sliced;
+  ASSERT_TRUE(eventually(
+      [&] {
+        for (const json& job : shop.jobs()) {
+          if (job["seen"] != "live") continue;
+          const json detail = shop.get("/api/v1/jobs/" + job["id"].get<std::string>());
+          if (detail.is_object() && detail["sliced"].is_object()) sliced = detail["sliced"];
+        }
+        return sliced.is_object() && sliced["thumbnail"].is_string();
+      },
+      std::chrono::seconds(60)));
+  EXPECT_EQ(sliced["source"], "file");
+  EXPECT_TRUE(sliced["slicer_name"].is_string());
+  EXPECT_GT(sliced["estimated_time"].get<double>(), 0);
+  EXPECT_EQ(shop.status_of("/api/v1/blobs/" + sliced["thumbnail"].get<std::string>()), 200);
+}
+
 TEST(LineTest, LiveClientEndsWithWhatTheApiSays) {
   Shop shop;
   shop.start_simulator({"--machines", "3", "--behaviour", "mixed", "--speed", "30", "--seed", "3"});
