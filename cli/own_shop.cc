@@ -34,7 +34,7 @@ Result<std::unique_ptr<OwnShop>> OwnShop::open(const std::filesystem::path& data
   return shop;
 }
 
-Result<Position> OwnShop::append(std::vector<EventDraft> events) {
+Result<Position> OwnShop::append(const std::vector<EventDraft>& events) {
   const EventOrder mark = log_->mark(kHubProducer).value_or(EventOrder{});
   const uint64_t epoch = log_->incarnation_number();
   uint64_t sequence = mark.epoch == epoch ? mark.sequence : 0;

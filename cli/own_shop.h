@@ -24,7 +24,7 @@ class OwnShop {
   static Result<std::unique_ptr<OwnShop>> open(const std::filesystem::path& data_dir, const Clock& clock);
 
   // As the hub does it: one group, in the hub's name.
-  Result<Position> append(std::vector<EventDraft> events);
+  Result<Position> append(const std::vector<EventDraft>& events);
   Result<void> wait_for_views(Position position) const;
   const ViewStore& views() const { return *views_; }
   const EventLog& log() const { return *log_; }

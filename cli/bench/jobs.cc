@@ -187,7 +187,7 @@ std::string machine_of(SeededRandom& random) { return fmt::format("printer-{}", 
 
 std::vector<Kind> kinds(const Lists& lists, const History& history) {
   const auto day = [&history](double share) { return to_rfc3339(from_unix_us(history.start_of(share))); };
-  const auto fixed = [](Query query) { return [query](SeededRandom&) { return with(query); }; };
+  const auto fixed = [](const Query& query) { return [query](SeededRandom&) { return with(query); }; };
   const std::string deep = lists.cursor_at({{"to", day(0.1)}});
   const std::string deep_name = lists.cursor_at({{"sort", "filename"}, {"to", day(0.001)}, {"order", "asc"}});
   return {

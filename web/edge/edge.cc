@@ -55,7 +55,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   };
 
   Impl(EdgeParts edge_parts, EdgeOptions edge_options)
-      : parts(edge_parts),
+      : parts(std::move(edge_parts)),
         options(std::move(edge_options)),
         requests_total(parts.metrics.counter("millrace_http_requests_total", "HTTP requests answered by routes")),
         refused_total(parts.metrics.counter("millrace_http_overloaded_total", "HTTP requests refused as too many")),
@@ -405,7 +405,8 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   }
 };
 
-Edge::Edge(EdgeParts parts, EdgeOptions options) : impl_(std::make_shared<Impl>(parts, std::move(options))) {}
+Edge::Edge(EdgeParts parts, EdgeOptions options)
+    : impl_(std::make_shared<Impl>(std::move(parts), std::move(options))) {}
 
 Edge::~Edge() { stop(); }
 

@@ -26,7 +26,7 @@ constexpr std::array<int64_t, 13> kAutoMinutes = {1, 2, 5, 10, 15, 30, 60, 120, 
 
 int64_t minute_of(int64_t us) { return us / 60'000'000; }
 
-HttpResponse too_many(std::string detail) { return api_problem(400, "too_many_buckets", std::move(detail)); }
+HttpResponse too_many(std::string_view detail) { return api_problem(400, "too_many_buckets", detail); }
 
 // The problem that stands for a lack of something, or the thing.
 template <class T>

@@ -60,7 +60,7 @@ void WriteQueue::decided(WriteDecision decision) {
   write_ = std::make_shared<const EdgeWrite>(std::move(*decision));
   if (write_->events.empty()) return recorded(Position{});
   if (!parts_.submit) return end(api_problem(503, "unavailable", "nothing can be recorded here"));
-  parts_.submit(write_->events, [post = parts_.post, this](Result<Position> position) {
+  parts_.submit(write_->events, [post = parts_.post, this](const Result<Position>& position) {
     post([this, position] { recorded(position); });
   });
 }
