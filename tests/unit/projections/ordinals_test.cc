@@ -18,7 +18,8 @@ class OrdinalsTest : public ::testing::Test {
     std::vector<std::unique_ptr<const Projection>> all;
     all.push_back(make_ordinals());
     for (const RecordedEvent& event : shop.events()) {
-      ViewBatch batch(*store->reader(), std::string(kOrdinalsView));
+      const auto reader = store->reader();
+      ViewBatch batch(*reader, std::string(kOrdinalsView));
       ChangedKeys changed;
       all.front()->apply(event, batch, changed);
       std::vector<ViewWrite> writes;
