@@ -60,6 +60,7 @@ TEST_F(HttpBodyTest, HeadAsksForNoPiece) {
   serve([this] { return endless(); });
   const std::string answer = send_raw("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_TRUE(answer.ends_with("\r\n\r\n"));
+  EXPECT_TRUE(ended.wait_for("gone"));
   EXPECT_EQ(asked, 0);
 }
 
