@@ -128,7 +128,7 @@ struct HttpServer::Impl {
   std::shared_ptr<Listener> listener;
 };
 
-HttpServer::HttpServer(IoLoop& loop, HttpService& service, HttpServerOptions options)
+HttpServer::HttpServer(IoLoop& loop, HttpService& service, const HttpServerOptions& options)
     : impl_(std::make_shared<Impl>()) {
   impl_->core =
       std::make_shared<ServerCore>(ServerCore{loop, &service, options, {}, 0, make_server_metrics(options.metrics)});

@@ -67,7 +67,7 @@ class HttpService {
 class HttpServer {
  public:
   // `loop` and `service` outlive the server.
-  HttpServer(IoLoop& loop, HttpService& service, HttpServerOptions options = {});
+  HttpServer(IoLoop& loop, HttpService& service, const HttpServerOptions& options = {});
   ~HttpServer();
 
   // Port 0 picks a free one.  kConflict when the port is taken, kInvalidArgument for a bad host.
