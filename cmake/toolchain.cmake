@@ -34,6 +34,29 @@ function(millrace_library name)
   if(MILLRACE_SANITIZE STREQUAL "address" AND NOT arg_NO_UBSAN)
     target_compile_options(${name} PRIVATE -fsanitize=undefined -fno-sanitize-recover=undefined)
   endif()
+  if(name STREQUAL "millrace_bus" OR arg_NO_UBSAN)
+    millrace_precompile(${name})
+  else()
+    millrace_precompile_like(${name} millrace_bus)
+  endif()
+endfunction()
+
+# The headers that nearly every file reads, read once instead of once per file in the builds with sanitizers, which
+# continuous integration makes from nothing.  The release build goes without, so that a file which forgets an include
+# does not compile.
+# millrace_precompile(TARGET header...): the target's own, 200 MB.
+# millrace_precompile_like(TARGET OTHER): those of OTHER, which must be compiled with the same options.
+function(millrace_precompile target)
+  if(MILLRACE_SANITIZE STREQUAL "address" OR MILLRACE_SANITIZE STREQUAL "thread")
+    target_precompile_headers(${target} PRIVATE <algorithm> <chrono> <cstdint> <functional> <map> <memory> <mutex> <optional>
+      <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h> <schemas/event_generated.h>
+      <schemas/view_generated.h> ${ARGN})
+  endif()
+endfunction()
+function(millrace_precompile_like target other)
+  if(MILLRACE_SANITIZE STREQUAL "address" OR MILLRACE_SANITIZE STREQUAL "thread")
+    target_precompile_headers(${target} REUSE_FROM ${other})
+  endif()
 endfunction()
 
 add_library(millrace_warnings INTERFACE)
