@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "bus/events.h"
+#include "projections/named_record.h"
 
 namespace millrace {
 namespace {
@@ -52,26 +53,13 @@ void on_removed(MachineViewT& machine, const RecordedEvent& recorded) {
   machine.settings->enabled = false;
 }
 
-// The record of that name in a list that is in the order of names, made if `most` allows it.
-template <class Record>
-Record* named(std::vector<std::unique_ptr<Record>>& records, std::string Record::*name, std::string_view wanted,
-              size_t most) {
-  const auto place = std::lower_bound(records.begin(), records.end(), wanted,
-                                      [name](const auto& record, std::string_view n) { return (*record).*name < n; });
-  if (place != records.end() && (**place).*name == wanted) return place->get();
-  if (records.size() >= most) return nullptr;
-  const auto added = records.insert(place, std::make_unique<Record>());
-  (**added).*name = wanted;
-  return added->get();
-}
-
 void on_condition(MachineViewT& machine, const schema::MachineConditionChanged& event, int64_t observed_us) {
   const auto name = text(event.condition());
   if (!event.active()) {
     std::erase_if(machine.conditions, [&](const auto& condition) { return condition->condition == name; });
     return;
   }
-  auto* condition = named(machine.conditions, &schema::ActiveConditionT::condition, name, kMaxConditions);
+  auto* condition = named_record(machine.conditions, &schema::ActiveConditionT::condition, name, kMaxConditions);
   if (condition == nullptr) return;
   condition->text = text(event.text());
   if (condition->since_us == 0) condition->since_us = observed_us;
@@ -92,7 +80,8 @@ void on_software(MachineViewT& machine, const schema::SoftwareIdentified& event)
 }
 
 void on_filament(MachineViewT& machine, const schema::FilamentSensorChanged& event) {
-  auto* sensor = named(machine.filament_sensors, &schema::FilamentSensorT::sensor, text(event.sensor()), kMaxSensors);
+  auto* sensor =
+      named_record(machine.filament_sensors, &schema::FilamentSensorT::sensor, text(event.sensor()), kMaxSensors);
   if (sensor == nullptr) return;
   sensor->detected = event.detected();
   sensor->enabled = event.enabled();

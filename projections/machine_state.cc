@@ -8,6 +8,7 @@
 #include "bus/sensor_names.h"
 #include "projections/job_evidence.h"
 #include "projections/machine_facts.h"
+#include "projections/named_record.h"
 #include "projections/record.h"
 
 namespace millrace {
@@ -126,31 +127,18 @@ void on_job_event(MachineViewT& machine, const Envelope& envelope) {
   }
 }
 
-// Objects and values are in the order of their names, so that the view does not depend on samples that have expired.
-// nullptr when there is no room for one more.
-template <class Record>
-Record* named(std::vector<std::unique_ptr<Record>>& records, std::string Record::*name, std::string_view wanted,
-              size_t most) {
-  const auto place = std::lower_bound(records.begin(), records.end(), wanted,
-                                      [name](const auto& record, std::string_view n) { return (*record).*name < n; });
-  if (place != records.end() && (**place).*name == wanted) return place->get();
-  if (records.size() >= most) return nullptr;
-  const auto added = records.insert(place, std::make_unique<Record>());
-  (**added).*name = wanted;
-  return added->get();
-}
-
 void on_telemetry(MachineViewT& machine, const schema::TelemetrySampled& event, const RecordedEvent& recorded) {
   // A full sample names everything that there is: what it leaves out was removed from the machine's configuration.
   // The [[sensor]] entries are told by another producer.
   if (event.full()) std::erase_if(machine.objects, [](const auto& object) { return !is_sensor_object(object->name); });
   if (event.signals() == nullptr) return;
   for (const schema::Signal* signal : *event.signals()) {
-    auto* object = named(machine.objects, &schema::ObservedObjectT::name, text(signal->object()), kMaxObjects);
+    auto* object = named_record(machine.objects, &schema::ObservedObjectT::name, text(signal->object()), kMaxObjects);
     if (object == nullptr) continue;
     object->observed_at_us = to_unix_us(recorded.envelope.observed_at());
     object->position = recorded.position.value;
-    auto* value = named(object->values, &schema::ObservedValueT::field, text(signal->field()), kMaxValuesPerObject);
+    auto* value =
+        named_record(object->values, &schema::ObservedValueT::field, text(signal->field()), kMaxValuesPerObject);
     if (value == nullptr) continue;
     value->value = signal->value();
     value->position = recorded.position.value;
