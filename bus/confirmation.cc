@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <utility>
 
 #include "bus/json_reader.h"
 #include "bus/json_writer.h"
@@ -38,6 +39,12 @@ std::optional<uint64_t> number_from(std::string_view text) {
 }
 
 }  // namespace
+
+void keep_latest(Confirmation& latest, Confirmation received) {
+  const bool resend = latest.status == Confirmation::Status::kResend && received.recorded <= latest.recorded;
+  if (resend && received.status == Confirmation::Status::kOk) received.status = Confirmation::Status::kResend;
+  latest = std::move(received);
+}
 
 std::string encode(const Confirmation& confirmation) {
   JsonWriter json;

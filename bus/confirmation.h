@@ -22,6 +22,10 @@ struct Confirmation {
   Status status = Status::kOk;
 };
 
+// Takes in one that was just received, where `latest` is handed on later: a request to resend must not be lost under a
+// later confirmation of the same place.
+void keep_latest(Confirmation& latest, Confirmation received);
+
 std::string encode(const Confirmation& confirmation);
 Result<Confirmation> decode_confirmation(std::string_view payload);
 

@@ -310,13 +310,7 @@ void Adapters::receive(const MqttClient::Message& message) {
   }
   std::lock_guard lock(mutex_);
   hub_came_ = hub_came_ || hub_came;
-  if (confirmation) {
-    // A request to resend must not be lost under a later confirmation of the same place.
-    auto& latest = arrived_[*producer];
-    const bool resend = latest.status == Confirmation::Status::kResend && confirmation->recorded <= latest.recorded;
-    latest = std::move(*confirmation);
-    if (resend && latest.status == Confirmation::Status::kOk) latest.status = Confirmation::Status::kResend;
-  }
+  if (confirmation) keep_latest(arrived_[*producer], std::move(*confirmation));
   if (std::exchange(delivery_posted_, true)) return;
   loop_.post([this] { deliver(); });
 }

@@ -81,12 +81,8 @@ void Sensors::receive(const MqttClient::Message& message) {
   }
   std::lock_guard lock(mutex_);
   if (confirmation) {
-    const bool resend = confirmation_ && confirmation_->status == Confirmation::Status::kResend &&
-                        confirmation->recorded <= confirmation_->recorded;
-    if (resend && confirmation->status == Confirmation::Status::kOk) {
-      confirmation->status = Confirmation::Status::kResend;
-    }
-    confirmation_ = std::move(confirmation);
+    if (!confirmation_) confirmation_.emplace();
+    keep_latest(*confirmation_, std::move(*confirmation));
   } else if (hub_came) {
     hub_came_ = hub_came_ || message.payload == "online";
   } else {

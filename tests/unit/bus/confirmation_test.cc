@@ -27,6 +27,21 @@ TEST(Confirmation, OfNothingYetHasZeros) {
   EXPECT_EQ(read.recorded, EventOrder{});
 }
 
+TEST(Confirmation, ARequestToResendIsKeptUntilMoreIsRecorded) {
+  Confirmation latest{"log-1", {1, 7}, Confirmation::Status::kResend};
+  keep_latest(latest, {"log-1", {1, 7}, Confirmation::Status::kOk});
+  EXPECT_EQ(latest.status, Confirmation::Status::kResend);
+  keep_latest(latest, {"log-1", {1, 8}, Confirmation::Status::kOk});
+  EXPECT_EQ(latest.status, Confirmation::Status::kOk);
+  EXPECT_EQ(latest.recorded, (EventOrder{1, 8}));
+}
+
+TEST(Confirmation, ThatFencesIsNotTakenForARequestToResend) {
+  Confirmation latest{"log-1", {1, 7}, Confirmation::Status::kResend};
+  keep_latest(latest, {"log-1", {1, 7}, Confirmation::Status::kFenced});
+  EXPECT_EQ(latest.status, Confirmation::Status::kFenced);
+}
+
 TEST(Confirmation, OtherTextIsMalformed) {
   for (const char* text : {
            "",
