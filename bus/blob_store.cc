@@ -20,8 +20,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kUnfinished = ".new";
 constexpr unsigned kFileMode = 0600;
 
-std::string hash_of(std::string_view bytes) { return hex_of(Sha256Digester().digest(bytes)); }
-
 Error not_a_name(std::string_view name) {
   return make_error(Errc::kInvalidArgument,
                     fmt::format("'{}' is no SHA-256: expected 64 digits of 0-9 and a-f", name.substr(0, 100)));
@@ -61,7 +59,7 @@ class BlobFolder final : public BlobStore {
       return make_error(Errc::kTooLarge,
                         fmt::format("a blob of {} bytes: at most {}", bytes.size(), options_.max_blob_bytes));
     }
-    if (const std::string real = hash_of(bytes); real != sha256) {
+    if (const std::string real = blob_name(bytes); real != sha256) {
       return make_error(Errc::kMalformed, fmt::format("the bytes have the SHA-256 {}, not {}", real, sha256));
     }
     std::lock_guard lock(mutex_);
@@ -85,7 +83,7 @@ class BlobFolder final : public BlobStore {
       return make_error(Errc::kNotFound, fmt::format("there is no blob {}", sha256));
     }
     if (!bytes) return bytes.error();
-    if (hash_of(*bytes) != sha256) {
+    if (blob_name(*bytes) != sha256) {
       return make_error(Errc::kCorrupt,
                         fmt::format("blob {}: its {} bytes are not what was stored", sha256, bytes->size()));
     }
@@ -147,6 +145,8 @@ class BlobFolder final : public BlobStore {
 };
 
 }  // namespace
+
+std::string blob_name(std::string_view bytes) { return hex_of(Sha256Digester().digest(bytes)); }
 
 bool is_sha256(std::string_view text) {
   return text.size() == 64 &&

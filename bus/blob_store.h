@@ -39,6 +39,9 @@ class BlobStore {
 // crash left half written is removed.  kIo.
 Result<std::unique_ptr<BlobStore>> open_blob_folder(const std::filesystem::path& folder, BlobStoreOptions options = {});
 
+// The name under which `bytes` are stored: their SHA-256, 64 digits, lower case.
+std::string blob_name(std::string_view bytes);
+
 // 64 digits, lower case.
 bool is_sha256(std::string_view text);
 

@@ -22,8 +22,7 @@ KeepBlob keep_in(const std::filesystem::path& folder) {
   }
   const std::shared_ptr<BlobStore> store = std::move(*opened);
   return [store](std::string_view bytes, std::string_view) -> Result<std::string> {
-    Sha256Digester digester;
-    std::string name = hex_of(digester.digest(bytes));
+    std::string name = blob_name(bytes);
     if (auto put = store->put(name, bytes); !put) return put.error();
     return name;
   };
