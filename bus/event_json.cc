@@ -111,11 +111,6 @@ void write_time(JsonWriter& json, std::string_view name, WallTime time) {
   time == WallTime{} ? json.null() : json.value(to_rfc3339(time));
 }
 
-void write_text_or_null(JsonWriter& json, std::string_view name, std::string_view value) {
-  json.key(name);
-  value.empty() ? json.null() : json.value(value);
-}
-
 void write_id(JsonWriter& json, std::string_view producer, uint64_t epoch, uint64_t sequence) {
   json.object().field("producer", producer).field("epoch", std::to_string(epoch)).field("sequence", sequence).end();
 }
@@ -130,11 +125,11 @@ std::string event_to_json(const RecordedEvent& event) {
   json.key("id");
   write_id(json, text(table.producer()), table.epoch(), table.sequence());
   json.field("type", name_of(event.envelope.type()));
-  write_text_or_null(json, "machine", text(table.machine()));
+  json.text_or_null("machine", text(table.machine()));
   write_time(json, "occurred_at", event.envelope.occurred_at());
   write_time(json, "observed_at", event.envelope.observed_at());
-  write_text_or_null(json, "actor", text(table.actor()));
-  write_text_or_null(json, "correlation", text(table.correlation()));
+  json.text_or_null("actor", text(table.actor()));
+  json.text_or_null("correlation", text(table.correlation()));
   json.key("causation");
   if (const auto* cause = table.causation()) {
     write_id(json, text(cause->producer()), cause->epoch(), cause->sequence());

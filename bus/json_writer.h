@@ -41,6 +41,14 @@ class JsonWriter {
     return key(name).value(content);
   }
 
+  // key + value, null for an empty text
+  JsonWriter& text_or_null(std::string_view name, std::string_view text) {
+    key(name);
+    return text.empty() ? null() : value(text);
+  }
+
+  // For a text that will have about so many bytes: none of it is copied while it grows.
+  void reserve(size_t bytes) { out_.reserve(bytes); }
   const std::string& text() const { return out_; }
   std::string take() { return std::move(out_); }
 

@@ -9,13 +9,6 @@ namespace {
 using schema::MachineState;
 using schema::MachineViewT;
 
-const double* value_of(const schema::ObservedObjectT& object, std::string_view field) {
-  for (const auto& value : object.values) {
-    if (value->field == field) return &value->value;
-  }
-  return nullptr;
-}
-
 bool is_running(const MachineViewT& machine) {
   return machine.job && machine.job->outcome == schema::JobOutcome::running;
 }
@@ -76,8 +69,7 @@ void write_klipperiwc_jobs(JsonWriter& json, const MachineViewT& machine, const 
 }
 
 void write_klipperiwc_status(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
-  json.object().field("state", klipperiwc_state(machine)).key("message");
-  machine.state_text.empty() ? json.null() : json.value(machine.state_text);
+  json.object().field("state", klipperiwc_state(machine)).text_or_null("message", machine.state_text);
   json.key("uptime_seconds");
   const bool up = machine.link_up && machine.connected_since_us > 0;
   up ? json.value(std::max(0.0, static_cast<double>(to_unix_us(at.now) - machine.connected_since_us) / 1e6))

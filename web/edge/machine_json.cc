@@ -11,13 +11,6 @@ namespace {
 using schema::MachineViewT;
 using schema::ObservedObjectT;
 
-const double* value_of(const ObservedObjectT& object, std::string_view field) {
-  for (const auto& value : object.values) {
-    if (value->field == field) return &value->value;
-  }
-  return nullptr;
-}
-
 void write_number(JsonWriter& json, std::string_view name, const double* number) {
   json.key(name);
   number == nullptr ? json.null() : json.value(*number);
@@ -89,11 +82,6 @@ void write_speed(JsonWriter& json, const MachineViewT& machine) {
   extrude == nullptr ? json.null() : json.value(*extrude);
 }
 
-void write_text_or_null(JsonWriter& json, std::string_view name, std::string_view text) {
-  json.key(name);
-  text.empty() ? json.null() : json.value(text);
-}
-
 void write_current_job(JsonWriter& json, const schema::CurrentJobT* job) {
   json.key("job");
   if (job == nullptr) {
@@ -101,12 +89,12 @@ void write_current_job(JsonWriter& json, const schema::CurrentJobT* job) {
     return;
   }
   json.object().field("id", job->id);
-  write_text_or_null(json, "filename", job->filename);
+  json.text_or_null("filename", job->filename);
   json.field("outcome", schema::EnumNameJobOutcome(job->outcome));
-  write_text_or_null(json, "cause", job->cause);
-  write_text_or_null(json, "text", job->text);
+  json.text_or_null("cause", job->cause);
+  json.text_or_null("text", job->text);
   json.field("paused", job->paused);
-  write_text_or_null(json, "pause_cause", job->paused ? std::string_view(job->pause_cause) : std::string_view());
+  json.text_or_null("pause_cause", job->paused ? std::string_view(job->pause_cause) : std::string_view());
   json.field("progress", job->progress).field("layer", job->layer).field("total_layers", job->total_layers);
   write_time(json, "started_at", job->started_at_us);
   write_time(json, "ended_at", job->ended_at_us);
@@ -120,7 +108,7 @@ void write_conditions(JsonWriter& json, const MachineViewT& machine) {
   json.key("conditions").array();
   for (const auto& condition : machine.conditions) {
     json.object().field("condition", condition->condition);
-    write_text_or_null(json, "text", condition->text);
+    json.text_or_null("text", condition->text);
     write_time(json, "since", condition->since_us);
     json.end();
   }
@@ -131,14 +119,14 @@ void write_software(JsonWriter& json, const MachineViewT& machine) {
   json.key("firmware").array();
   for (const auto& firmware : machine.firmware) {
     json.object().field("name", firmware->name).field("version", firmware->version);
-    write_text_or_null(json, "chip", firmware->chip);
+    json.text_or_null("chip", firmware->chip);
     json.end();
   }
   json.end();
-  write_text_or_null(json, "printer_config_sha256", machine.printer_config_sha256);
+  json.text_or_null("printer_config_sha256", machine.printer_config_sha256);
   json.key("printer_config_position");
   machine.printer_config_position == 0 ? json.null() : json.value(machine.printer_config_position);
-  write_text_or_null(json, "message", machine.message);
+  json.text_or_null("message", machine.message);
   json.key("filament_sensors").object();
   for (const auto& sensor : machine.filament_sensors) {
     json.key(sensor->sensor).object().field("detected", sensor->detected).field("enabled", sensor->enabled).end();
@@ -152,15 +140,15 @@ void write_settings(JsonWriter& json, const schema::MachineSettingsT* settings) 
   const schema::MachineSettingsT none;
   const bool known = settings != nullptr;
   if (!known) settings = &none;
-  write_text_or_null(json, "moonraker_url", settings->moonraker_url);
-  write_text_or_null(json, "authentication", settings->authentication);
+  json.text_or_null("moonraker_url", settings->moonraker_url);
+  json.text_or_null("authentication", settings->authentication);
   json.field("has_api_key", settings->authentication == "api_key");
-  write_text_or_null(json, "tls_ca", settings->tls_ca);
-  write_text_or_null(json, "technology", settings->technology);
-  write_text_or_null(json, "make", settings->make);
-  write_text_or_null(json, "model", settings->model);
-  write_text_or_null(json, "location", settings->location);
-  write_text_or_null(json, "description", settings->description);
+  json.text_or_null("tls_ca", settings->tls_ca);
+  json.text_or_null("technology", settings->technology);
+  json.text_or_null("make", settings->make);
+  json.text_or_null("model", settings->model);
+  json.text_or_null("location", settings->location);
+  json.text_or_null("description", settings->description);
   json.field("nozzle_diameter", settings->nozzle_diameter).field("filament_diameter", settings->filament_diameter);
   json.field("bed_x", settings->bed_x).field("bed_y", settings->bed_y).field("bed_z", settings->bed_z);
   json.field("heated_bed", settings->heated_bed).field("heated_chamber", settings->heated_chamber);
@@ -182,6 +170,13 @@ void write_recent(JsonWriter& json, const MachineViewT& machine) {
 
 }  // namespace
 
+const double* value_of(const ObservedObjectT& object, std::string_view field) {
+  for (const auto& value : object.values) {
+    if (value->field == field) return &value->value;
+  }
+  return nullptr;
+}
+
 void write_time(JsonWriter& json, std::string_view name, int64_t unix_us) {
   json.key(name);
   unix_us == 0 ? json.null() : json.value(to_rfc3339(from_unix_us(unix_us)));
@@ -195,12 +190,12 @@ bool is_stale(const MachineViewT& machine, const ShownAt& at) {
 void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
   const bool running = machine.job && machine.job->outcome == schema::JobOutcome::running;
   json.object().field("id", machine.id).field("name", machine.name).field("kind", machine.kind);
-  write_text_or_null(json, "managed_by", machine.managed_by);
+  json.text_or_null("managed_by", machine.managed_by);
   json.field("enabled", !machine.settings || machine.settings->enabled);
   json.field("connection", connection_of(machine));
   json.field("state", schema::EnumNameMachineState(shown_state(machine))).field("state_text", machine.state_text);
-  write_text_or_null(json, "klipper_state", machine.klipper_state);
-  write_text_or_null(json, "print_state", machine.print_state);
+  json.text_or_null("klipper_state", machine.klipper_state);
+  json.text_or_null("print_state", machine.print_state);
   json.key("state_version");
   machine.state_sequence == 0 ? json.null()
                               : json.value(fmt::format("{}-{}", machine.state_epoch, machine.state_sequence));
@@ -212,13 +207,13 @@ void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt&
   write_fans(json, machine);
   write_toolhead(json, machine);
   write_speed(json, machine);
-  write_text_or_null(json, "moonraker_version", machine.moonraker_version);
-  write_text_or_null(json, "klipper_version", machine.klipper_version);
-  write_text_or_null(json, "hostname", machine.hostname);
+  json.text_or_null("moonraker_version", machine.moonraker_version);
+  json.text_or_null("klipper_version", machine.klipper_version);
+  json.text_or_null("hostname", machine.hostname);
   write_time(json, "connected_since", machine.link_up ? machine.connected_since_us : 0);
   write_time(json, "disconnected_since", machine.disconnected_since_us);
-  write_text_or_null(json, "disconnect_reason", machine.disconnect_reason);
-  write_text_or_null(json, "disconnect_text", machine.disconnect_text);
+  json.text_or_null("disconnect_reason", machine.disconnect_reason);
+  json.text_or_null("disconnect_text", machine.disconnect_text);
   write_conditions(json, machine);
   write_software(json, machine);
   write_settings(json, machine.settings.get());

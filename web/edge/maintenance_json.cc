@@ -10,11 +10,6 @@
 namespace millrace {
 namespace {
 
-void write_text_or_null(JsonWriter& json, std::string_view name, std::string_view text) {
-  json.key(name);
-  text.empty() ? json.null() : json.value(text);
-}
-
 // A calendar interval alone has a date.
 int64_t due_us(const TaskStanding& standing) {
   constexpr double kDayUs = 86'400e6;
@@ -32,12 +27,12 @@ HttpResponse json_response(JsonWriter& json) {
 
 void write_record(JsonWriter& json, const schema::MaintenanceRecordViewT& record) {
   json.object().field("id", record.id).field("machine", record.machine);
-  write_text_or_null(json, "task_id", record.task_id);
+  json.text_or_null("task_id", record.task_id);
   write_time(json, "date", record.date_us);
   json.field("done", record.done).field("category", record.category).field("description", record.description);
   json.field("cost", record.cost).field("notes", record.notes);
   write_time(json, "recorded_at", record.recorded_us);
-  write_text_or_null(json, "actor", record.actor);
+  json.text_or_null("actor", record.actor);
   json.end();
 }
 
@@ -49,7 +44,7 @@ void write_task(JsonWriter& json, const TaskStanding& standing) {
   json.field("every_starts", task.every_starts).field("every_days", task.every_days);
   write_time(json, "defined_at", task.defined_us);
   write_time(json, "since", to_unix_us(standing.since));
-  write_text_or_null(json, "done_by", standing.done_by);
+  json.text_or_null("done_by", standing.done_by);
   json.key("used").object().field("hours", standing.used.hours).field("filament_m", standing.used.filament_m);
   json.field("starts", standing.used.starts).field("days", standing.used.days).end();
   json.field("share", standing.share).field("due", standing.due);

@@ -31,8 +31,6 @@ HttpResponse answer_of_machine(const RouteContext& context, const RouteRequest& 
   return response;
 }
 
-ShownAt shown_at(const RouteContext& context) { return {context.parts.clock.wall(), context.options.stale_after}; }
-
 }  // namespace
 
 HttpResponse answer_klipperiwc_status(const RouteContext& context, const RouteRequest& request) {

@@ -5,11 +5,6 @@
 #include "web/edge/routes.h"
 
 namespace millrace {
-namespace {
-
-ShownAt shown_at(const RouteContext& context) { return {context.parts.clock.wall(), context.options.stale_after}; }
-
-}  // namespace
 
 HttpResponse answer_machines(const RouteContext& context, const RouteRequest&) {
   JsonWriter json;

@@ -172,8 +172,7 @@ HttpResponse answer_signals(const RouteContext& context, const RouteRequest& req
   for (const RecordedSignal& signal : *signals) {
     const SignalName name = named(context, signal);
     json.object().field("name", name.text()).field("object", name.object).field("field", name.field);
-    json.key("unit");
-    name.unit.empty() ? json.null() : json.value(name.unit);
+    json.text_or_null("unit", name.unit);
     json.field("last", signal.last);
     json.field("last_minute", to_rfc3339(from_unix_us(signal.last_minute * 60'000'000))).end();
   }

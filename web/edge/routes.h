@@ -14,6 +14,7 @@
 #include "web/edge/edge.h"
 #include "web/edge/live_state.h"
 #include "web/edge/query.h"
+#include "web/edge/shown_json.h"
 
 namespace millrace {
 
@@ -24,6 +25,11 @@ struct RouteContext {
   const LiveState* live;
   JobCatalog* jobs = nullptr;  // of lists; null on the loop
 };
+
+// As of now, by the edge's clock.
+inline ShownAt shown_at(const RouteContext& context) {
+  return {context.parts.clock.wall(), context.options.stale_after};
+}
 
 enum class RunsOn {
   kLoop,    // from memory, at once

@@ -20,6 +20,9 @@ struct ShownAt {
 bool is_stale(const schema::MachineViewT& machine, const ShownAt& at);
 void write_machine(JsonWriter& json, const schema::MachineViewT& machine, const ShownAt& at);
 
+// nullptr: the object has no such field.  Points into the object.
+const double* value_of(const schema::ObservedObjectT& object, std::string_view field);
+
 // With `detail` also what is large: metadata and auxiliary data.
 void write_job(JsonWriter& json, const schema::JobViewT& job, const schema::JobDetailT* detail = nullptr);
 

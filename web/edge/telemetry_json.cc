@@ -1,66 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "web/edge/telemetry_json.h"
 
-#include <fmt/format.h>
-
-#include <array>
-#include <cmath>
+#include <memory>
 
 #include "bus/clock.h"
+#include "web/edge/short_number.h"
 
 namespace millrace {
 namespace {
 
 constexpr int64_t kMinuteUs = 60'000'000;
-constexpr size_t kMaxNumberBytes = 24;
+constexpr size_t kTypicalNumberBytes = 7;
 
-constexpr std::array<double, 14> kPowers = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13};
+// Writes columns as JSON arrays, one after the other into one buffer.
+class ColumnWriter {
+ public:
+  explicit ColumnWriter(size_t values)
+      : buffer_(std::make_unique_for_overwrite<char[]>(values * (kMaxShortNumberBytes + 1) + kShortNumberOverwritten)) {
+  }
 
-// The shortest text of the value to 7 digits.  An answer may hold millions of them: a general conversion takes three
-// times as long.
-char* write_number(char* at, double value) {
-  if (std::isnan(value)) return fmt::format_to(at, "null");
-  if (value < 0) {
-    *at++ = '-';
-    value = -value;
+  // Until the next call.  At most as many values as the constructor was told.
+  std::string_view array(const std::vector<double>& values) {
+    char* at = buffer_.get();
+    *at++ = '[';
+    for (const double value : values) {
+      at = write_short_number(at, value);
+      *at++ = ',';
+    }
+    if (!values.empty()) --at;
+    *at++ = ']';
+    return {buffer_.get(), static_cast<size_t>(at - buffer_.get())};
   }
-  if (value >= 1e15) return fmt::format_to(at, "{:.7g}", value);
-  int decimals = 6;
-  for (double limit = 10; decimals > 0 && value >= limit; limit *= 10) --decimals;
-  if (decimals == 6) {
-    for (double limit = 1; decimals < 12 && value < limit; limit /= 10) ++decimals;
-  }
-  auto number = static_cast<uint64_t>(value * kPowers[static_cast<size_t>(decimals)] + 0.5);
-  while (decimals > 0 && number % 10 == 0) {
-    number /= 10;
-    --decimals;
-  }
-  std::array<char, kMaxNumberBytes> digits;
-  char* const end = digits.data() + digits.size();
-  char* begin = end;
-  if (decimals > 0) {
-    for (int i = 0; i < decimals; ++i, number /= 10) *--begin = static_cast<char>('0' + number % 10);
-    *--begin = '.';
-  }
-  do {
-    *--begin = static_cast<char>('0' + number % 10);
-  } while ((number /= 10) != 0);
-  return std::copy(begin, end, at);
-}
 
-std::string column_of(const std::vector<double>& values) {
-  std::string text(values.size() * (kMaxNumberBytes + 1) + 2, '\0');
-  char* at = text.data();
-  *at++ = '[';
-  for (const double value : values) {
-    at = write_number(at, value);
-    *at++ = ',';
-  }
-  if (!values.empty()) --at;
-  *at++ = ']';
-  text.resize(static_cast<size_t>(at - text.data()));
-  return text;
-}
+ private:
+  std::unique_ptr<char[]> buffer_;
+};
 
 }  // namespace
 
@@ -68,7 +42,9 @@ Result<std::string> telemetry_answer(const ViewReader& reader, const std::string
                                      std::span<const SignalName> signals) {
   const auto opened = TelemetryReader::open(reader, machine, range);
   if (!opened) return opened.error();
+  ColumnWriter column(range.buckets);
   JsonWriter json;
+  json.reserve(range.buckets * signals.size() * 3 * kTypicalNumberBytes);
   json.object().field("machine", machine);
   json.field("from", to_rfc3339(from_unix_us(range.from * kMinuteUs)));
   json.field("to", to_rfc3339(from_unix_us(range.to() * kMinuteUs)));
@@ -78,11 +54,10 @@ Result<std::string> telemetry_answer(const ViewReader& reader, const std::string
     const auto columns = opened->read(signal.object, signal.field);
     if (!columns) return columns.error();
     json.object().field("name", signal.text()).field("object", signal.object).field("field", signal.field);
-    json.key("unit");
-    signal.unit.empty() ? json.null() : json.value(signal.unit);
-    json.key("min").raw(column_of(columns->minimum));
-    json.key("mean").raw(column_of(columns->mean));
-    json.key("max").raw(column_of(columns->maximum)).end();
+    json.text_or_null("unit", signal.unit);
+    json.key("min").raw(column.array(columns->minimum));
+    json.key("mean").raw(column.array(columns->mean));
+    json.key("max").raw(column.array(columns->maximum)).end();
   }
   json.end().end();
   return json.take();
