@@ -16,6 +16,7 @@ using schema::MachineViewT;
 constexpr size_t kMaxConditions = 32;
 constexpr size_t kMaxSensors = 64;
 constexpr size_t kMaxFirmware = 32;
+constexpr size_t kMaxWaiting = 100;
 
 void on_configured(MachineViewT& machine, const schema::MachineConfigured& event, const RecordedEvent& recorded) {
   machine.removed = false;
@@ -87,6 +88,21 @@ void on_filament(MachineViewT& machine, const schema::FilamentSensorChanged& eve
   sensor->enabled = event.enabled();
 }
 
+void on_queue(MachineViewT& machine, const schema::JobQueueChanged& event) {
+  machine.queue_state = text(event.state());
+  machine.queue.clear();
+  machine.queue_total = event.total();
+  if (event.jobs() == nullptr) return;
+  for (const schema::WaitingJob* job : *event.jobs()) {
+    if (machine.queue.size() >= kMaxWaiting) break;
+    machine.queue.push_back(std::make_unique<schema::WaitingJobT>());
+    machine.queue.back()->id = text(job->id());
+    machine.queue.back()->filename = text(job->filename());
+    machine.queue.back()->added_us = job->added_us();
+  }
+  machine.queue_total = std::max(machine.queue_total, static_cast<uint32_t>(machine.queue.size()));
+}
+
 }  // namespace
 
 bool fold_machine_fact(MachineViewT& machine, const RecordedEvent& recorded) {
@@ -121,6 +137,9 @@ bool fold_machine_fact(MachineViewT& machine, const RecordedEvent& recorded) {
       return true;
     case EventType::SpoolChanged:
       machine.spool_id = envelope.as<schema::SpoolChanged>()->spool_id();
+      return true;
+    case EventType::JobQueueChanged:
+      on_queue(machine, *envelope.as<schema::JobQueueChanged>());
       return true;
     default:
       return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of a machine's record that says what people made known about it and what it runs and shows: settings,
-// conditions, software, printer.cfg, message, filament, clock.
+// conditions, software, printer.cfg, message, filament, queue, clock.
 #pragma once
 
 #include "bus/envelope.h"

@@ -172,6 +172,7 @@ void remember(MachineViewT& machine, const RecordedEvent& event) {
   machine.fact_position = machine.last_position;
   machine.fact_observed_us = machine.last_observed_us;
   machine.fact_recorded_us = machine.last_recorded_us;
+  if (machine.first_recorded_us == 0) machine.first_recorded_us = machine.last_recorded_us;
   if (type == EventType::JobProgressed) return;
   machine.recent.push_back(std::make_unique<schema::RecentEventT>());
   machine.recent.back()->position = event.position.value;
@@ -207,7 +208,7 @@ bool concerns_machines(EventType type) {
 class MachineState final : public Projection {
  public:
   std::string_view name() const override { return kMachineStateView; }
-  uint32_t version() const override { return 3; }
+  uint32_t version() const override { return 4; }
 
   void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
     if (const auto* expired = event.envelope.as<schema::TelemetryExpired>()) {

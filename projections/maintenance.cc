@@ -329,6 +329,8 @@ class Fold {
   bool note(OdometerViewT& odometer, const schema::MaintenanceRecorded& event) {
     const std::string id(text(event.record_id()));
     if (!is_usable_id(id)) return false;
+    const std::string key = keys::record(machine_, id);
+    const auto before = batch_.get(key) ? load<schema::MaintenanceRecordView>(batch_, key) : MaintenanceRecordViewT{};
     remove_record(id);
     MaintenanceRecordViewT record;
     record.machine = machine_;
@@ -343,7 +345,8 @@ class Fold {
     record.notes = text(event.notes());
     record.recorded_us = observed_us_;
     record.actor = text(event_.envelope.table().actor());
-    batch_.put(keys::record(machine_, id), encode_record<schema::MaintenanceRecordView>(record));
+    record.created_us = before.created_us != 0 ? before.created_us : observed_us_;
+    batch_.put(key, encode_record<schema::MaintenanceRecordView>(record));
     batch_.put(keys::by_date(machine_, record.date_us, id), id);
     if (resets_a_task(record)) batch_.put(keys::done(machine_, record.task_id, record.date_us, id), id);
     odometer.last_record = std::max(odometer.last_record, number_in(id, 'm'));
@@ -379,7 +382,7 @@ class Fold {
 class Maintenance final : public Projection {
  public:
   std::string_view name() const override { return kMaintenanceView; }
-  uint32_t version() const override { return 1; }
+  uint32_t version() const override { return 2; }
   std::set<EventType> types() const override {
     return {EventType::MachineRegistered,
             EventType::MachineConfigured,

@@ -94,5 +94,33 @@ TEST_F(MachineFactsTest, ClockMessageSensorAndSpoolAreTheLastOnes) {
   EXPECT_EQ(now.spool_id, 7);
 }
 
+TEST_F(MachineFactsTest, TheQueueIsTheLastOneThatWasTold) {
+  schema::JobQueueChangedT queue;
+  queue.state = "paused";
+  queue.total = 300;
+  queue.jobs.push_back(std::make_unique<schema::WaitingJobT>());
+  queue.jobs.back()->id = "0001";
+  queue.jobs.back()->filename = "q one.gcode";
+  queue.jobs.back()->added_us = kStart;
+  say(queue);
+  const auto waiting = machine();
+  EXPECT_EQ(waiting.queue_state, "paused");
+  EXPECT_EQ(waiting.queue_total, 300u);
+  ASSERT_EQ(waiting.queue.size(), 1u);
+  EXPECT_EQ(waiting.queue[0]->filename, "q one.gcode");
+  EXPECT_EQ(waiting.queue[0]->added_us, kStart);
+  say(schema::JobQueueChangedT{});
+  EXPECT_EQ(machine().queue_total, 0u);
+  EXPECT_TRUE(machine().queue.empty());
+}
+
+TEST_F(MachineFactsTest, WhenItWasFirstToldOfStays) {
+  say(schema::MessageShownT{});
+  const int64_t first_us = machine().first_recorded_us;
+  EXPECT_GT(first_us, 0);
+  say(schema::MessageShownT{});
+  EXPECT_EQ(machine().first_recorded_us, first_us);
+}
+
 }  // namespace
 }  // namespace millrace
