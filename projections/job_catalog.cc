@@ -58,4 +58,11 @@ Result<std::vector<TagCount>> JobCatalog::tags() {
   return index_->tags();
 }
 
+Result<void> JobCatalog::each(const std::function<void(const JobFigures&)>& visit) {
+  std::lock_guard lock(index_mutex_);
+  if (auto done = catch_up_locked(); !done) return done.error();
+  index_->each(visit);
+  return {};
+}
+
 }  // namespace millrace

@@ -5,6 +5,7 @@
 // handed over before.  What cannot be kept is read from the view again.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,8 @@ class JobCatalog {
 
   Result<JobList> list(const JobListQuery& query);
   Result<std::vector<TagCount>> tags();
+  // As JobIndex::each.  `visit` must not ask the catalog.
+  Result<void> each(const std::function<void(const JobFigures&)>& visit);
 
  private:
   using Records = std::map<std::string, std::shared_ptr<const std::string>, std::less<>>;  // by id; null: erased

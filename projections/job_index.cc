@@ -64,6 +64,21 @@ auto end_of_prefix(const Names& names, std::string prefix) {
   return names.lower_bound(prefix);
 }
 
+template <class Numbers>
+uint32_t number_of(Numbers& numbers, const std::string& text) {
+  return numbers.try_emplace(text, static_cast<uint32_t>(numbers.size())).first->second;
+}
+
+// The texts in the order of their numbers.
+template <class Numbers>
+std::vector<std::string_view> texts_of(const Numbers& numbers) {
+  std::vector<std::string_view> texts(numbers.size());
+  for (const auto& [text, number] : numbers) texts[number] = text;
+  return texts;
+}
+
+std::optional<double> known(double value) { return std::isnan(value) ? std::nullopt : std::optional(value); }
+
 // A word that begins another one asks for nothing of its own.
 std::vector<std::string> needed_words(std::string_view text) {
   const std::vector<std::string> words = words_of(text);
@@ -140,9 +155,15 @@ class JobIndex::Chosen {
     full_ = true;
     held_.resize(wanted_);
   }
-  std::vector<Ranked> take() {
-    std::sort(held_.begin(), held_.end(), Order{index_});
-    if (held_.size() > wanted_) held_.resize(wanted_);
+  // Without the first `skip`, which are not put in order.
+  std::vector<Ranked> take(size_t skip = 0) {
+    const auto first = held_.begin() + static_cast<ptrdiff_t>(std::min(skip, held_.size()));
+    if (skip > 0 && first != held_.end()) std::nth_element(held_.begin(), first, held_.end(), Order{index_});
+    held_.erase(held_.begin(), first);
+    const size_t wanted = wanted_ - std::min(skip, wanted_);
+    const auto last = held_.begin() + static_cast<ptrdiff_t>(std::min(wanted, held_.size()));
+    std::partial_sort(held_.begin(), last, held_.end(), Order{index_});
+    held_.erase(last, held_.end());
     return std::move(held_);
   }
 
@@ -195,10 +216,13 @@ JobIndex::Columns JobIndex::columns_of(const schema::JobViewT& job) {
   columns.started_us = started_at(job).us;
   columns.ended_us = ended_at(job).us;
   columns.total_duration = job.total_duration.value_or(kNotKnown);
+  columns.print_duration = job.print_duration.value_or(kNotKnown);
   columns.filament_used = job.filament_used.value_or(kNotKnown);
-  columns.machine = machines_.try_emplace(job.machine, static_cast<uint32_t>(machines_.size())).first->second;
+  columns.machine = number_of(machines_, job.machine);
+  columns.filament_type = number_of(filament_types_, job.filament_type);
   columns.outcome = job.outcome;
   columns.verdict = job.verdict;
+  columns.paused = job.outcome == schema::JobOutcome::running && job.paused_since_us != 0;
   columns.hidden = job.hidden;
   columns.live = true;
   return columns;
@@ -351,14 +375,15 @@ JobIndex::Marks JobIndex::matching(const JobFilter& filter) const {
   }
   const bool with_hidden = filter.hidden != HiddenJobs::kLeftOut;
   const bool with_others = filter.hidden != HiddenJobs::kOnly;
-  const bool any =
-      filter.machines.empty() && filter.outcomes.empty() && filter.verdicts.empty() && !filter.from && !filter.to;
+  const bool any = filter.machines.empty() && filter.outcomes.empty() && filter.verdicts.empty() && !filter.from &&
+                   !filter.to && !filter.paused;
   marks.filter([&](Row row) {
     const Columns& job = columns_[row];
     if (!job.live || !(job.hidden ? with_hidden : with_others)) return false;
     if (any) return true;
     return machines[job.machine] && outcomes[static_cast<size_t>(job.outcome)] &&
-           verdicts[static_cast<size_t>(job.verdict)] && job.started_us >= from && job.started_us < to;
+           verdicts[static_cast<size_t>(job.verdict)] && job.started_us >= from && job.started_us < to &&
+           job.paused == filter.paused.value_or(job.paused);
   });
   return marks;
 }
@@ -388,7 +413,7 @@ bool JobIndex::after(const Ranked& ranked, const Place& place) const {
 
 std::vector<JobIndex::Ranked> JobIndex::first_by_number(const Marks& marks, const JobListQuery& query,
                                                         const std::optional<Place>& place) const {
-  Chosen chosen(*this, query.limit + 1);
+  Chosen chosen(*this, query.skip + query.limit + 1);
   const auto offer = [&](Row row) {
     const Ranked ranked{key_of(columns_[row], query), columns_[row].order_us, row};
     if (!place || after(ranked, *place)) chosen.offer(ranked);
@@ -404,13 +429,17 @@ std::vector<JobIndex::Ranked> JobIndex::first_by_number(const Marks& marks, cons
   } else {
     query.ascending ? marks.each(offer) : marks.each_backwards(offer);
   }
-  return chosen.take();
+  return chosen.take(query.skip);
 }
 
 std::vector<JobIndex::Ranked> JobIndex::first_by_name(const Marks& marks, const JobListQuery& query,
                                                       const std::optional<Place>& place) const {
-  const size_t wanted = query.limit + 1;
+  const size_t wanted = query.skip + query.limit + 1;
   std::vector<Ranked> found;
+  const auto behind_skipped = [&] {
+    found.erase(found.begin(), found.begin() + static_cast<ptrdiff_t>(std::min(query.skip, found.size())));
+    return std::move(found);
+  };
   // The jobs of one name.
   const auto visit = [&](std::string_view name, const Rows& rows) {
     Chosen chosen(*this, wanted - found.size());
@@ -436,12 +465,12 @@ std::vector<JobIndex::Ranked> JobIndex::first_by_name(const Marks& marks, const 
   };
   if (marks.count() > kFewMatches) {
     walk(names_);
-    return found;
+    return behind_skipped();
   }
   std::map<std::string_view, Rows, std::less<>> few;
   marks.each([&](Row row) { few[name_[row]->first].push_back(row); });
   walk(few);
-  return found;
+  return behind_skipped();
 }
 
 // "<order>\n<start in hexadecimal>\n<key>\n<id>", where the key is the bits of a number or a name.
@@ -490,6 +519,17 @@ Result<JobList> JobIndex::list(const JobListQuery& query) const {
   for (size_t i = 0; i < std::min(first.size(), query.limit); ++i) page.ids.emplace_back(id_of(first[i].row));
   if (first.size() > query.limit && query.limit > 0) page.next = place_of(first[query.limit - 1], query);
   return page;
+}
+
+void JobIndex::each(const std::function<void(const JobFigures&)>& visit) const {
+  const auto machines = texts_of(machines_);
+  const auto filament_types = texts_of(filament_types_);
+  for (Row row = 0; row < columns_.size(); ++row) {
+    const Columns& job = columns_[row];
+    if (!job.live || job.hidden) continue;
+    visit({id_of(row), machines[job.machine], job.outcome, job.started_us, known(job.print_duration),
+           known(job.filament_used), filament_types[job.filament_type]});
+  }
 }
 
 std::vector<TagCount> JobIndex::tags() const {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -36,6 +37,7 @@ struct JobFilter {
   std::optional<WallTime> from;  // shown start at or after
   std::optional<WallTime> to;    // shown start before
   std::string text;              // looked for in file name, title, notes, tags, machine and slicer
+  std::optional<bool> paused;    // whether it is paused now
   HiddenJobs hidden = HiddenJobs::kLeftOut;
 };
 
@@ -44,6 +46,7 @@ struct JobListQuery {
   JobSort sort = JobSort::kStartedAt;
   bool ascending = false;  // what has no value to sort by comes last either way
   std::string after;       // JobList::next of the page before
+  size_t skip = 0;         // so many are left out, of those behind `after`
   size_t limit = 50;
 };
 
@@ -51,6 +54,17 @@ struct JobList {
   std::vector<std::string> ids;  // equal values by id
   std::string next;              // empty: there are no more
   uint64_t total = 0;            // of all pages
+};
+
+// What sums over jobs are made of.  The texts live as long as the index is not changed.
+struct JobFigures {
+  std::string_view id;
+  std::string_view machine;
+  schema::JobOutcome outcome{};
+  int64_t started_us = 0;  // as shown; 0: not known
+  std::optional<double> print_duration;
+  std::optional<double> filament_used;
+  std::string_view filament_type;  // of all extruders, each once, separated by ';'
 };
 
 struct TagCount {
@@ -69,12 +83,15 @@ class JobIndex {
   // kInvalidArgument for an `after` that is no place of a list in that order.
   Result<JobList> list(const JobListQuery& query) const;
   std::vector<TagCount> tags() const;  // by name
+  // Every job that is not hidden, in no order.
+  void each(const std::function<void(const JobFigures&)>& visit) const;
   uint64_t size() const { return live_; }
 
  private:
   using Row = uint32_t;
   using Rows = std::vector<Row>;  // ascending
   using Names = std::map<std::string, Rows, std::less<>>;
+  using Numbers = std::map<std::string, uint32_t, std::less<>>;  // of texts that many jobs share, counted from 0
   static constexpr Row kNone = std::numeric_limits<Row>::max();
 
   // What a list filters and sorts by.
@@ -83,10 +100,13 @@ class JobIndex {
     int64_t started_us = 0;  // as shown; 0: not known
     int64_t ended_us = 0;
     double total_duration = 0;  // NaN: not known
+    double print_duration = 0;
     double filament_used = 0;
     uint32_t machine = 0;
+    uint32_t filament_type = 0;
     schema::JobOutcome outcome{};
     schema::JobVerdict verdict{};
+    bool paused = false;
     bool hidden = false;
     bool live = false;
   };
@@ -138,7 +158,8 @@ class JobIndex {
   std::vector<uint64_t> text_hash_;
   std::vector<const Names::value_type*> name_;
   std::vector<Row> slots_;  // by the hash of the id, open addressing; at most half are used
-  std::map<std::string, uint32_t, std::less<>> machines_;
+  Numbers machines_;
+  Numbers filament_types_;
   Names words_;
   Names tags_;
   Names names_;

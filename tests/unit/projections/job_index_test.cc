@@ -91,6 +91,38 @@ TEST(JobIndex, HiddenJobsAreLeftOutOrAlone) {
   EXPECT_TRUE(index.tags().empty());
 }
 
+TEST(JobIndex, PausedJobsAreToldFromRunningOnes) {
+  JobIndex index;
+  auto paused = a_job("a.1", 1);
+  paused.outcome = JobOutcome::running;
+  paused.paused_since_us = 5;
+  auto running = a_job("a.2", 2);
+  running.outcome = JobOutcome::running;
+  put(index, paused);
+  put(index, running);
+  EXPECT_EQ(ids(index, {.filter = {.paused = true}}), (Texts{"a.1"}));
+  EXPECT_EQ(ids(index, {.filter = {.paused = false}}), (Texts{"a.2"}));
+}
+
+TEST(JobIndex, FiguresOfEveryShownJobAreVisited) {
+  JobIndex index;
+  auto job = a_job("a.1", 1);
+  job.print_duration = 60;
+  job.filament_type = "PLA";
+  put(index, job);
+  auto hidden = a_job("b.2", 2);
+  hidden.hidden = true;
+  put(index, hidden);
+  put(index, a_job("b.3", 3));
+  std::vector<std::string> seen;
+  index.each([&](const JobFigures& figures) {
+    seen.push_back(std::string(figures.id) + " " + std::string(figures.machine) + " " +
+                   std::string(figures.filament_type) + " " + std::to_string(figures.print_duration.value_or(-1)));
+    EXPECT_FALSE(figures.filament_used);
+  });
+  EXPECT_EQ(seen, (Texts{"a.1 a PLA 60.000000", "b.3 b  -1.000000"}));
+}
+
 TEST(JobIndex, APlaceOfAnotherOrderIsRefused) {
   JobIndex index;
   put(index, a_job("a.1", 1));
@@ -192,6 +224,7 @@ JobListQuery random_query(Choice& random) {
   query.sort = static_cast<JobSort>(random.below(5));
   query.ascending = random.below(2) == 0;
   query.limit = 1 + random.below(30);
+  if (random.below(3) == 0) query.skip = random.below(20);
   return query;
 }
 
@@ -219,13 +252,14 @@ TEST(JobIndex, EveryListIsThatOfLookingAtEveryJob) {
     std::sort(wanted.begin(), wanted.end(), [&](const auto* a, const auto* b) { return naive_before(*a, *b, query); });
     Texts expected;
     for (const JobViewT* job : wanted) expected.push_back(job->id);
-    Texts pages;
+    Texts pages(expected.begin(), expected.begin() + static_cast<ptrdiff_t>(std::min(query.skip, expected.size())));
     do {
       const auto page = index.list(query);
       ASSERT_TRUE(page.has_value());
       EXPECT_EQ(page->total, expected.size());
       pages.insert(pages.end(), page->ids.begin(), page->ids.end());
       query.after = page->next;
+      query.skip = 0;
     } while (!query.after.empty());
     ASSERT_EQ(pages, expected) << "text '" << query.filter.text << "' sort " << static_cast<int>(query.sort);
   }
@@ -240,6 +274,9 @@ TEST(JobIndex, APageOfManyJobsIsTheSameHoweverTheyCame) {
       const auto page = index.list({.sort = sort, .ascending = ascending, .limit = 3});
       const bool newest = sort == JobSort::kFilename || !ascending;
       EXPECT_EQ(page->ids.at(0), newest ? "a.4321" : "a.0");
+      const auto all = index.list({.sort = sort, .ascending = ascending, .limit = 6000});
+      const auto skipped = index.list({.sort = sort, .ascending = ascending, .skip = 2500, .limit = 2});
+      EXPECT_EQ(skipped->ids, (Texts{all->ids.at(2500), all->ids.at(2501)}));
     }
   }
 }
