@@ -95,7 +95,7 @@ void write_facts(JsonWriter& json, const AdapterState& state) {
   json.end().key("facts").object().field("software", state.facts.software);
   json.field("printer_config", state.facts.printer_config).field("message", state.facts.message);
   json.field("spool_told", state.facts.spool_told).field("spool", state.facts.spool);
-  json.field("clock_off", state.facts.clock_off).key("filament").object();
+  json.field("clock_off", state.facts.clock_off).field("queue", state.facts.queue).key("filament").object();
   for (const auto& [name, sensor] : state.facts.filament) {
     json.field(name, (sensor.detected ? 1 : 0) | (sensor.enabled ? 2 : 0));
   }
@@ -118,6 +118,7 @@ void read_facts(const Json& json, AdapterState& state) {
   state.facts.spool_told = flag_member(*facts, "spool_told").value_or(false);
   state.facts.spool = integer_member(*facts, "spool");
   state.facts.clock_off = flag_member(*facts, "clock_off").value_or(false);
+  state.facts.queue = string_of(*facts, "queue");
   simdjson::dom::object sensors;
   if (const auto filament = member(*facts, "filament");
       filament && filament->get_object().get(sensors) == simdjson::SUCCESS) {

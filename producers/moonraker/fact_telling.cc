@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "producers/moonraker/fact_telling.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdlib>
 
 #include "bus/sha256.h"
@@ -10,6 +13,8 @@ namespace {
 
 constexpr size_t kMaxName = 256;
 constexpr size_t kMaxVersion = 200;
+constexpr size_t kMaxId = 64;
+constexpr double kMaxUnixSeconds = 253'402'300'800;  // the year 10000
 
 bool is_filament_sensor(std::string_view object) {
   return object.starts_with("filament_switch_sensor ") || object.starts_with("filament_motion_sensor ");
@@ -153,6 +158,54 @@ void FactTelling::on_spool(std::optional<int64_t> spool) {
   told_.spool = spool;
   schema::SpoolChangedT changed;
   changed.spool_id = spool;
+  out_.add(std::move(changed), time_.occurred());
+}
+
+bool FactTelling::on_queue(const Json& status) {
+  const auto list = member(status, "queued_jobs");
+  if (!list || !take_queue(*list)) return false;
+  tell_queue(text_member(status, "queue_state").value_or(""));
+  return true;
+}
+
+bool FactTelling::on_queue_change(const Json& change) {
+  const auto list = member(change, "updated_queue");
+  if (list ? !take_queue(*list) : !waiting_) return false;
+  tell_queue(text_member(change, "queue_state").value_or(""));
+  return true;
+}
+
+bool FactTelling::take_queue(const Json& list) {
+  simdjson::dom::array items;
+  if (list.get_array().get(items) != simdjson::SUCCESS) return false;
+  waiting_.emplace();
+  for (const Json item : items) {
+    ++waiting_->total;
+    if (waiting_->jobs.size() >= kMaxWaiting) continue;
+    schema::WaitingJobT job;
+    job.id = shortened(text_member(item, "job_id").value_or(""), kMaxId);
+    job.filename = shortened(text_member(item, "filename").value_or(""), kMaxName);
+    const double added = number_member(item, "time_added").value_or(0);
+    if (added > 0 && added < kMaxUnixSeconds) job.added_us = std::llround(added * 1e6);
+    waiting_->jobs.push_back(std::move(job));
+  }
+  return true;
+}
+
+// An empty queue that nobody was told of is no news.
+void FactTelling::tell_queue(std::string_view state) {
+  if (told_.queue.empty() && waiting_->total == 0) return;
+  schema::JobQueueChangedT changed;
+  changed.state = shortened(state, kMaxId);
+  changed.total = static_cast<uint32_t>(std::min<size_t>(waiting_->total, UINT32_MAX));
+  std::string all = changed.state + "\n" + std::to_string(changed.total);
+  for (const schema::WaitingJobT& job : waiting_->jobs) {
+    all += "\n" + job.id + "\n" + job.filename + "\n" + std::to_string(job.added_us);
+    changed.jobs.push_back(std::make_unique<schema::WaitingJobT>(job));
+  }
+  std::string digest = hex_of(Sha256Digester().digest(all));
+  if (digest == told_.queue) return;
+  told_.queue = std::move(digest);
   out_.add(std::move(changed), time_.occurred());
 }
 

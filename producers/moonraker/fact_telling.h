@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is kept about a machine because later questions need it: the versions it runs, its printer.cfg, what its display
-// says, its filament sensors, its spool, and that its clock is wrong.  Each is told only when it differs from what was
-// told last, also over a restart.  One thread.
+// says, its filament sensors, its spool, what waits in its queue, and that its clock is wrong.  Each is told only when
+// it differs from what was told last, also over a restart.  One thread.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bus/clock.h"
 #include "bus/json_reader.h"
@@ -32,12 +33,14 @@ struct ToldFacts {
   bool spool_told = false;
   std::optional<int64_t> spool;
   bool clock_off = false;
+  std::string queue;  // SHA-256 of the job queue, "" = never
 };
 
 class FactTelling {
  public:
   static constexpr size_t kMaxSensors = 32;
   static constexpr size_t kMaxFirmware = 16;
+  static constexpr size_t kMaxWaiting = 100;  // of the job queue, in an event
   static constexpr size_t kMaxMessage = 1024;
   static constexpr size_t kMaxConfigInEvent = 40u << 10;  // an event holds 48 KiB
   static constexpr std::chrono::seconds kAtLeast{1};      // between two sights of the same message or sensor
@@ -59,6 +62,11 @@ class FactTelling {
   // The member "config" of the object configfile: {section: {option: text}}, what Klipper has read with all includes.
   void on_printer_config(const Json& config);
   void on_spool(std::optional<int64_t> spool);
+  // The answer of server.job_queue.status.  False when it is none.
+  bool on_queue(const Json& status);
+  // notify_job_queue_changed, which leaves the list out when only the state is another one.  False when the list is not
+  // known: it has to be asked for.
+  bool on_queue_change(const Json& change);
   // The machine has said its wall clock.
   void on_machine_time();
 
@@ -73,6 +81,14 @@ class FactTelling {
     std::optional<MonotonicTime> told_at;
   };
 
+  struct Waiting {
+    std::vector<schema::WaitingJobT> jobs;
+    size_t total = 0;
+  };
+
+  bool take_queue(const Json& list);
+  void tell_queue(std::string_view state);
+
   const Clock& clock_;
   const MachineTime& time_;
   EventBatch& out_;
@@ -84,6 +100,7 @@ class FactTelling {
   bool dirty_ = false;
   std::optional<MonotonicTime> message_told_at_;
   int clock_sights_ = 0;
+  std::optional<Waiting> waiting_;  // nullopt: not heard yet
 };
 
 }  // namespace millrace

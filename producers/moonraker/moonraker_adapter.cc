@@ -13,8 +13,8 @@ namespace millrace {
 namespace {
 
 // Notifications that say nothing about machine state, jobs or telemetry.
-constexpr std::array<std::string_view, 7> kIgnoredPrefixes = {
-    "notify_gcode_response", "notify_filelist_changed", "notify_job_queue_changed", "notify_service_state_changed",
+constexpr std::array<std::string_view, 6> kIgnoredPrefixes = {
+    "notify_gcode_response", "notify_filelist_changed", "notify_service_state_changed",
     "notify_cpu_throttled",  "notify_spoolman_",        "notify_power_changed"};
 constexpr std::array<std::string_view, 9> kMoreIgnoredPrefixes = {
     "notify_button_event", "notify_webcams_changed", "notify_announcement_", "notify_user_",          "notify_update_",
@@ -220,6 +220,8 @@ void MoonrakerAdapter::Impl::notified(std::string_view method, const Json& messa
     process_statistics(*params);
   } else if (method == "notify_active_spool_set" && params) {
     if (const auto spool = item(*params, 0)) facts_.on_spool(integer_member(*spool, "spool_id"));
+  } else if (method == "notify_job_queue_changed" && params) {
+    job_queue_changed(*params);
   } else if (method == "notify_sensor_update" && params) {
     if (const auto sensors = item(*params, 0)) sampler_.on_moonraker_sensors(*sensors);
   } else if (!is_ignored(method)) {
@@ -250,6 +252,12 @@ void MoonrakerAdapter::Impl::fold_status(const Json& status, double eventtime) {
   });
   facts_.tell();
   view_.observe(fold_, now);
+}
+
+void MoonrakerAdapter::Impl::job_queue_changed(const Json& params) {
+  const auto change = item(params, 0);
+  if (!change || !change->is_object()) return errors_.note("job_queue_changed", "without a queue");
+  if (!facts_.on_queue_change(*change)) read_job_queue();
 }
 
 void MoonrakerAdapter::Impl::history_changed(const Json& params) {

@@ -45,6 +45,7 @@ struct MoonrakerAdapter::Impl {
   void status_updated(const Json& params);
   void history_changed(const Json& params);
   void process_statistics(const Json& params);
+  void job_queue_changed(const Json& params);
   void fold_status(const Json& status, double eventtime);
   void run_timers();
   std::optional<MonotonicTime> next_deadline() const;
@@ -72,6 +73,7 @@ struct MoonrakerAdapter::Impl {
   void read_recent_rows();
   void read_printer_config();
   void read_spool();
+  void read_job_queue();
   void poll_later() { poll_at_ = clock_.monotonic() + options_.not_ready_poll; }
 
   MoonrakerAdapterOptions options_;
@@ -115,6 +117,7 @@ struct MoonrakerAdapter::Impl {
   uint64_t session_ = 0;  // of Klipper: answers that belong to an earlier one are not looked at
   bool told_connected_ = false;
   bool has_spools_ = false;
+  bool has_job_queue_ = false;
   std::string moonraker_version_;
   std::string api_version_;
   std::string klipper_version_;

@@ -109,6 +109,7 @@ void MoonrakerAdapter::Impl::on_server_info(const RpcReply& reply) {
   conditions_.gone("unauthorised");
   conditions_.gone("forbidden");
   has_spools_ = has_component(*reply.result, "spoolman");
+  has_job_queue_ = has_component(*reply.result, "job_queue");
   moonraker_version_ = short_text(*reply.result, "moonraker_version");
   if (const auto version = member(*reply.result, "api_version_string")) api_version_ = as_text(*version).value_or("");
   const auto state = text_member(*reply.result, "klippy_state");
@@ -245,6 +246,14 @@ void MoonrakerAdapter::Impl::read_spool() {
   });
 }
 
+// It is Moonraker's own and lives in its memory, whatever Klipper does.
+void MoonrakerAdapter::Impl::read_job_queue() {
+  request("server.job_queue.status", "", [this](const RpcReply& reply) {
+    if (!reply.ok() || !reply.result) return note_failure(reply);
+    if (!facts_.on_queue(*reply.result)) errors_.note("job_queue", "server.job_queue.status without a list");
+  });
+}
+
 void MoonrakerAdapter::Impl::tell_connected() {
   if (std::exchange(told_connected_, true)) return;
   state_.connected = true;
@@ -255,6 +264,7 @@ void MoonrakerAdapter::Impl::tell_connected() {
   connected.hostname = hostname_;
   connected.klipper_process_id = klipper_version_.empty() ? 0 : state_.process_id;
   batch_.add(std::move(connected));
+  if (has_job_queue_) read_job_queue();
 }
 
 void MoonrakerAdapter::Impl::read_history(bool from_start) {

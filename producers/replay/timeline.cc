@@ -151,6 +151,8 @@ void ReplayTimeline::take_notification(double t, std::string_view method, const 
     take_status(t, false, step.objects, step.eventtime);
   } else if (method == "notify_history_changed" && !params.empty()) {
     take_row(t, false, slice_of(params[0], "job"));
+  } else if (method == "notify_job_queue_changed" && !params.empty()) {
+    take_queue(t, slice_of(params[0], "updated_queue"), slice_of(params[0], "queue_state"));
   } else if (const auto state = method_of_klippy(method); !state.empty()) {
     note_klippy(t, state);
     changes_.push_back(t);
@@ -216,6 +218,22 @@ std::vector<ShownHistoryRow> ReplayTimeline::history(double t) const {
   return rows;
 }
 
+// The list is left out when only the state is another one.
+void ReplayTimeline::take_queue(double t, std::string_view list, std::string_view state) {
+  const bool same = list.empty() || list == "null";
+  const std::string before = queue_.empty() ? "[]" : queue_.back().list;
+  queue_.push_back({t, same ? before : std::string(list), std::string(state)});
+}
+
+// What was told up to then: an answer that was recorded later would show the future.
+std::string ReplayTimeline::queue_status(double t) const {
+  QueueSight last{0, "[]", R"("paused")"};
+  for (const QueueSight& sight : queue_) {
+    if (sight.t <= t) last = sight;
+  }
+  return fmt::format(R"({{"queued_jobs":{},"queue_state":{}}})", last.list, last.state);
+}
+
 std::string ReplayTimeline::klippy_state(double t) const {
   std::string state;
   for (const auto& [seen, name] : klippy_) {
@@ -255,6 +273,7 @@ MoonrakerAnswer ReplayTimeline::answer(std::string_view method, std::string_view
   if (klippy_state(t) == "disconnected" && method.starts_with("printer.") && answers_.contains(method)) {
     return MoonrakerError{503, "Klippy Host not connected"};
   }
+  if (method == "server.job_queue.status" && !queue_.empty()) return queue_status(t);
   const Answer* found = find_answer(method, canonical_params, t);
   if (found == nullptr) {
     if (!answers_.contains(method)) return MoonrakerError{404, "Method not found"};

@@ -70,6 +70,11 @@ class ReplayTimeline {
     std::string objects;
     std::string eventtime;
   };
+  struct QueueSight {
+    double t;
+    std::string list;   // JSON
+    std::string state;  // JSON
+  };
   struct Pending {
     std::string method;
     std::string params;
@@ -81,6 +86,8 @@ class ReplayTimeline {
   void take_answer(double t, const Json& answer, std::string_view text);
   void take_notification(double t, std::string_view method, const RecordedFrame& frame);
   void take_history_answer(double t, std::string_view method, std::string_view result);
+  void take_queue(double t, std::string_view list, std::string_view state);
+  std::string queue_status(double t) const;
   void take_row(double t, bool from_list, std::string_view row);
   void take_status(double t, bool is_snapshot, std::string_view objects, std::string_view eventtime);
   void note_klippy(double t, std::string_view state) { klippy_.emplace_back(t, state); }
@@ -97,6 +104,7 @@ class ReplayTimeline {
   std::map<std::string, std::vector<Answer>, std::less<>> answers_;
   std::vector<RowVersion> rows_;
   std::vector<FoldInput> folds_;
+  std::vector<QueueSight> queue_;                       // each notify_job_queue_changed
   std::vector<std::pair<double, std::string>> klippy_;  // what was seen of its state
   std::vector<double> changes_;                         // answers from before one of these are out of date
   std::vector<double> subscriptions_lost_;

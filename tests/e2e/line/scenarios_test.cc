@@ -42,6 +42,7 @@ std::vector<Scenario> scenarios() {
           {"network-lost-long", "completed", "", [](const json& job) { return job["late"] == true; }},
           {"replace", "cancelled", "replaced", pauses},
           {"exclude-object", "completed", "", [](const json& job) { return job["objects_excluded"] == 1; }},
+          {"job-queue", "completed", ""},
           {"clock-wrong", "completed", "", [](const json& job) { return job["clock_corrected"] == true; }},
           {"odd-names", "completed", "", [](const json& job) {
              static const std::set<std::string> names{"Für Oma/Häkelnadel \"5 mm\" (2).gcode",

@@ -137,6 +137,7 @@ std::string AdapterBench::answer(const std::string& request) {
   if (method == "printer.objects.query" && !config.empty()) {
     return with("result", R"({"eventtime":1.0,"status":{"configfile":{"config":)" + config + "}}}");
   }
+  if (method == "server.job_queue.status") return with("result", queue);
   if (method == "server.spoolman.get_spool_id") return with("result", R"({"spool_id":)" + spool + "}");
   if (method == "printer.objects.list") {
     std::string names = R"("gcode","configfile")";
@@ -260,7 +261,9 @@ std::string describe(const EventDraft& draft) {
 std::vector<std::string> AdapterBench::jobs() const {
   std::vector<std::string> lines;
   for (const EventDraft& draft : events) {
-    if (name_of(draft.payload.type).starts_with("Job")) lines.push_back(describe(draft));
+    const bool of_a_job =
+        name_of(draft.payload.type).starts_with("Job") && draft.payload.AsJobQueueChanged() == nullptr;
+    if (of_a_job) lines.push_back(describe(draft));
   }
   return lines;
 }

@@ -46,9 +46,10 @@ class AdapterBench : private MachineLink, private EventSink {
   std::string components = "[]";                                     // of server.info
   std::string config;                                                // configfile.config; "": it is not there
   std::string spool = "null";
-  std::vector<std::string> history;           // rows, newest first
-  std::map<std::string, std::string> errors;  // method -> JSON of the error it answers with
-  std::map<std::string, bool> silent;         // methods that get no answer
+  std::string queue = R"({"queued_jobs":[],"queue_state":"ready"})";  // of server.job_queue.status
+  std::vector<std::string> history;                                   // rows, newest first
+  std::map<std::string, std::string> errors;                          // method -> JSON of the error it answers with
+  std::map<std::string, bool> silent;                                 // methods that get no answer
   // Answers that are held back until deliver().
   bool hold_answers = false;
 

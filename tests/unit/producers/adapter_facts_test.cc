@@ -229,6 +229,84 @@ TEST_F(AdapterFacts, TheActiveSpoolIsAskedForAndFollowed) {
   EXPECT_FALSE(told[1]->spool_id);
 }
 
+class JobQueueFacts : public AdapterFacts {
+ protected:
+  JobQueueFacts() { bench.components = R"(["history","job_queue"])"; }
+  static std::string waiting(const std::string& names) {
+    std::string list;
+    for (const char name : names) {
+      list += fmt::format(R"({}{{"filename":"{}.gcode","job_id":"00{}","time_added":1795000000.5,"time_in_queue":1}})",
+                          list.empty() ? "" : ",", name, name);
+    }
+    return "[" + list + "]";
+  }
+  static std::string status(const std::string& names, const std::string& state) {
+    return fmt::format(R"({{"queued_jobs":{},"queue_state":"{}"}})", waiting(names), state);
+  }
+  void changed(const std::string& list, const std::string& state) {
+    bench.notify("notify_job_queue_changed",
+                 fmt::format(R"({{"action":"jobs_added","updated_queue":{},"queue_state":"{}"}})", list, state));
+  }
+  // "ready ab", by the first letters of the files
+  Lines told() {
+    Lines lines;
+    for (const auto* event : bench.all<schema::JobQueueChangedT>()) {
+      lines.push_back(event->state + " ");
+      for (const auto& job : event->jobs) lines.back() += job->filename.at(0);
+    }
+    return lines;
+  }
+};
+
+TEST_F(JobQueueFacts, ItIsAskedForOnConnectAndToldWhenItChanges) {
+  bench.queue = status("ab", "ready");
+  bench.connect();
+  ASSERT_EQ(told(), Lines{"ready ab"});
+  const auto* event = bench.all<schema::JobQueueChangedT>().back();
+  EXPECT_EQ(event->total, 2u);
+  EXPECT_EQ(event->jobs.at(0)->id, "00a");
+  EXPECT_EQ(event->jobs.at(0)->added_us, 1'795'000'000'500'000);
+  changed(waiting("ab"), "ready");
+  changed("null", "loading");
+  changed(waiting("b"), "ready");
+  EXPECT_EQ(told(), (Lines{"ready ab", "loading ab", "ready b"}));
+  bench.queue = status("b", "ready");
+  bench.restart(true);
+  EXPECT_EQ(told().size(), 3u) << "a restart tells nothing again";
+}
+
+TEST_F(JobQueueFacts, AnEmptyQueueIsToldOnlyAfterAnother) {
+  bench.connect();
+  changed("null", "paused");
+  EXPECT_EQ(told(), Lines{});
+  changed(waiting("a"), "paused");
+  bench.drop();
+  bench.reconnect();  // its Moonraker was restarted and has forgotten the queue
+  EXPECT_EQ(told(), (Lines{"paused a", "ready "}));
+}
+
+TEST_F(JobQueueFacts, AChangeOfAQueueThatIsNotKnownIsAskedFor) {
+  bench.errors["server.job_queue.status"] = R"({"code":404,"message":"not yet"})";
+  bench.connect();
+  bench.errors.clear();
+  bench.queue = status("a", "loading");
+  changed("null", "loading");
+  bench.deliver();
+  EXPECT_EQ(told(), Lines{"loading a"});
+}
+
+TEST_F(JobQueueFacts, NonsenseIsNotedAndALongQueueIsCut) {
+  bench.queue = R"({"queued_jobs":7})";
+  bench.connect();
+  EXPECT_EQ(bench.protocol_errors(), 1);
+  bench.notify("notify_job_queue_changed", "7");
+  EXPECT_EQ(bench.protocol_errors(), 2);
+  changed(waiting(std::string(250, 'x')), "ready");
+  ASSERT_EQ(told().size(), 1u);
+  EXPECT_EQ(bench.all<schema::JobQueueChangedT>()[0]->jobs.size(), FactTelling::kMaxWaiting);
+  EXPECT_EQ(bench.all<schema::JobQueueChangedT>()[0]->total, 250u);
+}
+
 TEST_F(AdapterFacts, WithoutSpoolmanNobodyAsks) {
   bench.connect();
   EXPECT_EQ(std::count(bench.requests.begin(), bench.requests.end(), "server.spoolman.get_spool_id"), 0);

@@ -52,7 +52,9 @@ class Playback : private MachineLink, private EventSink {
     std::vector<std::string> lines;
     for (const EventDraft& draft : events) {
       const std::string line = describe(draft);
-      if (line.starts_with("Job") && !line.starts_with("JobProgressed") && !is_before(line)) lines.push_back(line);
+      const bool of_a_job =
+          line.starts_with("Job") && !line.starts_with("JobProgressed") && !line.starts_with("JobQueue");
+      if (of_a_job && !is_before(line)) lines.push_back(line);
     }
     return lines;
   }
@@ -65,6 +67,17 @@ class Playback : private MachineLink, private EventSink {
       if (end != nullptr && end->job_id == id) return end;
     }
     return nullptr;
+  }
+  // "paused q one.gcode, q two.gcode"
+  std::vector<std::string> queues() const {
+    std::vector<std::string> lines;
+    for (const EventDraft& draft : events) {
+      const auto* queue = draft.payload.AsJobQueueChanged();
+      if (queue == nullptr) continue;
+      lines.push_back(queue->state);
+      for (const auto& job : queue->jobs) lines.back() += (&job == &queue->jobs[0] ? " " : ", ") + job->filename;
+    }
+    return lines;
   }
   std::vector<std::string> before() const {
     std::vector<std::string> lines;
@@ -112,6 +125,7 @@ class Playback : private MachineLink, private EventSink {
         now_ = t;
       }
       if (asked[*id] == "server.history.list") remember_rows(*result);
+      if (asked[*id] == "server.job_queue.status" && subscribed) continue;  // it would show the future
       answers_.try_emplace(asked[*id], to_text(*result));
     }
   }
@@ -244,6 +258,14 @@ std::string started(const std::string& id, const std::string& file) {
 }
 std::string finished(const std::string& id, const std::string& outcome, const std::string& total) {
   return "JobFinished m." + id + " " + outcome + " - rank 2 " + total;
+}
+
+TEST(Recordings, TheJobQueueIsToldWheneverItChanges) {
+  Playback playback("a07_exclude_object_job_queue");
+  playback.run();
+  EXPECT_EQ(playback.queues(),
+            (std::vector<std::string>{"paused q one.gcode, q two.gcode", "loading q one.gcode, q two.gcode",
+                                      "starting q one.gcode, q two.gcode", "paused q two.gcode", "paused"}));
 }
 
 TEST(Recordings, ShowEarlierPrintsAsJobsOfTheirOwn) {

@@ -139,6 +139,18 @@ TEST_F(ReplayServerTest, RequestsAreAnsweredByMethodAndParameters) {
   EXPECT_EQ(some["result"]["status"], Document::parse(R"({"extruder":{"temperature":23.52},"nope":{}})"));
 }
 
+TEST_F(ReplayServerTest, TheQueueIsAsItWasToldSoFar) {
+  start(kRecordings / "a07_exclude_object_job_queue.jsonl", 200);
+  EXPECT_EQ(client_->request("server.job_queue.status")["result"]["queued_jobs"], Document::array());
+  client_->request("printer.objects.subscribe", {{"objects", {{"print_stats", nullptr}}}});
+  ASSERT_TRUE(client_->wait([](const auto& frames) {
+    size_t changes = 0;
+    for (const auto& frame : frames) changes += frame.value("method", "") == "notify_job_queue_changed";
+    return changes >= 4;
+  }));
+  EXPECT_LE(client_->request("server.job_queue.status")["result"]["queued_jobs"].size(), 1u);
+}
+
 TEST_F(ReplayServerTest, HistoryGrowsWithTheReplay) {
   start(kRecordings / "a01_complete_orca.jsonl", 200);
   const auto before = client_->request("server.history.list", {{"limit", 50}, {"order", "desc"}})["result"];
