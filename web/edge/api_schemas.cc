@@ -211,6 +211,11 @@ std::string machine() {
        {"filament_sensors", R"({"type":"object","additionalProperties":{"type":"object"}})"},
        {"spool_id", "integer?"},
        {"clock_skew_ms", "integer?"},
+       {"queue",
+        R"({"type":"object","required":["state","total","jobs"],"properties":{"state":{"type":["string","null"]},)"
+        R"("total":{"type":"integer"},"jobs":{"type":"array","items":{"type":"object","properties":{)"
+        R"("id":{"type":"string"},"filename":{"type":"string"},)"
+        R"("added_at":{"type":["string","null"],"format":"date-time"}}}}}})"},
        {"moonraker_url", "text?"},
        {"authentication", "text?"},
        {"has_api_key", "flag"},
@@ -467,5 +472,7 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
   };
   return schemas;
 }
+
+std::string object_schema(const SchemaFields& fields) { return object_of(fields); }
 
 }  // namespace millrace

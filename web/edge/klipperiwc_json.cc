@@ -29,6 +29,13 @@ void write_job_summary(JsonWriter& json, const schema::CurrentJobT& job, const S
   json.end();
 }
 
+void write_waiting(JsonWriter& json, const MachineViewT& machine) {
+  for (const auto& job : machine.queue) {
+    json.object().field("id", job->id).field("name", job->filename).field("progress", 0.0).field("status", "queued");
+    json.key("started_at").null().key("estimated_completion").null().end();
+  }
+}
+
 }  // namespace
 
 std::string_view klipperiwc_state(const MachineViewT& machine) {
@@ -65,6 +72,7 @@ void write_klipperiwc_temperatures(JsonWriter& json, const MachineViewT& machine
 void write_klipperiwc_jobs(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
   json.array();
   if (is_running(machine)) write_job_summary(json, *machine.job, at);
+  write_waiting(json, machine);
   json.end();
 }
 
@@ -76,7 +84,9 @@ void write_klipperiwc_status(JsonWriter& json, const MachineViewT& machine, cons
      : json.null();
   json.key("active_job");
   is_running(machine) ? write_job_summary(json, *machine.job, at) : static_cast<void>(json.null());
-  json.key("queued_jobs").array().end();
+  json.key("queued_jobs").array();
+  write_waiting(json, machine);
+  json.end();
   json.key("temperatures");
   write_klipperiwc_temperatures(json, machine);
   json.end();

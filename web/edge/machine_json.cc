@@ -135,6 +135,19 @@ void write_software(JsonWriter& json, const MachineViewT& machine) {
   json.field("spool_id", machine.spool_id).field("clock_skew_ms", machine.clock_skew_ms);
 }
 
+// What waits in Moonraker's queue, the first ones.
+void write_queue(JsonWriter& json, const MachineViewT& machine) {
+  json.key("queue").object();
+  write_text_or_null(json, "state", machine.queue_state);
+  json.field("total", static_cast<int64_t>(machine.queue_total)).key("jobs").array();
+  for (const auto& job : machine.queue) {
+    json.object().field("id", job->id).field("filename", job->filename);
+    write_time(json, "added_at", job->added_us);
+    json.end();
+  }
+  json.end().end();
+}
+
 // What people have said about it; null where nobody has.
 void write_settings(JsonWriter& json, const schema::MachineSettingsT* settings) {
   const schema::MachineSettingsT none;
@@ -216,6 +229,7 @@ void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt&
   json.text_or_null("disconnect_text", machine.disconnect_text);
   write_conditions(json, machine);
   write_software(json, machine);
+  write_queue(json, machine);
   write_settings(json, machine.settings.get());
   write_recent(json, machine);
   json.field("last_position", machine.last_position);

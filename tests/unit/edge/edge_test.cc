@@ -321,6 +321,32 @@ TEST_F(EdgeTest, KlipperiwcClientsGetTheirShapesWithTrueData) {
   EXPECT_EQ(keys_of(status["temperatures"][0]), keys_of(schemas["KlipperiwcTemperature"]["properties"]));
 }
 
+TEST_F(EdgeTest, WhatWaitsInTheQueueIsShownToBoth) {
+  schema::JobQueueChangedT queue;
+  queue.state = "ready";
+  queue.total = 1;
+  queue.jobs.push_back(std::make_unique<schema::WaitingJobT>());
+  queue.jobs.back()->id = "0001";
+  queue.jobs.back()->filename = "q one.gcode";
+  queue.jobs.back()->added_us = kStart;
+  say(std::move(queue));
+  ASSERT_TRUE(projector->wait_for(shop.log->last(), 10s));
+  const std::string at = "min_position=" + std::to_string(shop.log->last().value);
+  const json shown = body("/api/v1/machines/voron-2?" + at)["queue"];
+  EXPECT_EQ(shown["state"], "ready");
+  EXPECT_EQ(shown["total"], 1);
+  EXPECT_EQ(shown["jobs"][0],
+            json({{"id", "0001"}, {"filename", "q one.gcode"}, {"added_at", to_rfc3339(from_unix_us(kStart))}}));
+  const json waiting = body("/api/status?" + at)["queued_jobs"];
+  ASSERT_EQ(waiting.size(), 1u);
+  EXPECT_EQ(waiting[0]["name"], "q one.gcode");
+  EXPECT_EQ(waiting[0]["status"], "queued");
+  const json jobs = body("/api/jobs?" + at);
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0]["status"], "running");
+  EXPECT_EQ(jobs[1], waiting[0]);
+}
+
 TEST_F(EdgeTest, KlipperiwcReadsChangeNothingAndUnknownMachinesAreNamed) {
   const auto before = shop.log->last();
   get("/api/status");

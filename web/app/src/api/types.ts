@@ -58,6 +58,8 @@ export interface Machine {
   progress?: Maybe<number>
   temperatures?: Maybe<Record<string, Maybe<Temperature>>>
   fans?: Maybe<Record<string, Maybe<Fan>>>
+  // What waits in Moonraker's job queue.
+  queue?: Maybe<{ state?: Maybe<string>; total?: Maybe<number> }>
   // When the adapter saw the last change, by its own clock.
   updated_at?: Maybe<string>
   // The same by the hub's clock, which the heartbeats carry too.

@@ -80,6 +80,12 @@ describe('machine card', () => {
     expect(card.text()).not.toContain('≈')
   })
 
+  it('says how many files wait in the queue, and nothing when none does', () => {
+    const card = (total: number) => render(MachineCard, { machine: machine('a', { queue: { total } }) })
+    expect(plain(card(2).get('[data-testid=queued]').text())).toBe('2 queued')
+    expect(card(0).find('[data-testid=queued]').exists()).toBe(false)
+  })
+
   it('shows hostile names as text', () => {
     const name = '<img src=x onerror=alert(1)>'
     const card = render(MachineCard, { machine: machine('a', { name, job: { id: 'a.1', filename: name } }) })
