@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "bus/base64.h"
 #include "bus/event_reflection.h"
 #include "bus/json_writer.h"
 
@@ -11,20 +12,6 @@ namespace millrace {
 namespace {
 
 using reflection::BaseType;
-
-std::string base64(const uint8_t* data, size_t size) {
-  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((size + 2) / 3 * 4);
-  for (size_t i = 0; i < size; i += 3) {
-    const uint32_t group = (data[i] << 16) | (i + 1 < size ? data[i + 1] << 8 : 0) | (i + 2 < size ? data[i + 2] : 0);
-    out += kAlphabet[group >> 18];
-    out += kAlphabet[(group >> 12) & 63];
-    out += i + 1 < size ? kAlphabet[(group >> 6) & 63] : '=';
-    out += i + 2 < size ? kAlphabet[group & 63] : '=';
-  }
-  return out;
-}
 
 // The table's fields in the order in which the schema names them.
 std::vector<const reflection::Field*> fields_of(const reflection::Object& object) {
@@ -54,7 +41,7 @@ void write_integer(JsonWriter& json, const reflection::Field& field, int64_t num
 void write_vector(JsonWriter& json, const flatbuffers::Table& table, const reflection::Field& field) {
   const auto* any = table.GetPointer<const flatbuffers::VectorOfAny*>(field.offset());
   if (field.type()->element() == BaseType::UByte) {
-    json.value(base64(any == nullptr ? nullptr : any->Data(), any == nullptr ? 0 : any->size()));
+    json.value(any == nullptr ? std::string() : base64({reinterpret_cast<const char*>(any->Data()), any->size()}));
     return;
   }
   json.array();

@@ -117,6 +117,7 @@ std::vector<Key> keys_of(Config& config) {
        "STATUS_HISTORY_CLEANUP_INTERVAL_SECONDS"},
       {"hub", "sd_card", kFlag, into(config.sd_card)},
       {"http", "listen", kText, checked(config.http_listen, is_host_port, "\"HOST:PORT\"")},
+      {"http", "plain_jobs", kText, one_of(config.http_plain_jobs, {"klipperiwc", "3d-print-logger"})},
       {"mqtt", "url", kText, checked(config.mqtt_url, is_mqtt_url, "\"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\"")},
       {"mqtt", "username", kText, into(config.mqtt_username)},
       {"mqtt", "password", kText, into(config.mqtt_password)},

@@ -47,6 +47,7 @@ struct Config {
   int64_t cleanup_interval_seconds = 3600;  // between two looks for telemetry that is too old
   bool sd_card = false;                     // fewer fsyncs: samples wait for each other up to a second
   std::string http_listen = "127.0.0.1:8080";
+  std::string http_plain_jobs = "klipperiwc";  // whose answer /api/jobs gives without parameters
   std::string mqtt_url = "mqtt://127.0.0.1:1883";
   std::string mqtt_username;
   std::string mqtt_password;  // secret

@@ -55,6 +55,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   options.timezone = config.site_timezone;
   options.version = kVersion;
   options.demo = config.site_demo;
+  options.plain_jobs_as_page = config.http_plain_jobs == "3d-print-logger";
   for (const SensorConfig& sensor : config.sensors) {
     if (!sensor.unit.empty()) options.sensor_units[sensor.object() + "." + sensor.field()] = sensor.unit;
   }

@@ -6,6 +6,8 @@
 #include <map>
 
 #include "bus/json_writer.h"
+#include "web/edge/print_logger/older_errors.h"
+#include "web/edge/print_logger/print_logger_routes.h"
 
 namespace millrace {
 namespace {
@@ -56,7 +58,8 @@ void write_answers(JsonWriter& json, const Route& route) {
     json.end();
   }
   json.key("default").object().field("description", "An error with a stable code");
-  write_content(json, "application/problem+json", "Problem");
+  is_older_surface(route.pattern) ? write_content(json, "application/json", "OlderError")
+                                  : write_content(json, "application/problem+json", "Problem");
   json.end().end();
 }
 
@@ -88,6 +91,7 @@ std::string openapi_json(std::string_view version) {
   }
   json.end().key("components").object().key("schemas").object();
   for (const auto& [name, schema] : api_schemas()) json.key(name).raw(schema);
+  for (const auto& [name, schema] : print_logger_schemas()) json.key(name).raw(schema);
   json.end().end().end();
   return json.take();
 }

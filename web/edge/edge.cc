@@ -12,6 +12,7 @@
 #include "web/edge/klipperiwc_json.h"
 #include "web/edge/live_feed.h"
 #include "web/edge/live_state.h"
+#include "web/edge/print_logger/older_errors.h"
 #include "web/edge/problem.h"
 #include "web/edge/read_worker.h"
 #include "web/edge/routes.h"
@@ -95,6 +96,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   Counter& refused_total;
   Counter& behind_total;
   Counter& reloads_total;
+  const MonotonicTime started = parts.clock.monotonic();
   LiveState live;
   LiveFeed feed;
   KlipperiwcFeed klipperiwc;
@@ -252,7 +254,8 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   // --- requests
 
   void on_request(HttpRequest request, Responder respond) override {
-    const auto answer = [respond = std::move(respond)](HttpResponse response) {
+    const auto answer = [respond = std::move(respond), older = is_older_surface(request.path)](HttpResponse response) {
+      if (older) response = in_older_words(std::move(response));
       add_security_headers(response);
       respond(std::move(response));
     };
@@ -313,8 +316,8 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
       return answer(std::move(response));
     }
     const bool taken = worker.offer([this, &route, path, request, answer] {
-      auto response =
-          std::make_shared<HttpResponse>(route.respond({parts, options, nullptr, &jobs}, {*request, path, {}}));
+      auto response = std::make_shared<HttpResponse>(
+          route.respond({parts, options, nullptr, &jobs, started}, {*request, path, {}}));
       post([this, &route, response, answer] {
         finish(route, *response);
         answer(std::move(*response));

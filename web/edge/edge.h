@@ -47,6 +47,8 @@ struct EdgeOptions {
   std::filesystem::path secrets_file;                 // of machines made by API; empty: keys cannot be taken
   std::map<std::string, MachineSecret> file_secrets;  // of the configuration file's machines, for testing a connection
   size_t max_connection_tests = 8;                    // at a time; further ones are answered 503
+  bool plain_jobs_as_page =
+      false;  // what /api/jobs without parameters answers: 3d-print-logger's page, not KlipperIWC's
   HttpServerOptions http;
 };
 

@@ -17,7 +17,7 @@
 namespace millrace {
 namespace {
 
-constexpr size_t kMaxTitleBytes = 200;
+constexpr size_t kMaxTitleBytes = 500;
 constexpr size_t kMaxNotesBytes = 10'000;
 constexpr size_t kMaxLinkBytes = 2'000;
 constexpr size_t kMaxReasonBytes = 200;

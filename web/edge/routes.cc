@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "web/edge/print_logger/print_logger_routes.h"
+
 namespace millrace {
 namespace {
 
@@ -332,15 +334,6 @@ std::vector<Route> other_routes() {
        "KlipperiwcStatus",
        answer_klipperiwc_status},
       {"GET",
-       "/api/jobs",
-       "klipperiwcJobs",
-       "KlipperIWC: the running job, then those that wait",
-       RunsOn::kLoop,
-       true,
-       {kMachineOrFirst},
-       "KlipperiwcJobs",
-       answer_klipperiwc_jobs},
-      {"GET",
        "/api/temperatures",
        "klipperiwcTemperatures",
        "KlipperIWC: one machine's temperatures",
@@ -368,6 +361,8 @@ const std::vector<Route>& routes() {
     std::vector<Route> all = other_routes();
     const std::vector<Route> jobs = job_routes();
     all.insert(all.end(), jobs.begin(), jobs.end());
+    const std::vector<Route> older = print_logger_routes();
+    all.insert(all.end(), older.begin(), older.end());
     return all;
   }();
   return table;

@@ -24,6 +24,7 @@ struct RouteContext {
   const EdgeOptions& options;
   const LiveState* live;
   JobCatalog* jobs = nullptr;  // of lists; null on the loop
+  MonotonicTime started{};     // when the edge began
 };
 
 // As of now, by the edge's clock.
@@ -121,7 +122,6 @@ HttpResponse answer_job_telemetry(const RouteContext&, const RouteRequest&);
 HttpResponse answer_events(const RouteContext&, const RouteRequest&);
 HttpResponse answer_event(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_status(const RouteContext&, const RouteRequest&);
-HttpResponse answer_klipperiwc_jobs(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_temperatures(const RouteContext&, const RouteRequest&);
 
 // The decisions about changes.

@@ -46,6 +46,7 @@ cleanup_interval_seconds = 60
 sd_card = true
 [http]
 listen = "0.0.0.0:80"
+plain_jobs = "3d-print-logger"
 [mqtt]
 url = "mqtts://broker:8883"
 username = "u"
@@ -83,6 +84,7 @@ moonraker_ca_file = "/etc/ca.pem"
   EXPECT_EQ(config.cleanup_interval_seconds, 60);
   EXPECT_TRUE(config.sd_card);
   EXPECT_EQ(config.http_listen, "0.0.0.0:80");
+  EXPECT_EQ(config.http_plain_jobs, "3d-print-logger");
   EXPECT_EQ(config.mqtt_url, "mqtts://broker:8883");
   EXPECT_EQ(config.mqtt_username, "u");
   EXPECT_EQ(config.mqtt_password, "p");
@@ -110,6 +112,7 @@ moonraker_ca_file = "/etc/ca.pem"
 TEST(Config, EmptyFileGivesTheDefaults) {
   const Config config = good("");
   EXPECT_EQ(config.http_listen, "127.0.0.1:8080");
+  EXPECT_EQ(config.http_plain_jobs, "klipperiwc");
   EXPECT_EQ(config.mqtt_url, "mqtt://127.0.0.1:1883");
   EXPECT_EQ(config.mqtt_root, "millrace");
   EXPECT_EQ(config.telemetry_days, 30);
