@@ -178,17 +178,18 @@ bool FactTelling::on_queue_change(const Json& change) {
 bool FactTelling::take_queue(const Json& list) {
   simdjson::dom::array items;
   if (list.get_array().get(items) != simdjson::SUCCESS) return false;
-  waiting_.emplace();
+  Waiting heard;
   for (const Json item : items) {
-    ++waiting_->total;
-    if (waiting_->jobs.size() >= kMaxWaiting) continue;
+    ++heard.total;
+    if (heard.jobs.size() >= kMaxWaiting) continue;
     schema::WaitingJobT job;
     job.id = shortened(text_member(item, "job_id").value_or(""), kMaxId);
     job.filename = shortened(text_member(item, "filename").value_or(""), kMaxName);
     const double added = number_member(item, "time_added").value_or(0);
     if (added > 0 && added < kMaxUnixSeconds) job.added_us = std::llround(added * 1e6);
-    waiting_->jobs.push_back(std::move(job));
+    heard.jobs.push_back(std::move(job));
   }
+  waiting_ = std::move(heard);
   return true;
 }
 

@@ -315,6 +315,9 @@ TEST_F(PrintLogger, TheStatusSaysWhatTheMachineDoesNow) {
   shop.say(state_changed(schema::MachineState::printing));
   shop.say(started(row_id(), kStart));
   shop.say(progressed(row_id(), 0.25, 3));
+  auto never = state_changed(schema::MachineState::offline, "");
+  never.text = "no route to host";
+  shop.say(never, "ender-3");
   open();
   EXPECT_EQ(get("/api/printers/1/status"), json({{"printer_id", 1},
                                                  {"name", "Voron 2"},
@@ -327,6 +330,7 @@ TEST_F(PrintLogger, TheStatusSaysWhatTheMachineDoesNow) {
   EXPECT_EQ(away["is_connected"], false);
   EXPECT_EQ(away["state"], "offline");
   EXPECT_EQ(away["progress"], nullptr);
+  EXPECT_EQ(away["error"], "no route to host");
 }
 
 TEST_F(PrintLogger, AnErrorHasItsText) {

@@ -63,7 +63,10 @@ bool is_running(const MachineViewT& machine) {
 
 // Why it cannot work; empty when it can.
 std::string error_of(const MachineViewT& machine) {
-  if (!machine.link_up) return machine.disconnect_text.empty() ? machine.disconnect_reason : machine.disconnect_text;
+  if (!machine.link_up) {
+    if (!machine.disconnect_text.empty()) return machine.disconnect_text;
+    return machine.disconnect_reason.empty() ? machine.state_text : machine.disconnect_reason;
+  }
   const bool failed = machine.state == schema::MachineState::error || machine.state == schema::MachineState::shutdown;
   if (failed) return machine.state_text.empty() ? "Klipper is not ready" : machine.state_text;
   if (machine.conditions.empty()) return {};
