@@ -138,7 +138,7 @@ void write_software(JsonWriter& json, const MachineViewT& machine) {
 // What waits in Moonraker's queue, the first ones.
 void write_queue(JsonWriter& json, const MachineViewT& machine) {
   json.key("queue").object();
-  write_text_or_null(json, "state", machine.queue_state);
+  json.text_or_null("state", machine.queue_state);
   json.field("total", static_cast<int64_t>(machine.queue_total)).key("jobs").array();
   for (const auto& job : machine.queue) {
     json.object().field("id", job->id).field("filename", job->filename);
