@@ -20,11 +20,6 @@ using schema::MachineViewT;
 constexpr size_t kMaxThumbnail = 75'000;  // bytes: at most 100,000 characters of base64, as the older column had
 constexpr size_t kMaxSettings = 4u << 20;
 
-void text_or_null(JsonWriter& json, std::string_view name, std::string_view text) {
-  json.key(name);
-  text.empty() ? json.null() : json.value(text);
-}
-
 // What was stored as somebody said it becomes a part of our JSON only if it is some.
 void json_or_null(JsonWriter& json, std::string_view name, std::string_view text) {
   json.key(name);
@@ -86,7 +81,7 @@ std::vector<std::string> distinct(const schema::JobMetadataReadT& sliced, std::s
 void write_joined(JsonWriter& json, std::string_view name, const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& text : texts) all += (all.empty() ? "" : ";") + text;
-  text_or_null(json, name, all);
+  json.text_or_null(name, all);
 }
 
 // One number for each extruder; null when none is known.
@@ -139,9 +134,9 @@ void write_details(JsonWriter& json, const JobPart& part, const OlderJobOptions&
   whole(json, "bed_temp", sliced.bed_temp);
   whole(json, "print_speed", sliced.print_speed);
   whole(json, "infill_percentage", sliced.infill_percentage);
-  text_or_null(json, "infill_pattern", sliced.infill_pattern);
+  json.text_or_null("infill_pattern", sliced.infill_pattern);
   json.field("support_enabled", sliced.support_enabled);
-  text_or_null(json, "support_type", sliced.support_type);
+  json.text_or_null("support_type", sliced.support_type);
   write_joined(json, "filament_type", distinct(sliced, &Extruder::filament_type));
   write_joined(json, "filament_brand", distinct(sliced, &Extruder::filament_vendor));
   write_joined(json, "filament_color", distinct(sliced, &Extruder::filament_color));
@@ -149,8 +144,8 @@ void write_details(JsonWriter& json, const JobPart& part, const OlderJobOptions&
   json.field("estimated_filament", sliced.total_filament_used_g).field("layer_count", sliced.layer_count);
   json.field("object_height", sliced.object_height);
   write_thumbnail(json, part.job, options.blobs);
-  text_or_null(json, "slicer_name", sliced.slicer_name);
-  text_or_null(json, "slicer_version", sliced.slicer_version);
+  json.text_or_null("slicer_name", sliced.slicer_name);
+  json.text_or_null("slicer_version", sliced.slicer_version);
   write_each(json, "filament_used_mm", sliced, &Extruder::used_mm);
   write_each(json, "filament_used_cm3", sliced, &Extruder::used_cm3);
   write_each(json, "filament_used_g", sliced, &Extruder::used_g);
@@ -177,13 +172,13 @@ void write_older_printer(JsonWriter& json, const MachineViewT& machine, uint64_t
   const schema::MachineSettingsT none;
   const schema::MachineSettingsT& settings = machine.settings ? *machine.settings : none;
   json.object().field("id", number).field("name", machine.name).field("moonraker_url", settings.moonraker_url);
-  text_or_null(json, "location", settings.location);
+  json.text_or_null("location", settings.location);
   json.field("is_active", !machine.settings || settings.enabled);
   write_time(json, "last_seen", last_seen_us(machine));
-  text_or_null(json, "printer_type", settings.technology);
-  text_or_null(json, "make", settings.make);
-  text_or_null(json, "model", settings.model);
-  text_or_null(json, "description", settings.description);
+  json.text_or_null("printer_type", settings.technology);
+  json.text_or_null("make", settings.make);
+  json.text_or_null("model", settings.model);
+  json.text_or_null("description", settings.description);
   json.field("filament_diameter", settings.filament_diameter).field("nozzle_diameter", settings.nozzle_diameter);
   json.field("bed_x", settings.bed_x).field("bed_y", settings.bed_y).field("bed_z", settings.bed_z);
   json.field("has_heated_bed", settings.heated_bed.value_or(false));
@@ -198,8 +193,8 @@ void write_older_status(JsonWriter& json, const MachineViewT& machine, uint64_t 
   json.object().field("printer_id", number).field("name", machine.name).field("is_connected", machine.link_up);
   json.field("state", schema::EnumNameMachineState(shown_state(machine))).key("progress");
   is_running(machine) ? json.value(machine.job->progress) : json.null();
-  text_or_null(json, "current_file", is_running(machine) ? std::string_view(machine.job->filename) : "");
-  text_or_null(json, "error", error_of(machine));
+  json.text_or_null("current_file", is_running(machine) ? std::string_view(machine.job->filename) : "");
+  json.text_or_null("error", error_of(machine));
   json.end();
 }
 
@@ -221,10 +216,10 @@ void write_older_job(JsonWriter& json, const JobPart& part, const OlderJobOption
   const JobViewT& job = part.job;
   json.object().field("id", options.number).field("printer_id", options.printer);
   json.field("job_id", job.moonraker_job_id.empty() ? job.id : job.moonraker_job_id);
-  text_or_null(json, "user", job.user);
+  json.text_or_null("user", job.user);
   json.field("filename", job.filename);
-  text_or_null(json, "title", job.title);
-  text_or_null(json, "url", job.link);
+  json.text_or_null("title", job.title);
+  json.text_or_null("url", job.link);
   json.field("status", older_job_status(job));
   write_time(json, "start_time", started_at(job).us);
   write_time(json, "end_time", ended_at(job).us);
@@ -243,7 +238,7 @@ void write_older_record(JsonWriter& json, const schema::MaintenanceRecordViewT& 
   write_time(json, "date", record.date_us);
   json.field("done", record.done).field("category", record.category).field("description", record.description);
   json.field("cost", record.cost);
-  text_or_null(json, "notes", record.notes);
+  json.text_or_null("notes", record.notes);
   write_time(json, "created_at", record.created_us);
   write_time(json, "updated_at", record.recorded_us);
   json.end();
