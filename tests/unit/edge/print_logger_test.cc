@@ -436,6 +436,26 @@ TEST_F(PrintLogger, FiguresCountEachPrintOnceAndInterruptionsAsFailed) {
             json::array({{{"filament_type", "unknown"}, {"total_used", 400}, {"job_count", 4}}}));
 }
 
+TEST_F(PrintLogger, FilamentOfSeveralTypesIsSharedAsItWasPlanned) {
+  print(kMonday, schema::JobOutcome::completed);
+  print(kMonday + kDay, schema::JobOutcome::completed);
+  for (const bool says_lengths : {true, false}) {
+    schema::JobMetadataReadT sliced;
+    sliced.job_id = row_id(says_lengths ? kMonday : kMonday + kDay);
+    for (const char* type : {"PLA", "PETG"}) {
+      sliced.extruders.push_back(std::make_unique<schema::SlicedExtruderT>());
+      sliced.extruders.back()->filament_type = type;
+      if (says_lengths) sliced.extruders.back()->used_mm = type[1] == 'L' ? 300 : 100;
+    }
+    shop.say(sliced);
+  }
+  open();
+  EXPECT_EQ(get("/api/analytics/filament"),
+            json::array({{{"filament_type", "PETG"}, {"total_used", 25}, {"job_count", 1}},
+                         {{"filament_type", "PLA"}, {"total_used", 75}, {"job_count", 1}},
+                         {{"filament_type", "PLA;PETG"}, {"total_used", 100}, {"job_count", 1}}}));
+}
+
 TEST_F(PrintLogger, TheTimelineNamesDaysIsoWeeksAndMonths) {
   print_all_endings();
   print(kMonday - 7 * kDay, schema::JobOutcome::completed);  // 2025-12-29 lies in the first week of 2026

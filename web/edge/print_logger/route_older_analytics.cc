@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "projections/job_catalog.h"
+#include "projections/job_history.h"
 #include "projections/machine_state.h"
 #include "web/edge/print_logger/older_request.h"
 #include "web/edge/print_logger/print_logger_routes.h"
@@ -36,6 +37,51 @@ struct JobSums {
     last_us = std::max(last_us, job.started_us);
   }
 };
+
+constexpr size_t kMaxMixed = 2'000;  // prints of several filaments whose shares are looked up for one answer
+
+// What was used of one type, and in how many prints.
+struct FilamentUse {
+  double used_mm = 0;
+  uint64_t jobs = 0;
+};
+using FilamentUses = std::map<std::string, FilamentUse, std::less<>>;
+
+void add_use(FilamentUses& uses, std::string_view type, double used_mm) {
+  const auto found = uses.find(type);
+  FilamentUse& use = found != uses.end() ? found->second : uses[std::string(type)];
+  use.used_mm += used_mm;
+  ++use.jobs;
+}
+
+struct MixedPrint {
+  std::string id;
+  std::string types;
+  double used_mm = 0;
+};
+
+// Each type's part of what the slicer planned; empty where its file does not say.
+std::map<std::string, double> planned_shares(const ViewReader& reader, const std::string& id) {
+  std::map<std::string, double> shares;
+  const auto part = find_job(reader, id);
+  if (!part || part->detail.sliced == nullptr) return shares;
+  double all = 0;
+  for (const auto& extruder : part->detail.sliced->extruders) {
+    const double used = extruder->used_mm.value_or(0);
+    if (used <= 0 || extruder->filament_type.empty()) continue;
+    shares[extruder->filament_type] += used;
+    all += used;
+  }
+  for (auto& [type, share] : shares) share /= all;
+  return shares;
+}
+
+// By the planned shares, or under the joint name of its types.
+void add_mixed(FilamentUses& uses, const ViewReader& reader, const MixedPrint& print) {
+  const auto shares = planned_shares(reader, print.id);
+  for (const auto& [type, share] : shares) add_use(uses, type, print.used_mm * share);
+  if (shares.empty()) add_use(uses, print.types, print.used_mm);
+}
 
 struct ActivePrinter {
   uint64_t number = 0;
@@ -132,18 +178,22 @@ HttpResponse answer_older_printer_figures(const RouteContext& context, const Rou
 }
 
 HttpResponse answer_older_filament(const RouteContext& context, const RouteRequest&) {
-  std::map<std::string, JobSums, std::less<>> by_type;
+  FilamentUses by_type;
+  std::vector<MixedPrint> mixed;
   const auto done = context.jobs->each([&](const JobFigures& job) {
     const std::string_view type = job.filament_type.empty() ? "unknown" : job.filament_type;
-    const auto found = by_type.find(type);
-    (found != by_type.end() ? found->second : by_type[std::string(type)]).add(job);
+    const double used_mm = job.filament_used.value_or(0);
+    if (type.find(';') == std::string_view::npos || mixed.size() >= kMaxMixed) return add_use(by_type, type, used_mm);
+    mixed.push_back({std::string(job.id), std::string(type), used_mm});
   });
   if (!done) return in_older_words(api_problem_from(done.error()));
+  const auto reader = context.parts.store.reader();
+  for (const MixedPrint& print : mixed) add_mixed(by_type, *reader, print);
   JsonWriter json;
   json.array();
-  for (const auto& [type, sums] : by_type) {
-    json.object().field("filament_type", type).field("total_used", sums.filament_mm);
-    json.field("job_count", sums.jobs).end();
+  for (const auto& [type, use] : by_type) {
+    json.object().field("filament_type", type).field("total_used", use.used_mm);
+    json.field("job_count", use.jobs).end();
   }
   json.end();
   return json_answer(json);
