@@ -4,6 +4,7 @@
 #include <future>
 
 #include "bus/logging.h"
+#include "projections/machine_facts.h"
 #include "projections/machine_state.h"
 #include "projections/record.h"
 
@@ -16,26 +17,6 @@ constexpr std::chrono::seconds kRetry{1};  // after the log refused
 std::string authentication_of(const MachineConfig& machine) {
   if (!machine.moonraker_api_key.empty()) return "api_key";
   return machine.moonraker_username.empty() ? "none" : "login";
-}
-
-schema::MachineConfiguredT described(const schema::MachineViewT* known) {
-  schema::MachineConfiguredT event;
-  if (known == nullptr || !known->settings) return event;
-  const auto& settings = *known->settings;
-  event.technology = settings.technology;
-  event.make = settings.make;
-  event.model = settings.model;
-  event.location = settings.location;
-  event.description = settings.description;
-  event.nozzle_diameter = settings.nozzle_diameter;
-  event.filament_diameter = settings.filament_diameter;
-  event.bed_x = settings.bed_x;
-  event.bed_y = settings.bed_y;
-  event.bed_z = settings.bed_z;
-  event.heated_bed = settings.heated_bed;
-  event.heated_chamber = settings.heated_chamber;
-  event.loaded_materials_json = settings.loaded_materials_json;
-  return event;
 }
 
 bool says_the_same(const schema::MachineConfiguredT& event, const schema::MachineViewT* known) {
@@ -56,7 +37,7 @@ std::vector<EventDraft> differences(const Config& config, const std::map<std::st
     of_file[machine.id] = &machine;
     const auto found = machines.find(machine.id);
     const auto* known = found == machines.end() ? nullptr : &found->second;
-    auto event = described(known);
+    auto event = known == nullptr ? schema::MachineConfiguredT{} : configured_from(*known);
     event.name = machine.name;
     event.kind = machine.kind;
     event.managed_by = "config";
@@ -71,14 +52,8 @@ std::vector<EventDraft> differences(const Config& config, const std::map<std::st
     // Without an address it was never of this file, but of that of an adapters role elsewhere.
     if (machine.managed_by != "config" || !machine.settings->enabled || machine.settings->moonraker_url.empty())
       continue;
-    auto event = described(&machine);
-    event.name = machine.name;
-    event.kind = machine.kind;
-    event.managed_by = "config";
+    auto event = configured_from(machine);
     event.enabled = false;
-    event.moonraker_url = machine.settings->moonraker_url;
-    event.authentication = machine.settings->authentication;
-    event.tls_ca = machine.settings->tls_ca;
     events.push_back(draft_of(std::move(event), id, now, now));
   }
   return events;

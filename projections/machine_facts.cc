@@ -146,4 +146,33 @@ bool fold_machine_fact(MachineViewT& machine, const RecordedEvent& recorded) {
   }
 }
 
+schema::MachineConfiguredT configured_from(const MachineViewT& machine) {
+  schema::MachineConfiguredT event;
+  event.name = machine.name;
+  event.kind = machine.kind;
+  event.managed_by = machine.managed_by;
+  event.enabled = true;
+  event.authentication = "none";
+  if (!machine.settings) return event;
+  const auto& settings = *machine.settings;
+  event.enabled = settings.enabled;
+  event.moonraker_url = settings.moonraker_url;
+  event.authentication = settings.authentication;
+  event.tls_ca = settings.tls_ca;
+  event.technology = settings.technology;
+  event.make = settings.make;
+  event.model = settings.model;
+  event.location = settings.location;
+  event.description = settings.description;
+  event.nozzle_diameter = settings.nozzle_diameter;
+  event.filament_diameter = settings.filament_diameter;
+  event.bed_x = settings.bed_x;
+  event.bed_y = settings.bed_y;
+  event.bed_z = settings.bed_z;
+  event.heated_bed = settings.heated_bed;
+  event.heated_chamber = settings.heated_chamber;
+  event.loaded_materials_json = settings.loaded_materials_json;
+  return event;
+}
+
 }  // namespace millrace

@@ -12,4 +12,7 @@ namespace millrace {
 // False when the event is of another kind.
 bool fold_machine_fact(schema::MachineViewT& machine, const RecordedEvent& recorded);
 
+// What the record says now, as an event would: to be changed and said again.
+schema::MachineConfiguredT configured_from(const schema::MachineViewT& machine);
+
 }  // namespace millrace

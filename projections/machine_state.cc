@@ -275,6 +275,10 @@ class MachineState final : public Projection {
   }
 };
 
+Error corrupt_machine(std::string_view id) {
+  return make_error(Errc::kCorrupt, fmt::format("machine_state: record of '{}'", id));
+}
+
 }  // namespace
 
 std::unique_ptr<const Projection> make_machine_state() { return std::make_unique<MachineState>(); }
@@ -286,7 +290,7 @@ Result<std::map<std::string, schema::MachineViewT>> read_machines(const ViewRead
       reader.scan(kMachineStateView, KeyRange::all(), [&](std::string_view key, std::string_view value) {
         auto machine = decode_record<schema::MachineView>(value);
         if (!machine) {
-          failed = make_error(Errc::kCorrupt, fmt::format("machine_state: record of '{}'", key));
+          failed = corrupt_machine(key);
           return false;
         }
         machines.emplace(std::string(key), std::move(*machine));
@@ -295,6 +299,15 @@ Result<std::map<std::string, schema::MachineViewT>> read_machines(const ViewRead
   if (!scanned) return scanned.error();
   if (failed) return *failed;
   return machines;
+}
+
+Result<std::optional<schema::MachineViewT>> find_machine(const ViewReader& reader, std::string_view id) {
+  const auto stored = reader.get(kMachineStateView, id);
+  if (!stored) return stored.error();
+  if (!*stored) return std::optional<schema::MachineViewT>{};
+  auto machine = decode_record<schema::MachineView>(**stored);
+  if (!machine) return corrupt_machine(id);
+  return std::optional(std::move(*machine));
 }
 
 std::string_view connection_of(const MachineViewT& machine) {

@@ -23,6 +23,9 @@ std::unique_ptr<const Projection> make_machine_state();
 // Every machine by its id.  kCorrupt when a record cannot be read.
 Result<std::map<std::string, schema::MachineViewT>> read_machines(const ViewReader& reader);
 
+// One of them; nullopt where there never was one of that id.  kCorrupt.
+Result<std::optional<schema::MachineViewT>> find_machine(const ViewReader& reader, std::string_view id);
+
 // "connected", "klipper_away" (Moonraker answers, Klipper does not) or "disconnected".
 std::string_view connection_of(const schema::MachineViewT& machine);
 // The state as it is shown: offline while the link is down.

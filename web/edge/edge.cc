@@ -396,7 +396,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     if (is_klipperiwc) {
       const std::string machine = text_in(request, "machine");
       if (!machine.empty() && live.machine_or_first(machine) == nullptr) {
-        return refuse(api_problem(404, "machine_not_found", fmt::format("there is no machine '{}'", machine)));
+        return refuse(machine_not_found(machine));
       }
       return klipperiwc.add(std::move(peer), machine);
     }

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What requests about machines share: the settings as an event would say them, and what an address may look like.
+// What requests about machines share: what an address may look like.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "bus/events.h"
-#include "schemas/view_generated.h"
-
 namespace millrace {
-
-// What the machine's record says now, to be changed and said again.
-schema::MachineConfiguredT configured_from(const schema::MachineViewT& machine);
 
 // What would be right, when `text` is no URL of a Moonraker.
 std::optional<std::string> wrong_moonraker_url(const std::string& text);

@@ -79,8 +79,7 @@ boost::system::result<std::string, HttpResponse> machine_of_path(const RouteCont
   const auto known = context.parts.store.reader()->get(kMachineStateView, id);
   if (!known) return api_problem_from(known.error());
   if (*known) return id;
-  return api_problem(404, "machine_not_found",
-                     fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id.substr(0, 100)));
+  return machine_not_found(id);
 }
 
 HttpResponse missing_or_failed(const Error& error, std::string_view code) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "web/edge/problem.h"
 
+#include <fmt/format.h>
+
 #include "net/http_message.h"
 
 namespace millrace {
@@ -9,6 +11,11 @@ HttpResponse api_problem(int status, std::string_view code, std::string_view det
   HttpResponse response = problem(status, code, detail);
   if (status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
+}
+
+HttpResponse machine_not_found(std::string_view id) {
+  return api_problem(404, "machine_not_found",
+                     fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id.substr(0, 100)));
 }
 
 HttpResponse api_problem_from(const Error& error) {

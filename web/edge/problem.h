@@ -12,6 +12,8 @@ namespace millrace {
 
 // `detail` names the offending value and what would be right.
 HttpResponse api_problem(int status, std::string_view code, std::string_view detail);
+// 404 machine_not_found.
+HttpResponse machine_not_found(std::string_view id);
 // What went wrong in reading the log or a view.
 HttpResponse api_problem_from(const Error& error);
 

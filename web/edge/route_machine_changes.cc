@@ -7,6 +7,7 @@
 
 #include "bus/logging.h"
 #include "net/url.h"
+#include "projections/machine_facts.h"
 #include "projections/machine_state.h"
 #include "web/edge/body_reader.h"
 #include "web/edge/machine_settings.h"
@@ -128,13 +129,11 @@ std::string authentication_of(const MachineSecret& secret) {
 }
 
 HttpResponse machine_answer(const RouteContext& context, const std::string& id, int status) {
-  const auto machines = read_machines(*context.parts.store.reader());
-  if (!machines) return api_problem_from(machines.error());
-  const auto found = machines->find(id);
-  if (found == machines->end())
-    return api_problem(404, "machine_not_found", fmt::format("there is no machine '{}'", id));
+  const auto machine = find_machine(*context.parts.store.reader(), id);
+  if (!machine) return api_problem_from(machine.error());
+  if (!*machine) return machine_not_found(id);
   JsonWriter json;
-  write_machine(json, found->second, {context.parts.clock.wall(), context.options.stale_after});
+  write_machine(json, **machine, shown_at(context));
   HttpResponse response;
   response.status = status;
   response.body = json.take();
@@ -183,10 +182,7 @@ WriteDecision decide_change(const RouteContext& context, const RouteRequest& req
   const auto machines = read_machines(*context.parts.store.reader());
   if (!machines) return api_problem_from(machines.error());
   const auto found = machines->find(id);
-  if (found == machines->end() || found->second.removed) {
-    return api_problem(404, "machine_not_found",
-                       fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id));
-  }
+  if (found == machines->end() || found->second.removed) return machine_not_found(id);
   const MachineConfiguredT before = configured_from(found->second);
   MachineConfiguredT after = before;
   BodyReader body(request.http);
@@ -234,35 +230,6 @@ bool is_certificate_name(std::string_view name) {
                           }));
 }
 
-MachineConfiguredT configured_from(const MachineViewT& machine) {
-  MachineConfiguredT event;
-  event.name = machine.name;
-  event.kind = machine.kind;
-  event.managed_by = machine.managed_by;
-  event.enabled = true;
-  event.authentication = "none";
-  if (!machine.settings) return event;
-  const auto& settings = *machine.settings;
-  event.enabled = settings.enabled;
-  event.moonraker_url = settings.moonraker_url;
-  event.authentication = settings.authentication;
-  event.tls_ca = settings.tls_ca;
-  event.technology = settings.technology;
-  event.make = settings.make;
-  event.model = settings.model;
-  event.location = settings.location;
-  event.description = settings.description;
-  event.nozzle_diameter = settings.nozzle_diameter;
-  event.filament_diameter = settings.filament_diameter;
-  event.bed_x = settings.bed_x;
-  event.bed_y = settings.bed_y;
-  event.bed_z = settings.bed_z;
-  event.heated_bed = settings.heated_bed;
-  event.heated_chamber = settings.heated_chamber;
-  event.loaded_materials_json = settings.loaded_materials_json;
-  return event;
-}
-
 WriteDecision decide_add_machine(const RouteContext& context, const RouteRequest& request) {
   const auto machines = read_machines(*context.parts.store.reader());
   if (!machines) return api_problem_from(machines.error());
@@ -307,16 +274,11 @@ WriteDecision decide_patch_machine(const RouteContext& context, const RouteReque
 
 WriteDecision decide_remove_machine(const RouteContext& context, const RouteRequest& request) {
   const std::string& id = request.path.at("id");
-  const auto machines = read_machines(*context.parts.store.reader());
-  if (!machines) return api_problem_from(machines.error());
-  const auto found = machines->find(id);
-  if (found == machines->end() || found->second.removed) {
-    return api_problem(404, "machine_not_found",
-                       fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id));
-  }
-  const auto& machine = found->second;
-  const bool enabled = !machine.settings || machine.settings->enabled;
-  if (machine.managed_by == "config" && enabled) return of_the_file(id);
+  const auto machine = find_machine(*context.parts.store.reader(), id);
+  if (!machine) return api_problem_from(machine.error());
+  if (!*machine || (**machine).removed) return machine_not_found(id);
+  const bool enabled = !(**machine).settings || (**machine).settings->enabled;
+  if ((**machine).managed_by == "config" && enabled) return of_the_file(id);
   schema::MachineRemovedT removed;
   removed.reason = "by request";
   const WallTime now = context.parts.clock.wall();

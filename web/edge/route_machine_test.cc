@@ -69,14 +69,10 @@ LaterDecision prepare_machine_test(const RouteContext& context, const RouteReque
   const std::string& id = request.path.at("id");
   BodyReader body(request.http);
   if (auto refused = body.problem()) return std::move(*refused);
-  const auto machines = read_machines(*context.parts.store.reader());
-  if (!machines) return api_problem_from(machines.error());
-  const auto found = machines->find(id);
-  if (found == machines->end() || found->second.removed) {
-    return api_problem(404, "machine_not_found",
-                       fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id));
-  }
-  const auto* settings = found->second.settings.get();
+  const auto machine = find_machine(*context.parts.store.reader(), id);
+  if (!machine) return api_problem_from(machine.error());
+  if (!*machine || (**machine).removed) return machine_not_found(id);
+  const auto* settings = (**machine).settings.get();
   if (settings == nullptr || settings->moonraker_url.empty()) {
     return api_problem(409, "address_unknown",
                        fmt::format("machine '{}' is of another host's configuration file, where its address is", id));

@@ -21,8 +21,7 @@ HttpResponse answer_machine(const RouteContext& context, const RouteRequest& req
   const std::string& id = request.path.at("id");
   const auto found = context.live->machines().find(id);
   if (found == context.live->machines().end()) {
-    return api_problem(404, "machine_not_found",
-                       fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id));
+    return machine_not_found(id);
   }
   JsonWriter json;
   write_machine(json, found->second, shown_at(context));

@@ -138,8 +138,7 @@ Found<std::string> known_machine(const ViewReader& reader, const std::string& id
   const auto stored = reader.get(kMachineStateView, id);
   if (!stored) return api_problem_from(stored.error());
   if (*stored) return id;
-  return api_problem(404, "machine_not_found",
-                     fmt::format("there is no machine '{}'; GET /api/v1/machines lists them", id));
+  return machine_not_found(id);
 }
 
 // By the observer's clock, as the samples are: the machine's own may be wrong by years.

@@ -125,13 +125,12 @@ OrRefusal<std::string> older_id_in(const ViewReader& reader, const RouteRequest&
 OrRefusal<schema::MachineViewT> older_printer_in(const ViewReader& reader, const RouteRequest& request) {
   const auto id = older_id_in(reader, request, OrdinalClass::kMachine);
   if (!id) return id.error();
-  auto machines = read_machines(reader);
-  if (!machines) return in_older_words(api_problem_from(machines.error()));
-  const auto found = machines->find(*id);
-  if (found == machines->end() || found->second.removed || found->second.kind != "printer") {
+  auto machine = find_machine(reader, *id);
+  if (!machine) return in_older_words(api_problem_from(machine.error()));
+  if (!*machine || (**machine).removed || (**machine).kind != "printer") {
     return nothing_with(OrdinalClass::kMachine, request.path.at("id"));
   }
-  return std::move(found->second);
+  return std::move(**machine);
 }
 
 OrRefusal<uint64_t> older_number_of(const ViewReader& reader, OrdinalClass of, std::string_view id) {

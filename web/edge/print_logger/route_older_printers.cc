@@ -46,11 +46,10 @@ HttpResponse printer_answer(const RouteContext& context, const MachineViewT& mac
 // Shows the machine as it is after the change.
 std::function<HttpResponse(const RouteContext&)> answer_with_printer(const std::string& id, int status) {
   return [id, status](const RouteContext& context) {
-    const auto machines = read_machines(*context.parts.store.reader());
-    if (!machines) return in_older_words(api_problem_from(machines.error()));
-    const auto found = machines->find(id);
-    if (found == machines->end()) return older_error(404, fmt::format("there is no printer '{}'", id));
-    return printer_answer(context, found->second, status);
+    const auto machine = find_machine(*context.parts.store.reader(), id);
+    if (!machine) return in_older_words(api_problem_from(machine.error()));
+    if (!*machine) return older_error(404, fmt::format("there is no printer '{}'", id));
+    return printer_answer(context, **machine, status);
   };
 }
 
