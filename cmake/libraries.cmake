@@ -16,3 +16,4 @@ find_package(CURL REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(SQLite3 REQUIRED)   # SOCI comes without a CMake package, and its SQLite part shows this library

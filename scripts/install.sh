@@ -27,14 +27,22 @@ missing_of() {
   for name in "$@"; do [[ -n ${have[$name]:-} ]] || echo "$name"; done
 }
 
-# A service that comes with a package (Mosquitto, on port 1883) must not start by being installed.  A policy that the
-# owner of the machine has set stays as it is; one that a killed run left behind is ours.
+# A service that comes with a package (Mosquitto on port 1883, the databases that the tests use) must not start by being
+# installed.  A policy that the owner of the machine has set stays as it is; one that a killed run left behind is ours.
 hold_services() {
   if [[ -e $policy ]] && ! grep -qs "$mark" "$policy"; then return; fi
   trap release_services EXIT
   trap 'exit 143' TERM INT HUP
   printf '#!/bin/sh\n# %s\nexit 101\n' "$mark" >"$policy"
   chmod 755 "$policy"
+}
+
+# Of those services, the ones that are on this machine.
+services_here() {
+  local name
+  for name in mosquitto mariadb postgresql; do
+    [[ ! -e /lib/systemd/system/$name.service ]] || echo "$name"
+  done
 }
 
 release_services() {
@@ -52,14 +60,15 @@ install_all() {
   exec 9>/run/lock/millrace-install
   flock 9
   hold_services
-  local had_mosquitto=
-  [[ ! -e /usr/sbin/mosquitto ]] || had_mosquitto=1
+  local had name
+  had=" $(services_here | tr '\n' ' ')"
   [[ -n $(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1) ]] || fetch_lists
   install_now "$@" || { fetch_lists && install_now "$@"; }
-  # Nor at the next start of the machine: ./run starts a broker of its own.
-  if [[ -z $had_mosquitto && -e /usr/sbin/mosquitto ]] && command -v systemctl >/dev/null; then
-    systemctl --quiet disable mosquitto.service || true
-  fi
+  # Nor at the next start of the machine: ./run starts a broker of its own, ./test its own databases.
+  command -v systemctl >/dev/null || return 0
+  for name in $(services_here); do
+    [[ $had == *" $name "* ]] || systemctl --quiet disable "$name.service" || true
+  done
 }
 
 if [[ ${1:-} == --list ]]; then

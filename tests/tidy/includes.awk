@@ -6,14 +6,15 @@ BEGIN {
   # folder -> folders that it may include, besides itself
   allow("bus", "schemas")
   allow("net", "schemas bus")
+  allow("sql", "schemas bus net")
   allow("safety", "schemas bus")
   allow("gcode", "bus")
-  allow("producers", "schemas bus net safety gcode")
+  allow("producers", "schemas bus net sql safety gcode")
   allow("consumers", "schemas bus net")
   allow("projections", "schemas bus safety")
   allow("web", "schemas bus net safety projections")
-  allow("cli", "schemas bus net safety gcode producers consumers projections web")
-  allow("tests", "schemas bus net safety gcode producers consumers projections web cli")
+  allow("cli", "schemas bus net sql safety gcode producers consumers projections web")
+  allow("tests", "schemas bus net sql safety gcode producers consumers projections web cli")
 
   # name, headers of a library, the only files of the product that may include them, and how many may at most (0 = any)
   wrap("Paho", "^mqtt/|^MQTT", "^bus/[a-z0-9_]+\\.cc$", 1)
@@ -26,6 +27,8 @@ BEGIN {
   wrap("CLI11", "^CLI/", "^cli/[a-z0-9_]+\\.cc$", 1)
   wrap("simdjson", "^simdjson", "^bus/json_reader\\.(cc|h)$", 0)
   wrap("OpenSSL", "^openssl/", "^(bus|net|projections|consumers|web/edge)/[a-z0-9_]+\\.cc$", 0)
+  wrap("SOCI", "^soci/", "^sql/[a-z0-9_]+\\.cc$", 0)
+  wrap("SQLite", "^sqlite3", "^$", 0)   # through SOCI only
   wrap("lz4", "^lz4", "^bus/event_group\\.cc$", 1)
   wrap("zlib", "^zlib", "^(bus/crc32|gcode/inflate)\\.cc$", 2)
   wrap("nlohmann/json", "^nlohmann/", "^$", 0)   # tests only
