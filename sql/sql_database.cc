@@ -70,8 +70,9 @@ std::string postgresql_connect_string(const DatabaseOptions& options) {
   if (!options.password.empty()) add("password", options.password);
   add("connect_timeout", std::to_string(std::max<int64_t>(options.timeout.count(), 2)));  // libpq's least
   add("tcp_user_timeout", std::to_string(timeout_ms));
-  add("options", fmt::format("-c statement_timeout={0} -c lock_timeout={0} -c timezone=UTC{1}", timeout_ms,
-                             options.read_only ? " -c default_transaction_read_only=on" : ""));
+  add("options",
+      fmt::format("-c statement_timeout={0} -c lock_timeout={0} -c timezone=UTC -c client_min_messages=warning{1}",
+                  timeout_ms, options.read_only ? " -c default_transaction_read_only=on" : ""));
   return text;
 }
 
