@@ -16,6 +16,7 @@
 #include "bus/ids.h"
 #include "bus/logging.h"
 #include "bus/sensor_names.h"
+#include "sql/database_url.h"
 
 namespace millrace {
 namespace {
@@ -95,6 +96,9 @@ bool is_topic_root(const std::string& text) {
 
 std::vector<Key> keys_of(Config& config) {
   const auto is_mqtt_url = [](const std::string& text) { return is_url(text, {"mqtt://", "mqtts://"}); };
+  const auto is_database_url = [](const std::string& text) {
+    return text.empty() || parse_database_url(text).has_value();
+  };
   const auto not_empty = [](const std::string& text) { return !text.empty(); };
   const auto into_path = [&config](const Value& value) -> std::string {
     if (std::get<kText>(value).empty()) return "a folder";
@@ -105,6 +109,7 @@ std::vector<Key> keys_of(Config& config) {
   constexpr int64_t kMaxCleanup = 7 * 86'400;
   constexpr int64_t kMinFrame = 64 << 10;
   constexpr int64_t kMaxFrame = 1 << 30;
+  constexpr int64_t kMaxMirrorInterval = 3'600;
   constexpr int64_t kMinOutbox = 1 << 20;
   constexpr int64_t kMaxOutbox = int64_t{1} << 40;
   return {
@@ -126,6 +131,13 @@ std::vector<Key> keys_of(Config& config) {
       {"outbox", "sync", kFlag, into(config.outbox_sync)},
       {"adapters", "registry", kFlag, into(config.adapters_registry)},
       {"adapters", "max_frame_bytes", kInteger, into(config.adapters_max_frame_bytes, kMinFrame, kMaxFrame)},
+      {"mirror", "url", kText,
+       checked(config.mirror_url, is_database_url,
+               "\"sqlite:PATH\", \"mysql://USER@HOST:PORT/DATABASE\" or \"postgresql://USER@HOST:PORT/DATABASE\", "
+               "without a password")},
+      {"mirror", "password", kText, into(config.mirror_password)},
+      {"mirror", "password_file", kText, into(config.mirror_password_file)},
+      {"mirror", "interval_seconds", kInteger, into(config.mirror_interval_seconds, 1, kMaxMirrorInterval)},
       {"gcode_gateway", "listen", kText,
        checked(config.gateway_listen, is_optional_host_port, "\"HOST:PORT\" or \"\"")},
       {"gcode_gateway", "machine", kText, into(config.gateway_machine)},
@@ -366,9 +378,9 @@ Result<void> read_document(const toml::table& document, Config& config, std::str
     } else if (section == "sensor") {
       read = read_sensors(node, config, source);
     } else if (std::none_of(keys.begin(), keys.end(), [&](const Key& key) { return key.section == section; })) {
-      read = config_error(
-          fmt::format("{}:{}", source, node.source().begin.line), section,
-          "no such section; there are site, hub, http, mqtt, outbox, adapters, gcode_gateway, log, machine and sensor");
+      read = config_error(fmt::format("{}:{}", source, node.source().begin.line), section,
+                          "no such section; there are site, hub, http, mqtt, outbox, adapters, mirror, gcode_gateway, "
+                          "log, machine and sensor");
     } else if (node.as_table() == nullptr) {
       read = config_error(source, section, fmt::format("expected a table [{}]", section));
     } else {

@@ -56,6 +56,10 @@ struct Config {
   bool outbox_sync = false;
   bool adapters_registry = true;                // this adapters role serves the machines made by API
   int64_t adapters_max_frame_bytes = 16 << 20;  // of what a Moonraker sends at once
+  std::string mirror_url;                       // of the SQL mirror's database; empty: none
+  std::string mirror_password;                  // secret
+  std::string mirror_password_file;
+  int64_t mirror_interval_seconds = 5;  // between two looks at the log
   std::string gateway_listen;
   std::string gateway_machine;
   std::string log_level = "info";

@@ -4,6 +4,7 @@
 #include <future>
 
 #include "bus/logging.h"
+#include "cli/command_mirror.h"
 #include "cli/process_limits.h"
 #include "cli/version.h"
 #include "projections/maintenance.h"
@@ -15,7 +16,7 @@ namespace {
 constexpr std::chrono::seconds kSdCardLinger{1};
 constexpr std::chrono::seconds kClockInterval{1};
 constexpr std::chrono::seconds kImportViewsWait{60};
-constexpr std::chrono::seconds kViewsWait{5};  // for the views, before what is due is judged
+constexpr std::chrono::seconds kViewsWait{5};  // for the views, before what is due is judged or mirrored
 
 }  // namespace
 
@@ -119,10 +120,23 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->maintenance_->start();
   hub->machine_configs_->start();
   hub->registry_->start();
+  if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
   hub->broker_.start();
   hub->import_ = hub->make_import(clock);
   hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->import_, clock, metrics);
   return hub;
+}
+
+// A database that is away is tried again later; only what the configuration says wrongly ends the start.
+Result<void> Hub::start_mirror(const Clock& clock, Metrics& metrics) {
+  if (config_.mirror_url.empty()) return {};
+  auto options = mirror_options(config_);
+  if (!options) return options.error();
+  const auto wait_for_views = [this](Position position) { return projector_->wait_for(position, kViewsWait); };
+  mirror_ = std::make_unique<Mirror>(std::move(*options),
+                                     MirrorParts{*log_, *views_, blobs_.get(), wait_for_views, clock, metrics});
+  mirror_->start();
+  return {};
 }
 
 std::unique_ptr<HistoryImport> Hub::make_import(const Clock& clock) {
@@ -172,6 +186,7 @@ void Hub::watch_clock(ClockWatch watch) {
 }
 
 Hub::~Hub() {
+  if (mirror_) mirror_->stop();
   if (storage_) storage_->stop();
   if (registry_) registry_->stop();
   if (machine_configs_) machine_configs_->stop();

@@ -22,6 +22,7 @@
 #include "consumers/recorder.h"
 #include "consumers/retention.h"
 #include "consumers/storage_watch.h"
+#include "mirror/mirror.h"
 #include "net/io_loop.h"
 #include "projections/projector.h"
 #include "projections/view_store.h"
@@ -42,6 +43,7 @@ class Hub {
  private:
   explicit Hub(const Config& config) : config_(config) {}
   void watch_clock(ClockWatch watch);
+  Result<void> start_mirror(const Clock& clock, Metrics& metrics);
   std::unique_ptr<HistoryImport> make_import(const Clock& clock);
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
 
@@ -52,6 +54,7 @@ class Hub {
   BrokerConnections broker_;
   std::unique_ptr<Projector> projector_;
   std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<Mirror> mirror_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<StorageWatch> storage_;
   std::unique_ptr<AnchorPublisher> anchors_;

@@ -9,6 +9,7 @@
 #include "cli/command_import_gcode.h"
 #include "cli/command_import_moonraker.h"
 #include "cli/command_log.h"
+#include "cli/command_mirror.h"
 #include "cli/command_redact.h"
 #include "cli/command_replay.h"
 #include "cli/command_run.h"
@@ -242,6 +243,20 @@ void add_import(CLI::App& app, Command& chosen) {
   add_import_moonraker(*import, chosen);
 }
 
+void add_mirror(CLI::App& app, Command& chosen) {
+  auto* mirror = app.add_subcommand("mirror", "the tables in an SQL database that follow the log");
+  mirror->require_subcommand(1);
+  auto config_file = std::make_shared<std::string>("millrace.toml");
+  auto* rebuild = mirror->add_subcommand("rebuild", "drop the tables and fill them again from the log");
+  rebuild->add_option("--config", *config_file, "configuration file")->capture_default_str();
+  rebuild->callback([config_file, &chosen] {
+    chosen = [config_file] {
+      const auto config = load_config(*config_file, system_environment());
+      return config ? run_mirror_rebuild(*config) : fail(config.error());
+    };
+  });
+}
+
 void add_bench(CLI::App& app, Command& chosen) {
   auto* bench = app.add_subcommand("bench", "measure, with ratios to a reference of the same round");
   bench->require_subcommand(1);
@@ -306,6 +321,7 @@ int main(int argc, char** argv) {
   add_log(app, chosen);
   add_replay(app, chosen);
   add_import(app, chosen);
+  add_mirror(app, chosen);
   add_bench(app, chosen);
   app.add_subcommand("version", "print the version")->callback([&chosen] {
     chosen = [] { return std::printf("millrace %s\n", kVersion) < 0 ? 1 : 0; };

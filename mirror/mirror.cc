@@ -77,16 +77,21 @@ Result<Mirror::Pass> Mirror::run_once() {
     const Position last = parts_.log.last();
     const auto from = open_mirror_tables(*database_, origin(), last);
     if (!from) return from.error();
-    if (*from != std::exchange(stored_, *from)) through_ = *from;
+    if (*from != std::exchange(stored_, *from)) {
+      through_ = *from;
+      settled_ = false;
+    }
     auto batch = MirrorBatch::read(parts_.log, through_, options_.batch);
     if (!batch) return batch.error();
     Pass done;
     done.at_end = batch->at_end();
-    if (!batch->empty() || batch->through().value - stored_.value >= kIdlePositions) {
+    const uint64_t ahead = batch->through().value - stored_.value;
+    if (!batch->empty() || ahead >= kIdlePositions || (batch->at_end() && !settled_ && ahead > 0)) {
       if (auto written = write(*batch, stored_, done.rows); !written) return written.error();
       stored_ = batch->through();
     }
     through_ = batch->through();
+    settled_ = settled_ || batch->at_end();
     done.position = through_;
     const Position end = parts_.log.last();
     lag_.set(static_cast<double>(end.value - std::min(end.value, through_.value)));
@@ -96,6 +101,7 @@ Result<Mirror::Pass> Mirror::run_once() {
   if (!pass) {
     database_.reset();
     stored_ = through_ = Position{0};
+    settled_ = false;
   }
   up_.set(pass ? 1 : 0);
   return pass;

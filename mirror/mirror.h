@@ -74,8 +74,9 @@ class Mirror {
   Counter& rows_total_;
   Counter& failures_total_;
   std::unique_ptr<SqlDatabase> database_;
-  Position stored_;   // as the database has it
-  Position through_;  // looked at; beyond stored_ there was nothing to write
+  Position stored_;       // as the database has it
+  Position through_;      // looked at; beyond stored_ there was nothing to write
+  bool settled_ = false;  // the end of the log was reached and stored once
   MonotonicTime next_try_{};
   std::chrono::milliseconds backoff_{0};
   std::string failure_told_;

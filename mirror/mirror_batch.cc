@@ -7,7 +7,9 @@
 
 #include "bus/events.h"
 #include "mirror/mirror_tables.h"
+#include "projections/job_evidence.h"
 #include "projections/job_history.h"
+#include "projections/job_history_keys.h"
 #include "projections/job_identity.h"
 #include "projections/machine_state.h"
 #include "projections/maintenance.h"
@@ -20,6 +22,7 @@ namespace {
 constexpr size_t kMaxChunkIds = 500;
 constexpr size_t kMaxChunkBytes = 4u << 20;
 constexpr size_t kRowBytes = 500;  // of a row's numbers and short texts, about
+constexpr size_t kMaxClaimants = 16;
 
 // Facts of every kind: any of them may change a machine's row.
 EventFilter facts() {
@@ -80,17 +83,12 @@ class ChunkMaker {
     if (!part || part->job.id != named) {
       if (auto gone = add_gone(OrdinalClass::kJob, named, chunk_.gone_jobs); !gone) return gone;
     }
-    if (!part || !done.insert(part->job.id).second) return {};
-    const schema::JobViewT& job = part->job;
-    if (job.hidden) return add_gone(OrdinalClass::kJob, job.id, chunk_.gone_jobs);
-    const auto number = number_of(OrdinalClass::kJob, job.id);
-    if (!number) return number.error();
-    const auto printer = number_of(OrdinalClass::kMachine, job.machine);
-    if (!printer) return printer.error();
-    if (*number == 0 || *printer == 0) return {};  // its start has not been told yet
-    add(chunk_.jobs, row_of(JobSource{dialect_, *number, *printer, job, part->detail}));
-    if (part->detail.sliced) return add_details(*number, *part->detail.sliced);
-    return {};
+    if (!part) return {};
+    if (part->job.id != named) {
+      if (auto others = add_claimants(part->job.machine, named, done); !others) return others;
+    }
+    if (!done.insert(part->job.id).second) return {};
+    return add_part(*part);
   }
 
   Result<void> add_record(const std::string& id) {
@@ -115,6 +113,40 @@ class ChunkMaker {
   MirrorChunk take() { return std::move(chunk_); }
 
  private:
+  // A row may have been said to be one print and later another: the views are ahead of the batch, in which the event
+  // was still about the former.
+  Result<void> add_claimants(const std::string& machine, const std::string& row_id, std::set<std::string>& done) {
+    const auto start_us = row_start_of(row_id, machine);
+    if (!start_us) return {};
+    std::vector<std::string> ids;
+    const auto scanned = views_.scan(kJobHistoryView, KeyRange::prefix(job_keys::order(*start_us, machine + ".")),
+                                     [&ids](std::string_view, std::string_view id) {
+                                       ids.emplace_back(id);
+                                       return ids.size() < kMaxClaimants;
+                                     });
+    if (!scanned) return scanned;
+    for (const auto& id : ids) {
+      const auto part = find_job(views_, id);
+      if (!part) return part.error();
+      if (!done.insert(part->job.id).second) continue;
+      if (auto added = add_part(*part); !added) return added;
+    }
+    return {};
+  }
+
+  Result<void> add_part(const JobPart& part) {
+    const schema::JobViewT& job = part.job;
+    if (job.hidden) return add_gone(OrdinalClass::kJob, job.id, chunk_.gone_jobs);
+    const auto number = number_of(OrdinalClass::kJob, job.id);
+    if (!number) return number.error();
+    const auto printer = number_of(OrdinalClass::kMachine, job.machine);
+    if (!printer) return printer.error();
+    if (*number == 0 || *printer == 0) return {};  // its start has not been told yet
+    add(chunk_.jobs, row_of(JobSource{dialect_, *number, *printer, job, part.detail}));
+    if (part.detail.sliced) return add_details(*number, *part.detail.sliced);
+    return {};
+  }
+
   // 0: it has none.
   Result<int64_t> number_of(OrdinalClass of, const std::string& id) const {
     const auto number = ordinal_of(views_, of, id);

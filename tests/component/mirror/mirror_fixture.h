@@ -6,7 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,8 +26,12 @@ inline constexpr std::string_view kOdd =
     "Gr\xC3\xB6\xC3\x9F"
     "e 'ge\"n\\au' \xF0\x9F\x98\x80 ?:p1 %s";
 
-// The tables, each with all its rows in the order of their keys.
-using Tables = std::map<std::string, std::vector<SqlRow>>;
+inline std::string shown(const SqlValue& value) {
+  if (const auto* whole = std::get_if<int64_t>(&value)) return fmt::format("{}", *whole);
+  if (const auto* real = std::get_if<double>(&value)) return fmt::format("{:.17g}", *real);
+  if (const auto* text = std::get_if<std::string>(&value)) return "'" + *text + "'";
+  return "NULL";
+}
 
 class MirrorFixture : public ::testing::TestWithParam<SqlServerKind> {
  protected:
@@ -40,11 +45,11 @@ class MirrorFixture : public ::testing::TestWithParam<SqlServerKind> {
   void fold() {
     std::vector<RecordedEvent> news;
     for (auto& event : shop.events()) {
-      if (event.position > folded) news.push_back(std::move(event));
+      if (event.position.value > folded) news.push_back(std::move(event));
     }
     if (news.empty()) return;
-    folded = news.back().position;
     views.fold(news);
+    folded = news.back().position.value;
   }
 
   MirrorOptions options_for(const std::string& database) const {
@@ -56,9 +61,12 @@ class MirrorFixture : public ::testing::TestWithParam<SqlServerKind> {
     return options;
   }
   std::unique_ptr<Mirror> mirror_into(const std::string& database) {
-    return std::make_unique<Mirror>(
-        options_for(database), MirrorParts{*shop.log, *views.store, nullptr,
-                                           [this](Position position) { return position <= folded; }, clock, *metrics});
+    return std::make_unique<Mirror>(options_for(database),
+                                    MirrorParts{*shop.log, *views.store, nullptr, views_have(), clock, *metrics});
+  }
+
+  std::function<bool(Position)> views_have() {
+    return [this](Position position) { return position.value <= folded; };
   }
 
   // One transaction of the mirror under test, which stays connected.
@@ -83,20 +91,24 @@ class MirrorFixture : public ::testing::TestWithParam<SqlServerKind> {
   std::vector<SqlRow> rows(const std::string& sql) const { return open(url)->rows(sql).value(); }
   void execute(const std::string& sql) const { open(url)->execute(sql).value(); }
 
-  Tables tables(const std::string& database) const {
-    Tables all;
+  // Every row of every table as one line, in the order of its key.
+  std::string tables(const std::string& database) const {
+    std::string all;
     const auto opened = open(database);
     for (const auto& table : mirror_tables()) {
       std::string columns;
       for (const auto& column : table.columns) columns += quoted_name(column.name, opened->dialect()) + ", ";
       columns.resize(columns.size() - 2);
-      all[std::string(table.name)] =
-          opened->rows(fmt::format("SELECT {} FROM {} ORDER BY 1", columns, table.name)).value();
+      for (const auto& row : opened->rows(fmt::format("SELECT {} FROM {} ORDER BY 1", columns, table.name)).value()) {
+        all += table.name;
+        for (size_t i = 0; i < row.size(); ++i) all += fmt::format(" {}={}", table.columns[i].name, shown(row[i]));
+        all += "\n";
+      }
     }
     return all;
   }
   // What a mirror of the same log into a new database gives.
-  Tables made_from_scratch() {
+  std::string made_from_scratch() {
     const auto other = server().new_database();
     const auto fresh = mirror_into(other);
     for (;;) {
@@ -108,7 +120,7 @@ class MirrorFixture : public ::testing::TestWithParam<SqlServerKind> {
 
   Shop shop;
   Views views;
-  Position folded;
+  std::atomic<uint64_t> folded{0};  // the views have everything up to here
   testing::ManualClock clock;
   std::unique_ptr<Metrics> metrics = make_metrics();
   MirrorBatchLimit batch;

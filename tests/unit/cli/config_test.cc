@@ -58,6 +58,11 @@ sync = true
 [gcode_gateway]
 listen = "127.0.0.1:7130"
 machine = "pnp"
+[mirror]
+url = "mysql://m@db/shop"
+password = "p"
+password_file = "/etc/pw"
+interval_seconds = 60
 [adapters]
 registry = false
 max_frame_bytes = 1048576
@@ -93,6 +98,10 @@ moonraker_ca_file = "/etc/ca.pem"
   EXPECT_TRUE(config.outbox_sync);
   EXPECT_EQ(config.gateway_listen, "127.0.0.1:7130");
   EXPECT_EQ(config.gateway_machine, "pnp");
+  EXPECT_EQ(config.mirror_url, "mysql://m@db/shop");
+  EXPECT_EQ(config.mirror_password, "p");
+  EXPECT_EQ(config.mirror_password_file, "/etc/pw");
+  EXPECT_EQ(config.mirror_interval_seconds, 60);
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_EQ(config.log_format, "json");
   EXPECT_EQ(config.log_file, "/var/log/millrace");
@@ -119,6 +128,15 @@ TEST(Config, EmptyFileGivesTheDefaults) {
   EXPECT_EQ(config.outbox_max_bytes, 268'435'456);
   EXPECT_FALSE(config.outbox_sync);
   EXPECT_TRUE(config.machines.empty());
+}
+
+TEST(Config, AMirrorsUrlWithAPasswordIsRefusedAndNotRepeated) {
+  const auto said = refusal("[mirror]\nurl = \"mysql://m:secret@db/shop\"\n");
+  expect_all(said, {"mirror.url", "without a password"});
+  EXPECT_EQ(said.find("secret"), std::string::npos);
+  expect_all(refusal("[mirror]\nurl = \"oracle://m@db/shop\"\n"), {"mirror.url", "sqlite:PATH"});
+  expect_all(refusal("[mirror]\ninterval_seconds = 0\n"), {"mirror.interval_seconds", "from 1 to"});
+  EXPECT_EQ(good("", {{"MILLRACE_MIRROR_PASSWORD", "x"}}).mirror_password, "x");
 }
 
 TEST(Config, MachineWithoutANameIsCalledByItsId) {
