@@ -23,6 +23,7 @@ constexpr size_t kMaxChunkIds = 500;
 constexpr size_t kMaxChunkBytes = 4u << 20;
 constexpr size_t kRowBytes = 500;  // of a row's numbers and short texts, about
 constexpr size_t kMaxClaimants = 16;
+constexpr size_t kMaxMachineIdBytes = 256;  // of the column; a valid id has 64
 
 // Facts of every kind: any of them may change a machine's row.
 EventFilter facts() {
@@ -40,7 +41,7 @@ struct Touched {
 
   void add(const Envelope& event) {
     const std::string machine(event.machine());
-    if (machine.empty()) return;
+    if (machine.empty() || machine.size() > kMaxMachineIdBytes) return;
     machines.insert(machine);
     if (const auto job = job_named_by(event); !job.empty()) jobs.emplace(job);
     if (const auto* identified = event.as<schema::JobIdentified>()) {

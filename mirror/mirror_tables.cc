@@ -242,7 +242,7 @@ constexpr Column<DetailSource> kDetailColumns[] = {
        return fits && !s.thumbnail.empty() ? SqlValue{base64(s.thumbnail)} : SqlValue{};
      }},
     {{"thumbnail_type", kText}, [](const DetailSource& s) { return text_value(s.sliced.thumbnail_type); }},
-    {{"thumbnail_sha256", kKey}, [](const DetailSource& s) { return text_value(s.sliced.thumbnail_blob); }},
+    {{"thumbnail_sha256", kText}, [](const DetailSource& s) { return text_value(s.sliced.thumbnail_blob); }},
     {{"first_layer_nozzle_temp", kReal},
      [](const DetailSource& s) { return real_value(s.sliced.first_layer_nozzle_temp); }},
     {{"chamber_temp", kReal}, [](const DetailSource& s) { return real_value(s.sliced.chamber_temp); }},
@@ -284,8 +284,8 @@ constexpr Column<RecordSource> kRecordColumns[] = {
     {{"description", kText}, [](const RecordSource& s) { return text_value(s.record.description); }},
     {{"cost", kReal}, [](const RecordSource& s) { return real_value(s.record.cost); }},
     {{"notes", kText}, [](const RecordSource& s) { return text_value(s.record.notes); }},
-    {{"record_id", kKey}, [](const RecordSource& s) { return text_value(s.record.id); }},
-    {{"task_id", kKey}, [](const RecordSource& s) { return text_value(s.record.task_id); }},
+    {{"record_id", kText}, [](const RecordSource& s) { return text_value(s.record.id); }},
+    {{"task_id", kText}, [](const RecordSource& s) { return text_value(s.record.task_id); }},
     {{"actor", kText}, [](const RecordSource& s) { return text_value(s.record.actor); }},
     {{"updated_at", kTime}, [](const RecordSource& s) { return time_value(s.record.recorded_us, s.dialect); }},
 };
@@ -319,7 +319,8 @@ std::string_view type_of(ColumnType type, SqlDialect dialect) {
     case kTime:
       return dialect == SqlDialect::kSqlite ? "TEXT" : mysql ? "DATETIME(6)" : "TIMESTAMP(6) WITH TIME ZONE";
     case kKey:
-      return "VARCHAR(256)";
+      // Two ids that differ in case alone are two ids.
+      return mysql ? "VARCHAR(256) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" : "VARCHAR(256)";
     case kText:
       return mysql ? "MEDIUMTEXT" : "TEXT";
     case kLongText:

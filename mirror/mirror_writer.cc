@@ -48,6 +48,11 @@ int64_t thousandths(const SqlValue& value) {
   return 0;
 }
 
+JobTotals share_of(const std::map<int64_t, JobTotals>& shares, int64_t printer_id) {
+  const auto found = shares.find(printer_id);
+  return found == shares.end() ? JobTotals{} : found->second;
+}
+
 int64_t whole(const SqlValue& value) {
   const auto* held = std::get_if<int64_t>(&value);
   return held == nullptr ? 0 : *held;
@@ -83,12 +88,9 @@ Result<void> MirrorWriter::write(const MirrorChunk& chunk) {
   if (!after) return after.error();
   TotalsByPrinter touched = *before;
   for (const auto& [printer, totals] : *after) touched.try_emplace(printer);
-  for (const auto& [printer, unused] : touched) {
-    const auto share = [&](const TotalsByPrinter& shares) {
-      const auto found = shares.find(printer);
-      return found == shares.end() ? JobTotals{} : found->second;
-    };
-    if (auto moved = move_totals(printer, share(*before), share(*after)); !moved) return moved;
+  for (const auto& entry : touched) {
+    const int64_t printer = entry.first;
+    if (auto moved = move_totals(printer, share_of(*before, printer), share_of(*after, printer)); !moved) return moved;
   }
   if (auto done = remove(kRecords, chunk.gone_records); !done) return done;
   return upsert(kRecords, chunk.records);

@@ -269,6 +269,17 @@ TEST_P(MirrorTest, WhatIsNoNumberNoTextOrNoTimeIsNull) {
   EXPECT_THAT(rows("SELECT cost FROM maintenance_records"), ElementsAre(SqlRow{kNull}));
 }
 
+TEST_P(MirrorTest, IdsThatNoProgramWritesStopNothing) {
+  shop.say(registered("huge"), std::string(300, 'm'));
+  shop.say(registered("lower"), "mk4");
+  shop.say(registered("upper"), "MK4");
+  shop.say(started("mk4." + std::string(200, 'x'), 0), "mk4");
+  run();
+  EXPECT_THAT(rows("SELECT name FROM printers ORDER BY id"),
+              ElementsAre(SqlRow{sql_text("lower")}, SqlRow{sql_text("upper")}));
+  EXPECT_THAT(rows("SELECT id FROM print_jobs"), SizeIs(1));
+}
+
 TEST_P(MirrorTest, TablesOfAnotherLogAreRefusedUntilARebuildIsAskedFor) {
   print_completed(kStart);
   run();
