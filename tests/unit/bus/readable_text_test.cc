@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "bus/base64.h"
 #include "bus/utf8.h"
 
 namespace millrace {
@@ -15,15 +14,6 @@ TEST(ReadableText, WhatIsUtf8StaysAndTheRestIsReplaced) {
   EXPECT_EQ(readable_text("\xC3"), "\xEF\xBF\xBD");                                  // cut
   EXPECT_EQ(readable_text("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");  // a surrogate
   EXPECT_EQ(readable_text(""), "");
-}
-
-// RFC 4648, section 10.
-TEST(Base64, IsThatOfTheStandard) {
-  EXPECT_EQ(base64_encoded(""), "");
-  EXPECT_EQ(base64_encoded("f"), "Zg==");
-  EXPECT_EQ(base64_encoded("fo"), "Zm8=");
-  EXPECT_EQ(base64_encoded("foobar"), "Zm9vYmFy");
-  EXPECT_EQ(base64_encoded("\xFF\xFE"), "//4=");
 }
 
 }  // namespace
