@@ -10,6 +10,7 @@
 #include <set>
 
 #include "bus/file_io.h"
+#include "bus/logging.h"
 #include "bus/sha256.h"
 
 namespace millrace {
@@ -145,6 +146,29 @@ class BlobFolder final : public BlobStore {
 };
 
 }  // namespace
+
+Result<CopiedBlobs> copy_blobs(const BlobStore& from, BlobStore& to, const std::function<bool()>& cancelled) {
+  std::vector<std::string> missing;
+  const auto seen = from.each([&](const std::string& name, uint64_t) {
+    if (!to.has(name)) missing.push_back(name);
+  });
+  if (!seen) return seen.error();
+  CopiedBlobs copied;
+  for (const std::string& name : missing) {
+    if (cancelled && cancelled()) return make_error(Errc::kUnavailable, "copying the blobs was given up");
+    const auto bytes = from.get(name);
+    if (!bytes && bytes.error().code == Errc::kCorrupt) {
+      log_error("blobs", "not copied: {}", bytes.error().message());
+      ++copied.damaged;
+      continue;
+    }
+    if (!bytes) return bytes.error();
+    if (auto put = to.put(name, *bytes); !put) return put.error();
+    ++copied.count;
+    copied.bytes += bytes->size();
+  }
+  return copied;
+}
 
 std::string blob_name(std::string_view bytes) { return hex_of(Sha256Digester().digest(bytes)); }
 

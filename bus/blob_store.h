@@ -39,6 +39,16 @@ class BlobStore {
 // crash left half written is removed.  kIo.
 Result<std::unique_ptr<BlobStore>> open_blob_folder(const std::filesystem::path& folder, BlobStoreOptions options = {});
 
+struct CopiedBlobs {
+  uint64_t count = 0;
+  uint64_t bytes = 0;
+  uint64_t damaged = 0;  // not what was stored: left out, and logged
+};
+
+// Stores in `to` what it does not have of `from`.  `cancelled` is asked before each one.  kUnavailable when it was,
+// else what `to` says.
+Result<CopiedBlobs> copy_blobs(const BlobStore& from, BlobStore& to, const std::function<bool()>& cancelled = {});
+
 // The name under which `bytes` are stored: their SHA-256, 64 digits, lower case.
 std::string blob_name(std::string_view bytes);
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kFormat = 1;
 constexpr std::string_view kManifestName = "backup.json";
 constexpr std::string_view kLogFolder = "log";
+constexpr std::string_view kBlobFolder = "blobs";
 constexpr std::string_view kMakingName = ".making";
 constexpr std::string_view kRemovingPrefix = ".removing-";
 constexpr std::string_view kLockName = ".lock";
@@ -141,6 +143,11 @@ Result<BackupManifest> describe(const fs::path& copy) {
   return manifest;
 }
 
+Error no_room(const fs::path& directory, uint64_t available, uint64_t needed, uint64_t reserve) {
+  return make_error(Errc::kFull, fmt::format("'{}' has {} MiB free, the backup needs {} MiB and {} MiB stay in reserve",
+                                             directory.string(), available >> 20, (needed >> 20) + 1, reserve >> 20));
+}
+
 // One generation in the making.
 class Generation {
  public:
@@ -192,10 +199,7 @@ class Generation {
     const auto available = free_bytes(options_.directory);
     if (!available) return available.error();
     if (*available >= needed + options_.reserve_bytes) return {};
-    return make_error(Errc::kFull, fmt::format("'{}' has {} MiB free, the backup needs {} MiB and {} MiB stay in "
-                                               "reserve",
-                                               options_.directory.string(), *available >> 20, (needed >> 20) + 1,
-                                               options_.reserve_bytes >> 20));
+    return no_room(options_.directory, *available, needed, options_.reserve_bytes);
   }
 
   Result<BackupFile> add(const std::string& name) {
@@ -244,6 +248,25 @@ class Generation {
   std::map<std::string, BackupFile> known_;
 };
 
+// What an event refers to was stored before it: after the log's checkpoint there is nothing that it could miss.
+Result<CopiedBlobs> back_up_blobs(const BackupOptions& options) {
+  BlobStoreOptions unbounded;
+  unbounded.max_bytes = std::numeric_limits<uint64_t>::max();
+  const auto to = open_blob_folder(options.directory / kBlobFolder, unbounded);
+  if (!to) return to.error();
+  uint64_t needed = 0;
+  const auto seen = options.blobs->each([&](const std::string& name, uint64_t bytes) {
+    if (!(*to)->has(name)) needed += bytes;
+  });
+  if (!seen) return seen.error();
+  const auto available = free_bytes(options.directory);
+  if (!available) return available.error();
+  if (*available < needed + options.reserve_bytes) {
+    return no_room(options.directory, *available, needed, options.reserve_bytes);
+  }
+  return copy_blobs(*options.blobs, **to, options.cancelled);
+}
+
 // The new generation stands whatever happens here.
 size_t remove_old(const fs::path& directory, size_t keep) {
   const auto generations = generations_in(directory);
@@ -288,6 +311,11 @@ Result<BackupReport> back_up_log(const EventLog& log, const fs::path& staging, c
 
   const auto generations = generations_in(options.directory);
   if (!generations) return generations.error();
+  if (options.blobs != nullptr) {
+    auto blobs = back_up_blobs(options);
+    if (!blobs) return blobs.error();
+    report.blobs = *blobs;
+  }
   const fs::path making = options.directory / kMakingName;
   const TreeGuard making_guard(making);
   Generation generation(staging, making, options, report);
@@ -300,6 +328,8 @@ Result<BackupReport> back_up_log(const EventLog& log, const fs::path& staging, c
   report.removed = remove_old(options.directory, options.keep);
   return report;
 }
+
+fs::path blobs_of_backup(const fs::path& generation) { return generation.parent_path() / kBlobFolder; }
 
 Result<fs::path> find_backup(const fs::path& backup) {
   std::error_code ignored;
@@ -361,6 +391,9 @@ std::string to_json(const BackupReport& report) {
       .field("bytes", report.manifest.bytes())
       .field("new_bytes", report.new_bytes)
       .field("shared_bytes", report.shared_bytes)
+      .field("new_blobs", report.blobs.count)
+      .field("new_blob_bytes", report.blobs.bytes)
+      .field("damaged_blobs", report.blobs.damaged)
       .field("removed_generations", static_cast<uint64_t>(report.removed))
       .end();
   return json.take();

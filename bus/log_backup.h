@@ -4,6 +4,7 @@
 //   DIR/000001/backup.json     the manifest
 //   DIR/000001/log/...         a log of its own, as a checkpoint of the running one left it
 //   DIR/000002/...             unchanged files are hard links to those of 000001
+//   DIR/blobs/...              the blobs that events of any generation refer to: named by their content, never removed
 //
 // A generation is made under another name and renamed when every byte of it is on the disk, so one with a number is
 // whole, whatever was killed when.  One backup at a time works in a folder.
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "bus/blob_store.h"
 #include "bus/event_log.h"
 
 namespace millrace {
@@ -38,6 +40,7 @@ struct BackupOptions {
   std::filesystem::path directory;       // made where it is missing; may lie on another file system
   size_t keep = 7;                       // generations, at least 1; older ones are removed after a success
   uint64_t reserve_bytes = 64u << 20;    // stay free in `directory`
+  const BlobStore* blobs = nullptr;      // copied too
   std::function<bool()> cancelled = {};  // asked often; true ends the backup with kUnavailable
 };
 
@@ -47,6 +50,7 @@ struct BackupReport {
   uint64_t new_bytes = 0;     // of files that the generation before does not have
   uint64_t shared_bytes = 0;  // of files that it has
   size_t removed = 0;         // generations
+  CopiedBlobs blobs;          // those that `directory` did not have
 };
 
 // Beside a log that appends, from any thread.  `staging` is a folder on the log's own file system that does not exist
@@ -54,6 +58,9 @@ struct BackupReport {
 // kIo, kConflict when another backup works in `directory`, kInvalidArgument.
 Result<BackupReport> back_up_log(const EventLog& log, const std::filesystem::path& staging,
                                  const BackupOptions& options, const Clock& clock);
+
+// Where the blobs of a generation are; there are none if it does not exist.
+std::filesystem::path blobs_of_backup(const std::filesystem::path& generation);
 
 // `backup` is a generation, or a folder of them: then the newest.  kNotFound.
 Result<std::filesystem::path> find_backup(const std::filesystem::path& backup);

@@ -32,7 +32,10 @@ Result<std::string> back_up_directly(const BackupCommandOptions& options, const 
   const SystemClock clock;
   const auto log = open_rocksdb_event_log(log_folder, clock);
   if (!log) return log.error();
+  const auto blobs = open_blob_folder(blobs_directory(options.data_dir));
+  if (!blobs) return blobs.error();
   BackupOptions wanted;
+  wanted.blobs = blobs->get();
   wanted.directory = directory;
   wanted.keep = static_cast<size_t>(options.keep);
   const auto report = back_up_log(**log, backup_staging(options.data_dir), wanted, clock);
@@ -59,6 +62,10 @@ void print_backup(std::string_view answer) {
   fmt::print("{}: positions 1 to {}, {} bytes in {} files, {} of them new\n",
              json ? text_member(*json, "generation").value_or("") : "", number("position"), number("bytes"),
              number("files"), number("new_bytes"));
+  if (number("new_blobs") > 0) {
+    fmt::print("{} new pictures and long texts, {} bytes\n", number("new_blobs"), number("new_blob_bytes"));
+  }
+  if (number("damaged_blobs") > 0) fmt::print("{} damaged pictures left out\n", number("damaged_blobs"));
   if (number("removed_generations") > 0) fmt::print("{} older generations removed\n", number("removed_generations"));
 }
 
@@ -77,13 +84,31 @@ std::optional<Position> seen_by_views(const fs::path& data_dir, std::string_view
   return seen;
 }
 
-Result<RestoreReport> restore(const BackupCommandOptions& options) {
+// Before the log, whose events refer to them.  Those that are there stay.
+Result<CopiedBlobs> restore_blobs(const fs::path& generation, const fs::path& data_dir) {
+  const fs::path held = blobs_of_backup(generation);
+  std::error_code ignored;
+  if (!fs::is_directory(held, ignored)) return CopiedBlobs{};
+  const auto from = open_blob_folder(held);
+  if (!from) return from.error();
+  const auto to = open_blob_folder(blobs_directory(data_dir));
+  if (!to) return to.error();
+  return copy_blobs(**from, **to);
+}
+
+struct Restored {
+  RestoreReport log;
+  CopiedBlobs blobs;
+};
+
+Result<Restored> restore(const BackupCommandOptions& options) {
   const auto hub = ask_hub(options.data_dir, R"({"command":"ping"})");
   if (hub || hub.error().code != Errc::kUnavailable) {
     return make_error(Errc::kConflict,
                       fmt::format("a hub runs on '{}': stop it before a restore", options.data_dir.string()));
   }
   RestoreOptions wanted;
+  std::error_code error;
   const auto generation = find_backup(options.directory);
   if (!generation) return generation.error();
   wanted.generation = *generation;
@@ -94,7 +119,12 @@ Result<RestoreReport> restore(const BackupCommandOptions& options) {
   if (const auto seen = seen_by_views(options.data_dir, manifest->incarnation)) {
     wanted.lost_through = std::max(wanted.lost_through.value_or(Position{}), *seen);
   }
-  return restore_log(wanted, SystemClock());
+  if (fs::exists(wanted.log, error)) return restore_log(wanted, SystemClock()).error();
+  const auto blobs = restore_blobs(*generation, options.data_dir);
+  if (!blobs) return blobs.error();
+  auto log = restore_log(wanted, SystemClock());
+  if (!log) return log.error();
+  return Restored{std::move(*log), *blobs};
 }
 
 uint64_t lost_count(const RestoreReport& report) {
@@ -112,16 +142,22 @@ std::string lost_text(const RestoreReport& report) {
                      report.lost_through->value, lost_count(report));
 }
 
-void print_restore(const RestoreReport& report) {
+void print_restore(const Restored& restored) {
+  const RestoreReport& report = restored.log;
   fmt::print("restored   positions 1 to {} of log {}, backed up {}\n", report.backup.position.value,
              report.backup.incarnation, to_rfc3339(report.backup.made_at));
   fmt::print("verified   {} files, {} bytes, chain root {}\n", report.backup.files.size(), report.backup.bytes(),
              report.backup.chain_root);
   fmt::print("goes on    as log {} at position {}\n", report.incarnation, report.last.value);
+  if (restored.blobs.count > 0) {
+    fmt::print("pictures   {} of {} bytes\n", restored.blobs.count, restored.blobs.bytes);
+  }
+  if (restored.blobs.damaged > 0) fmt::print("damaged    {} pictures, left out\n", restored.blobs.damaged);
   fmt::print("lost       {}\n", lost_text(report));
 }
 
-void print_restore_json(const RestoreReport& report) {
+void print_restore_json(const Restored& restored) {
+  const RestoreReport& report = restored.log;
   JsonWriter json;
   json.object()
       .field("incarnation", report.incarnation)
@@ -130,6 +166,8 @@ void print_restore_json(const RestoreReport& report) {
       .field("chain_root", report.backup.chain_root)
       .field("backed_up_at", to_rfc3339(report.backup.made_at))
       .field("last_position", report.last.value)
+      .field("blobs", restored.blobs.count)
+      .field("damaged_blobs", restored.blobs.damaged)
       .field("lost_through", report.lost_through ? std::optional(report.lost_through->value) : std::nullopt)
       .field("lost_events", report.lost_through ? std::optional(lost_count(report)) : std::nullopt)
       .end();

@@ -45,8 +45,9 @@ class OneAtATime {
 std::filesystem::path backup_staging(const std::filesystem::path& data_dir) { return data_dir / "backup.copy"; }
 
 std::unique_ptr<ControlService> ControlService::start(const std::filesystem::path& data_dir, const EventLog& log,
-                                                      HistoryImport& import, const Clock& clock, Metrics& metrics) {
-  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, import, clock, metrics));
+                                                      const BlobStore& blobs, HistoryImport& import, const Clock& clock,
+                                                      Metrics& metrics) {
+  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, blobs, import, clock, metrics));
   // What a killed backup left holds on to files that the log has long given up.
   if (auto removed = remove_tree(backup_staging(data_dir)); !removed) {
     log_warn("control", "{}", removed.error().message());
@@ -64,9 +65,9 @@ std::unique_ptr<ControlService> ControlService::start(const std::filesystem::pat
   return service;
 }
 
-ControlService::ControlService(std::filesystem::path data_dir, const EventLog& log, HistoryImport& import,
-                               const Clock& clock, Metrics& metrics)
-    : data_dir_(std::move(data_dir)), log_(log), import_(import), clock_(clock), metrics_(metrics) {}
+ControlService::ControlService(std::filesystem::path data_dir, const EventLog& log, const BlobStore& blobs,
+                               HistoryImport& import, const Clock& clock, Metrics& metrics)
+    : data_dir_(std::move(data_dir)), log_(log), blobs_(blobs), import_(import), clock_(clock), metrics_(metrics) {}
 
 ControlService::~ControlService() {
   stopping_ = true;
@@ -117,6 +118,7 @@ Result<std::string> ControlService::back_up(const std::filesystem::path& directo
   BackupOptions options;
   options.directory = directory;
   options.keep = static_cast<size_t>(keep);
+  options.blobs = &blobs_;
   options.cancelled = [this] { return stopping_.load(); };
   const auto begun = clock_.monotonic();
   const auto report = back_up_log(log_, backup_staging(data_dir_), options, clock_);

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "bus/blob_store.h"
 #include "bus/clock.h"
 #include "bus/event_log.h"
 #include "bus/json_reader.h"
@@ -27,7 +28,8 @@ class ControlService {
   // The rest of the hub works without it: when the socket cannot be made, that is logged and nothing is served.
   // References outlive this.
   static std::unique_ptr<ControlService> start(const std::filesystem::path& data_dir, const EventLog& log,
-                                               HistoryImport& import, const Clock& clock, Metrics& metrics);
+                                               const BlobStore& blobs, HistoryImport& import, const Clock& clock,
+                                               Metrics& metrics);
   // A backup under way is given up and leaves nothing behind.
   ~ControlService();
 
@@ -35,14 +37,15 @@ class ControlService {
   std::string answer(std::string_view request);
 
  private:
-  ControlService(std::filesystem::path data_dir, const EventLog& log, HistoryImport& import, const Clock& clock,
-                 Metrics& metrics);
+  ControlService(std::filesystem::path data_dir, const EventLog& log, const BlobStore& blobs, HistoryImport& import,
+                 const Clock& clock, Metrics& metrics);
   Result<std::string> do_command(std::string_view request);
   Result<std::string> back_up(const std::filesystem::path& directory, int64_t keep);
   Result<std::string> import_rows(const Json& request);
 
   const std::filesystem::path data_dir_;
   const EventLog& log_;
+  const BlobStore& blobs_;
   HistoryImport& import_;
   const Clock& clock_;
   Metrics& metrics_;

@@ -123,7 +123,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
   hub->broker_.start();
   hub->import_ = hub->make_import(clock);
-  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->import_, clock, metrics);
+  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_, *hub->import_, clock, metrics);
   return hub;
 }
 

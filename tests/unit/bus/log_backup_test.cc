@@ -67,6 +67,36 @@ class RocksdbLogBackupTest : public ::testing::Test {
 
 using Names = std::vector<std::string>;
 
+TEST_F(RocksdbLogBackupTest, HoldsThePicturesThatEventsReferToOnceForAllGenerations) {
+  const auto blobs = open_blob_folder(directory_ / "blobs").value();
+  ASSERT_TRUE(blobs->put(blob_name("one"), "one"));
+  append(3);
+  auto with_blobs = options();
+  with_blobs.blobs = blobs.get();
+  EXPECT_EQ(back_up(with_blobs)->blobs.count, 1u);
+  ASSERT_TRUE(blobs->put(blob_name("two"), "two"));
+  const auto second = back_up(with_blobs).value();
+  EXPECT_EQ(second.blobs.count, 1u);
+  EXPECT_EQ(second.blobs.bytes, 3u);
+  EXPECT_EQ(generations(), (Names{".lock", "000001", "000002", "blobs"}));
+  const auto held = open_blob_folder(blobs_of_backup(second.generation)).value();
+  EXPECT_EQ(held->get(blob_name("one")).value(), "one");
+  EXPECT_EQ(held->get(blob_name("two")).value(), "two");
+}
+
+TEST_F(RocksdbLogBackupTest, LeavesOutAPictureThatIsDamagedAndSaysSo) {
+  const auto blobs = open_blob_folder(directory_ / "blobs").value();
+  const std::string name = blob_name("a picture");
+  ASSERT_TRUE(blobs->put(name, "a picture"));
+  std::ofstream(directory_ / "blobs" / name.substr(0, 2) / name) << "a picturf";
+  append(1);
+  auto with_blobs = options();
+  with_blobs.blobs = blobs.get();
+  const auto report = back_up(with_blobs).value();
+  EXPECT_EQ(report.blobs.damaged, 1u);
+  EXPECT_FALSE(open_blob_folder(blobs_of_backup(report.generation)).value()->has(name));
+}
+
 TEST_F(RocksdbLogBackupTest, SaysWhatItHolds) {
   append(10);
   const auto info = log_->info().value();
