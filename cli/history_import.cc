@@ -18,39 +18,8 @@ constexpr size_t kGroupEvents = 1000;
 constexpr size_t kGroupBytes = 800u << 10;
 constexpr size_t kEventBytes = 512;  // of a job event without what is large in it
 
-void write_row(JsonWriter& json, const HistoryRow& row) {
-  json.object().field("start_us", row.start_us).field("end_us", row.end_us);
-  json.field("moonraker_job_id", row.moonraker_job_id).field("filename", row.filename).field("status", row.status);
-  json.field("user", row.user).field("total_duration", row.total_duration);
-  json.field("print_duration", row.print_duration).field("filament_used", row.filament_used);
-  json.field("metadata_json", row.metadata_json).field("auxiliary_json", row.auxiliary_json).end();
-}
-
-HistoryRow row_in(const Json& json) {
-  const auto text = [&](std::string_view name) { return std::string(text_member(json, name).value_or("")); };
-  HistoryRow row;
-  row.start_us = integer_member(json, "start_us").value_or(0);
-  row.end_us = integer_member(json, "end_us").value_or(0);
-  row.moonraker_job_id = text("moonraker_job_id");
-  row.filename = text("filename");
-  row.status = text("status");
-  row.user = text("user");
-  row.total_duration = number_member(json, "total_duration");
-  row.print_duration = number_member(json, "print_duration");
-  row.filament_used = number_member(json, "filament_used");
-  row.metadata_json = text("metadata_json");
-  row.auxiliary_json = text("auxiliary_json");
-  return row;
-}
-
 Error not_rows(std::string_view what) {
   return make_error(Errc::kInvalidArgument, fmt::format("import of rows: {}", what));
-}
-
-bool is_usable(const HistoryRow& row) {
-  const auto is_amount = [](const std::optional<double>& amount) { return !amount || is_plausible_amount(*amount); };
-  return row.start_us > 0 && !row.status.empty() && is_amount(row.total_duration) && is_amount(row.print_duration) &&
-         is_amount(row.filament_used);
 }
 
 }  // namespace
@@ -78,6 +47,9 @@ class HistoryImport::Round {
     const auto machine = reader_->get(kMachineStateView, imported_.machine);
     if (!machine) return machine.error();
     tally_.new_machine = !*machine;
+    const auto sights = has_imported_sights(*reader_, imported_.machine);
+    if (!sights) return sights.error();
+    has_sights_ = *sights;
     for (const HistoryRow& row : imported_.rows) {
       // What was decided on the same start must be seen first.
       if (is_full() || starts_.contains(row.start_us)) {
@@ -96,6 +68,11 @@ class HistoryImport::Round {
     ++tally_.rows;
     auto known = find_print(*reader_, {imported_.machine, row.start_us, row.filename, row.moonraker_job_id});
     if (!known) return known.error();
+    if (!known->job) {
+      auto imported = identify_imported(row);
+      if (!imported) return imported.error();
+      known->job = std::move(*imported);
+    }
     const bool is_new = !known->job;
     const std::string id = is_new ? job_id_of_row(imported_.machine, row.start_us, known->ordinal) : known->job->id;
     if (is_new) {
@@ -108,6 +85,30 @@ class HistoryImport::Round {
     }
     (is_new ? tally_.new_jobs : adds_end ? tally_.new_ends : tally_.known) += 1;
     return {};
+  }
+
+  // A print that an older system's database told of, whose start it did not know exactly: its id stays, and from now on
+  // the row's means it.
+  Result<std::optional<schema::JobViewT>> identify_imported(const HistoryRow& row) {
+    OlderSight sight{.machine = imported_.machine, .filename = row.filename, .moonraker_job_id = row.moonraker_job_id};
+    sight.from_us = sight.to_us = row.start_us;
+    sight.any_zone = false;
+    sight.imports_only = true;
+    auto near = find_near_print(*reader_, sight);
+    if (!near) return near.error();
+    if (!near->job && has_sights_) {
+      sight.moonraker_job_id.clear();
+      sight.to_us = std::max(row.start_us, row.end_us);
+      near = find_near_print(*reader_, sight);
+      if (!near) return near.error();
+    }
+    if (!near->job) return std::optional<schema::JobViewT>();
+    schema::JobIdentifiedT identified;
+    identified.job_id = near->job->id;
+    identified.start_us = row.start_us;
+    identified.moonraker_job_id = row.moonraker_job_id;
+    add(std::move(identified), row.start_us, row);
+    return std::move(near->job);
   }
 
   template <class Event>
@@ -136,6 +137,7 @@ class HistoryImport::Round {
   ImportTally tally_;
   std::vector<EventDraft> events_;
   size_t bytes_ = 0;
+  bool has_sights_ = false;
   std::set<int64_t> starts_;  // of the group
 };
 
@@ -153,7 +155,11 @@ std::string to_json(const ImportedRows& imported) {
   JsonWriter json;
   json.object().field("command", "import_rows").field("machine", imported.machine);
   json.field("skew_ms", imported.skew_ms).key("rows").array();
-  for (const HistoryRow& row : imported.rows) write_row(json, row);
+  for (const HistoryRow& row : imported.rows) {
+    json.object();
+    write_history_row(json, row);
+    json.end();
+  }
   return json.end().end().take();
 }
 
@@ -165,7 +171,7 @@ Result<ImportedRows> imported_rows_in(const Json& json) {
   simdjson::dom::array entries;
   if (!rows || rows->get_array().get(entries) != simdjson::SUCCESS) return not_rows("'rows' is missing");
   for (const Json entry : entries) {
-    imported.rows.push_back(row_in(entry));
+    imported.rows.push_back(history_row_in(entry));
     if (!is_usable(imported.rows.back())) return not_rows("a row without start, status or with an absurd number");
   }
   return imported;

@@ -173,6 +173,7 @@ std::vector<EventDraft> TelemetrySummary::take() {
 void TelemetrySummary::go_on_after(const Envelope& summarised) {
   const auto* told = summarised.as<schema::TelemetrySummarised>();
   if (told == nullptr || told->signals() == nullptr) return;
+  if (told->last_position() == 0) return;  // of another system's history: nothing of it holds on
   Machine& machine = machines_[std::string(summarised.machine())];
   for (const schema::SignalMinutes* minutes : *told->signals()) {
     if (minutes->minute() == nullptr || minutes->last() == nullptr || minutes->last()->size() == 0) continue;

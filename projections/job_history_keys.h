@@ -25,6 +25,13 @@ inline std::string order(int64_t order_us, std::string_view id) {
   return std::string(kOrderPrefix) + big_endian_of(~ascending) + std::string(id);
 }
 
+// The time in such a key.
+inline int64_t order_us_in(std::string_view key) {
+  uint64_t number = 0;
+  for (size_t i = 0; i < 8; ++i) number = number << 8 | static_cast<uint8_t>(key[kOrderPrefix.size() + i]);
+  return static_cast<int64_t>(~number ^ (uint64_t{1} << 63));
+}
+
 inline std::string row(std::string_view machine, int64_t start_us) {
   return "r/" + std::string(machine) + "/" + std::to_string(start_us);
 }

@@ -59,6 +59,12 @@ void close_pause(JobViewT& job, int64_t at_us) {
 
 bool ended(const JobViewT& job) { return job.end_position != 0; }
 
+// Whether a start that was seen like this says more than the one that is held.
+bool is_nearer(schema::JobSeen seen, schema::JobSeen held) {
+  if (held == schema::JobSeen::imported) return seen == schema::JobSeen::live || seen == schema::JobSeen::history;
+  return held == schema::JobSeen::history && seen == schema::JobSeen::live;
+}
+
 }  // namespace
 
 void add_start(JobViewT& job, const schema::JobStarted& event, int64_t observed_us, uint64_t position) {
@@ -67,7 +73,7 @@ void add_start(JobViewT& job, const schema::JobStarted& event, int64_t observed_
   offer_user(job, text(event.user()), position);
   if (job.start_us == 0 && event.start_us() > 0) job.start_us = event.start_us();
   const bool first = job.start_observed_us == 0;
-  const bool better = first || (job.start_seen == schema::JobSeen::history && event.seen() == schema::JobSeen::live);
+  const bool better = first || is_nearer(event.seen(), job.start_seen);
   if (!better) return;
   // The skew of the moment itself beats the one found when a row is read later.
   job.start_observed_us = observed_us;
@@ -152,9 +158,7 @@ void merge(JobViewT& job, const JobViewT& other) {
   fill(job.moonraker_job_id, other.moonraker_job_id);
   offer_user(job, other.user, other.row_position);
   if (job.start_us == 0) job.start_us = other.start_us;
-  const bool live = other.start_seen == schema::JobSeen::live;
-  if (other.start_observed_us != 0 &&
-      (job.start_observed_us == 0 || (live && job.start_seen == schema::JobSeen::history))) {
+  if (other.start_observed_us != 0 && (job.start_observed_us == 0 || is_nearer(other.start_seen, job.start_seen))) {
     job.start_observed_us = other.start_observed_us;
     job.start_seen = other.start_seen;
     if (other.start_skew_ms) job.start_skew_ms = other.start_skew_ms;

@@ -66,8 +66,8 @@ void on_job_started(MachineViewT& machine, const schema::JobStarted& event, int6
   const std::string_view id = text(event.job_id());
   if (id.empty() || is_current(machine, id)) return;  // a second sight of the same job is evidence, not news
   const int64_t order_us = event.start_us() > 0 ? event.start_us() : observed_us;
-  // A back-filled row may be older than what the machine does now; a live start never is.
-  if (event.seen() == schema::JobSeen::history && machine.job && order_us < machine.job->order_us) return;
+  // A row that is told later may be older than what the machine does now; a live start never is.
+  if (event.seen() != schema::JobSeen::live && machine.job && order_us < machine.job->order_us) return;
   machine.job = std::make_unique<schema::CurrentJobT>();
   machine.job->id = id;
   machine.job->start_us = event.start_us();

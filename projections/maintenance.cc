@@ -127,7 +127,7 @@ class Fold {
       case EventType::MaintenanceRecorded:
         return note(odometer, *envelope.as<schema::MaintenanceRecorded>());
       case EventType::MaintenanceRecordRemoved:
-        remove_record(std::string(text(envelope.as<schema::MaintenanceRecordRemoved>()->record_id())));
+        forget_record(std::string(text(envelope.as<schema::MaintenanceRecordRemoved>()->record_id())));
         return false;
       case EventType::MaintenanceDue:
         tell(*envelope.as<schema::MaintenanceDue>());
@@ -354,6 +354,12 @@ class Fold {
   }
 
   static bool resets_a_task(const MaintenanceRecordViewT& record) { return record.done && !record.task_id.empty(); }
+
+  // What an import brought must not come back with the next one.
+  void forget_record(const std::string& id) {
+    remove_record(id);
+    if (is_usable_id(id) && id.front() == keys::kImported) batch_.put(keys::removed(machine_, id), "");
+  }
 
   void remove_record(const std::string& id) {
     const std::string key = keys::record(machine_, id);

@@ -76,6 +76,8 @@ struct RecordPage {
 };
 // kInvalidArgument for an `after` that is none.
 Result<RecordPage> list_records(const ViewReader& reader, const RecordQuery& query);
+// Whether an import may tell the record: its id, which begins with 'o', is not that of one that a person has removed.
+Result<bool> may_be_imported(const ViewReader& reader, const std::string& machine, const std::string& id);
 // kNotFound.
 Result<schema::MaintenanceRecordViewT> find_record(const ViewReader& reader, const std::string& machine,
                                                    const std::string& id);

@@ -8,6 +8,7 @@
 //   k/<machine>/<task id>              -> MaintenanceTaskView
 //   m/<machine>/<record id>            -> MaintenanceRecordView
 //   l/<machine>/<newest first><record id>            -> the record's id
+//   x/<machine>/<record id>            -> nothing: an imported record that a person has removed
 //   n/<machine>/<task id>/<newest first><record id>  -> the record's id, of those that are done
 #pragma once
 
@@ -44,6 +45,9 @@ inline std::string share(std::string_view machine, int64_t start_us, std::string
 }
 inline std::string task(std::string_view machine, std::string_view id) { return of("k", machine, id); }
 inline std::string record(std::string_view machine, std::string_view id) { return of("m", machine, id); }
+// A record that an import brought and may bring again: its id begins so.
+inline constexpr char kImported = 'o';
+inline std::string removed(std::string_view machine, std::string_view id) { return of("x", machine, id); }
 inline std::string by_date(std::string_view machine, int64_t date_us, std::string_view id) {
   return of("l", machine, descending(date_us)) + std::string(id);
 }

@@ -268,6 +268,12 @@ Result<MaintenanceTaskViewT> find_task(const ViewReader& reader, const std::stri
   return std::move(**task);
 }
 
+Result<bool> may_be_imported(const ViewReader& reader, const std::string& machine, const std::string& id) {
+  const auto removed = reader.get(kMaintenanceView, keys::removed(machine, id));
+  if (!removed) return removed.error();
+  return !*removed;
+}
+
 Result<MaintenanceRecordViewT> find_record(const ViewReader& reader, const std::string& machine,
                                            const std::string& id) {
   auto record = read<schema::MaintenanceRecordView>(reader, keys::record(machine, id));

@@ -28,6 +28,11 @@ struct RecordedSignal {
 // Every signal of the machine, by object and field; none for a machine that never sent any.  Reads two records of each.
 Result<std::vector<RecordedSignal>> list_signals(const ViewReader& reader, std::string_view machine);
 
+// The minutes of an hour (Unix hours) of which another system's values would be told in vain, one bit each: those that
+// hold values of the signal, and those in which the machine itself was heard.
+Result<uint64_t> known_minutes(const ViewReader& reader, std::string_view machine, std::string_view object,
+                               std::string_view field, int64_t hour);
+
 // One value per bucket of time, NaN where nothing is known.
 struct SignalColumns {
   std::vector<double> minimum;

@@ -330,6 +330,24 @@ Result<SignalColumns> TelemetryReader::read(std::string_view object, std::string
   return walk.take();
 }
 
+Result<uint64_t> known_minutes(const ViewReader& reader, std::string_view machine, std::string_view object,
+                               std::string_view field, int64_t hour) {
+  uint64_t known = 0;
+  const std::string key = telemetry_keys::signal(machine, object, field);
+  for (const char layer : {telemetry_keys::kSamples, telemetry_keys::kSummaries}) {
+    const auto stored = reader.get(kTelemetryHistoryView, telemetry_keys::minutes(key, hour, layer));
+    if (!stored) return stored.error();
+    HourOfMinutes minutes;
+    if (*stored && !HourOfMinutes::decode(**stored, minutes)) return damaged(fmt::format("{} {}", object, field));
+    for (size_t i = 0; i < kMinutesPerHour; ++i) known |= uint64_t{minutes.has(i)} << i;
+  }
+  const auto stored = reader.get(kTelemetryHistoryView, telemetry_keys::heard(machine, hour, telemetry_keys::kSamples));
+  if (!stored) return stored.error();
+  HeardMinutes heard;
+  if (*stored && !decode_heard(**stored, heard)) return damaged(machine);
+  return known | heard.heard;
+}
+
 Result<std::vector<RecordedSignal>> list_signals(const ViewReader& reader, std::string_view machine) {
   const auto open = read_open(reader, machine);
   if (!open) return open.error();

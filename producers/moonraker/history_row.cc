@@ -54,6 +54,37 @@ schema::JobOutcome outcome_of(std::string_view status) {
   return schema::JobOutcome::failed;
 }
 
+void write_history_row(JsonWriter& json, const HistoryRow& row) {
+  json.field("start_us", row.start_us).field("end_us", row.end_us);
+  json.field("moonraker_job_id", row.moonraker_job_id).field("filename", row.filename).field("status", row.status);
+  json.field("user", row.user).field("total_duration", row.total_duration);
+  json.field("print_duration", row.print_duration).field("filament_used", row.filament_used);
+  json.field("metadata_json", row.metadata_json).field("auxiliary_json", row.auxiliary_json);
+}
+
+HistoryRow history_row_in(const Json& json) {
+  const auto text = [&](std::string_view name) { return std::string(text_member(json, name).value_or("")); };
+  HistoryRow row;
+  row.start_us = integer_member(json, "start_us").value_or(0);
+  row.end_us = integer_member(json, "end_us").value_or(0);
+  row.moonraker_job_id = text("moonraker_job_id");
+  row.filename = text("filename");
+  row.status = text("status");
+  row.user = text("user");
+  row.total_duration = number_member(json, "total_duration");
+  row.print_duration = number_member(json, "print_duration");
+  row.filament_used = number_member(json, "filament_used");
+  row.metadata_json = text("metadata_json");
+  row.auxiliary_json = text("auxiliary_json");
+  return row;
+}
+
+bool is_usable(const HistoryRow& row) {
+  const auto is_amount = [](const std::optional<double>& amount) { return !amount || is_plausible_amount(*amount); };
+  return row.start_us > 0 && !row.status.empty() && is_amount(row.total_duration) && is_amount(row.print_duration) &&
+         is_amount(row.filament_used);
+}
+
 std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& errors) {
   const auto start = number_member(json, "start_time");
   const auto start_us = start ? unix_micros(*start) : std::nullopt;

@@ -9,6 +9,7 @@
 
 #include "bus/events.h"
 #include "bus/json_reader.h"
+#include "bus/json_writer.h"
 #include "producers/moonraker/protocol_errors.h"
 
 namespace millrace {
@@ -29,6 +30,12 @@ struct HistoryRow {
 
 // nullopt, counted, for a row without a usable start_time or status: it could never be told apart.
 std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& errors);
+
+// Between programs of ours: the members of an object, and the row in one.
+void write_history_row(JsonWriter& json, const HistoryRow& row);
+HistoryRow history_row_in(const Json& json);
+// Whether it has what every row has, and no absurd number.
+bool is_usable(const HistoryRow& row);
 
 // Whether that status settles the print; "server_exit", "interrupted" and "in_progress" do not.
 bool is_conclusive(std::string_view status);

@@ -172,6 +172,25 @@ TEST_F(TelemetrySummaryTest, AnotherProcessGoesOnWhereOneStopped) {
   EXPECT_EQ(found[0].minimum, 0);
 }
 
+TEST_F(TelemetrySummaryTest, WhatAnImportToldHoldsNoLonger) {
+  sample(0, {{"extruder", 210}});
+  const auto told = take();
+  auto imported = draft_of(schema::TelemetrySummarisedT{}, "m1", at(55));
+  imported.payload.AsTelemetrySummarised()->from_us = to_unix_us(at(0));
+  auto signal = std::make_unique<schema::SignalMinutesT>();
+  signal->object = "extruder";
+  signal->field = "temperature";
+  signal->minute = {0};
+  signal->last = {999};
+  imported.payload.AsTelemetrySummarised()->signals.push_back(std::move(signal));
+  TelemetrySummary other;
+  other.go_on_after(told.at(0));
+  other.go_on_after(event({"hub", 1, ++hub_}, std::move(imported)));
+  summary_ = std::move(other);
+  sample(70, {{"extruder", 0}});
+  EXPECT_EQ(rows(take()).at(0).maximum, 210);
+}
+
 TEST_F(TelemetrySummaryTest, HoursAndMachinesAreEventsOfTheirOwnWithTheirPositions) {
   sample(0, {{"extruder", 1}});
   sample(3600, {{"extruder", 2}});

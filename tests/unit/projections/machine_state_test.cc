@@ -131,11 +131,14 @@ TEST_F(MachineStateTest, TheJobFollowsItsEvents) {
   EXPECT_FALSE(seen.job->paused);
 }
 
-TEST_F(MachineStateTest, ABackFilledOlderJobDoesNotReplaceTheCurrentOne) {
+TEST_F(MachineStateTest, ABackFilledOrImportedOlderJobDoesNotReplaceTheCurrentOne) {
   shop.say(started(row_id(), kStart));
-  const int64_t older = kStart - 3600 * kSecond;
-  shop.say(started(row_id(older), older, "old.gcode", schema::JobSeen::history));
-  shop.say(finished(row_id(older), JobOutcome::cancelled, JobEvidence::conclusive));
+  int64_t older = kStart;
+  for (const auto seen : {schema::JobSeen::history, schema::JobSeen::imported}) {
+    older -= 3600 * kSecond;
+    shop.say(started(row_id(older), older, "old.gcode", seen));
+    shop.say(finished(row_id(older), JobOutcome::cancelled, JobEvidence::conclusive));
+  }
   EXPECT_EQ(machine().job->id, row_id());
   EXPECT_EQ(machine().job->outcome, JobOutcome::running);
 }
