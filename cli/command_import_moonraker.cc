@@ -2,7 +2,6 @@
 #include "cli/command_import_moonraker.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include "bus/logging.h"
 #include "cli/control_service.h"
 #include "cli/history_import.h"
+#include "cli/import_progress.h"
 #include "cli/moonraker_history.h"
 #include "cli/opened_log.h"
 #include "cli/own_shop.h"
@@ -23,7 +23,6 @@ namespace {
 constexpr size_t kMaxBodyBytes = 16u << 20;
 constexpr size_t kMaxRequestBytes = 512u << 10;  // of rows for a hub, before its answer is waited for
 constexpr size_t kMaxKeyBytes = 512;
-constexpr std::chrono::milliseconds kProgressInterval{200};
 constexpr std::chrono::milliseconds kAnswerTime{30'000};  // a Moonraker on a slow computer, asked for a large page
 
 // Where rows go: a running hub, or a log that is ours alone.
@@ -94,33 +93,6 @@ Result<ImportTally> ask_hub_to_take(const std::filesystem::path& data_dir, const
   return import_tally_in(*json);
 }
 
-// A line that is written over and over, where somebody sees it.
-class Progress {
- public:
-  explicit Progress(const Clock& clock)
-      : clock_(clock), shown_(::isatty(STDERR_FILENO) == 1), begun_(clock.monotonic()) {}
-  ~Progress() { clear(); }
-
-  void show(const ImportTally& tally) {
-    if (!shown_ || clock_.monotonic() - last_ < kProgressInterval) return;
-    last_ = clock_.monotonic();
-    fmt::print(stderr, "\r{} rows, {} of them new, {:.0f} rows/s   ", tally.rows, tally.new_jobs,
-               static_cast<double>(tally.rows) / std::max(seconds(), 0.001));
-    written_ = true;
-  }
-  void clear() {
-    if (std::exchange(written_, false)) fmt::print(stderr, "\r{:60}\r", "");
-  }
-  double seconds() const { return std::chrono::duration<double>(clock_.monotonic() - begun_).count(); }
-
- private:
-  const Clock& clock_;
-  const bool shown_;
-  const MonotonicTime begun_;
-  MonotonicTime last_{};
-  bool written_ = false;
-};
-
 struct Outcome {
   ImportTally tally;
   uint64_t unusable = 0;
@@ -128,7 +100,7 @@ struct Outcome {
 };
 
 Result<Outcome> import_all(MoonrakerHistory& history, const ImportMoonrakerOptions& options, const Take& take,
-                           const Clock& clock, Progress& progress) {
+                           const Clock& clock, ImportProgress& progress) {
   Outcome outcome;
   for (;;) {
     ImportedRows rows{options.machine, std::nullopt, {}};
@@ -142,7 +114,7 @@ Result<Outcome> import_all(MoonrakerHistory& history, const ImportMoonrakerOptio
     const auto taken = take_in_pieces(take, std::move(rows));
     if (!taken) return taken.error();
     outcome.tally += *taken;
-    progress.show(outcome.tally);
+    progress.show(outcome.tally.rows, outcome.tally.new_jobs);
   }
   outcome.unusable = history.unusable();
   outcome.seconds = progress.seconds();
@@ -197,7 +169,7 @@ Result<Outcome> import_moonraker(const ImportMoonrakerOptions& options) {
     request.headers.emplace_back("X-Api-Key", std::move(*key));
   }
   const SystemClock clock;
-  Progress progress(clock);
+  ImportProgress progress(clock);
   const auto metrics = make_metrics();
   ProtocolErrors errors(options.machine, clock, metrics->counter("millrace_import_protocol_errors_total", ""));
   MoonrakerHistory history({[&](const std::string& target) {

@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr std::chrono::milliseconds kForEver{-1};
-constexpr size_t kMaxRequestBytes = 4u << 20;  // rows of a history, each up to 64 KiB of escaped text
+constexpr size_t kMaxRequestBytes = 4u << 20;  // pieces of a history, of 512 KiB before their text is escaped
 
 std::string error_json(const Error& error) {
   JsonWriter json;
@@ -45,9 +45,9 @@ class OneAtATime {
 std::filesystem::path backup_staging(const std::filesystem::path& data_dir) { return data_dir / "backup.copy"; }
 
 std::unique_ptr<ControlService> ControlService::start(const std::filesystem::path& data_dir, const EventLog& log,
-                                                      const BlobStore& blobs, HistoryImport& import, const Clock& clock,
+                                                      const BlobStore& blobs, Imports imports, const Clock& clock,
                                                       Metrics& metrics) {
-  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, blobs, import, clock, metrics));
+  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, blobs, imports, clock, metrics));
   // What a killed backup left holds on to files that the log has long given up.
   if (auto removed = remove_tree(backup_staging(data_dir)); !removed) {
     log_warn("control", "{}", removed.error().message());
@@ -66,8 +66,8 @@ std::unique_ptr<ControlService> ControlService::start(const std::filesystem::pat
 }
 
 ControlService::ControlService(std::filesystem::path data_dir, const EventLog& log, const BlobStore& blobs,
-                               HistoryImport& import, const Clock& clock, Metrics& metrics)
-    : data_dir_(std::move(data_dir)), log_(log), blobs_(blobs), import_(import), clock_(clock), metrics_(metrics) {}
+                               Imports imports, const Clock& clock, Metrics& metrics)
+    : data_dir_(std::move(data_dir)), log_(log), blobs_(blobs), imports_(imports), clock_(clock), metrics_(metrics) {}
 
 ControlService::~ControlService() {
   stopping_ = true;
@@ -100,14 +100,26 @@ Result<std::string> ControlService::do_command(std::string_view request) {
     return back_up(directory, *keep);
   }
   if (command == "import_rows") return import_rows(*json);
-  return make_error(Errc::kInvalidArgument,
-                    fmt::format("command '{}': expected ping, backup or import_rows; this hub may be older", command));
+  if (command == "import_older") return import_older(*json);
+  return make_error(
+      Errc::kInvalidArgument,
+      fmt::format("command '{}': expected ping, backup, import_rows or import_older; this hub may be older", command));
 }
 
 Result<std::string> ControlService::import_rows(const Json& request) {
   const auto rows = imported_rows_in(request);
   if (!rows) return rows.error();
-  const auto tally = import_.take(*rows);
+  std::lock_guard lock(importing_);
+  const auto tally = imports_.history.take(*rows);
+  if (!tally) return tally.error();
+  return to_json(*tally);
+}
+
+Result<std::string> ControlService::import_older(const Json& request) {
+  const auto piece = older_piece_in(request);
+  if (!piece) return piece.error();
+  std::lock_guard lock(importing_);
+  const auto tally = imports_.older.take(*piece);
   if (!tally) return tally.error();
   return to_json(*tally);
 }

@@ -4,12 +4,14 @@
 //   {"command":"ping"}                                      -> {"pid":4711,"incarnation":"..","position":42}
 //   {"command":"backup","directory":"/mnt/b","keep":7}      -> what `log backup --json` prints
 //   {"command":"import_rows","machine":"voron-2","skew_ms":12,"rows":[..]}  -> see history_import.h
+//   {"command":"import_older","source":"3d-print-logger","machine":"voron-2","jobs":[..]}  -> see older_import.h
 //   anything that fails                                     -> {"error":{"code":"full","message":".."}}
 #pragma once
 
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -19,16 +21,21 @@
 #include "bus/json_reader.h"
 #include "bus/metrics.h"
 #include "cli/history_import.h"
+#include "cli/older_import.h"
 #include "net/local_socket.h"
 
 namespace millrace {
 
 class ControlService {
  public:
+  struct Imports {
+    HistoryImport& history;
+    OlderImport& older;
+  };
   // The rest of the hub works without it: when the socket cannot be made, that is logged and nothing is served.
   // References outlive this.
   static std::unique_ptr<ControlService> start(const std::filesystem::path& data_dir, const EventLog& log,
-                                               const BlobStore& blobs, HistoryImport& import, const Clock& clock,
+                                               const BlobStore& blobs, Imports imports, const Clock& clock,
                                                Metrics& metrics);
   // A backup under way is given up and leaves nothing behind.
   ~ControlService();
@@ -37,16 +44,18 @@ class ControlService {
   std::string answer(std::string_view request);
 
  private:
-  ControlService(std::filesystem::path data_dir, const EventLog& log, const BlobStore& blobs, HistoryImport& import,
+  ControlService(std::filesystem::path data_dir, const EventLog& log, const BlobStore& blobs, Imports imports,
                  const Clock& clock, Metrics& metrics);
   Result<std::string> do_command(std::string_view request);
   Result<std::string> back_up(const std::filesystem::path& directory, int64_t keep);
   Result<std::string> import_rows(const Json& request);
+  Result<std::string> import_older(const Json& request);
 
   const std::filesystem::path data_dir_;
   const EventLog& log_;
   const BlobStore& blobs_;
-  HistoryImport& import_;
+  const Imports imports_;
+  std::mutex importing_;  // one piece of whichever import after the other: each decides on what the one before has told
   const Clock& clock_;
   Metrics& metrics_;
   std::atomic<bool> stopping_{false};

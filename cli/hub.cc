@@ -122,8 +122,10 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->registry_->start();
   if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
   hub->broker_.start();
-  hub->import_ = hub->make_import(clock);
-  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_, *hub->import_, clock, metrics);
+  hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
+  hub->older_import_ = std::make_unique<OlderImport>(hub->import_parts(clock), *hub->blobs_);
+  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_,
+                                        {*hub->import_, *hub->older_import_}, clock, metrics);
   return hub;
 }
 
@@ -139,7 +141,7 @@ Result<void> Hub::start_mirror(const Clock& clock, Metrics& metrics) {
   return {};
 }
 
-std::unique_ptr<HistoryImport> Hub::make_import(const Clock& clock) {
+HistoryImport::Parts Hub::import_parts(const Clock& clock) {
   const auto append = [this](std::vector<EventDraft> events) {
     std::promise<Result<Position>> written;
     recorder_->submit(
@@ -150,8 +152,7 @@ std::unique_ptr<HistoryImport> Hub::make_import(const Clock& clock) {
     if (projector_->wait_for(position, kImportViewsWait)) return {};
     return make_error(Errc::kUnavailable, "the views have not caught up with the log; try again later");
   };
-  return std::make_unique<HistoryImport>(
-      HistoryImport::Parts{*views_, [this] { return log_->last(); }, append, wait_for_views, clock});
+  return {*views_, [this] { return log_->last(); }, append, wait_for_views, clock};
 }
 
 // On the watch's thread.

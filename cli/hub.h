@@ -17,6 +17,7 @@
 #include "cli/control_service.h"
 #include "cli/history_import.h"
 #include "cli/machine_registry.h"
+#include "cli/older_import.h"
 #include "consumers/anchor_publisher.h"
 #include "consumers/maintenance_watch.h"
 #include "consumers/recorder.h"
@@ -44,7 +45,7 @@ class Hub {
   explicit Hub(const Config& config) : config_(config) {}
   void watch_clock(ClockWatch watch);
   Result<void> start_mirror(const Clock& clock, Metrics& metrics);
-  std::unique_ptr<HistoryImport> make_import(const Clock& clock);
+  HistoryImport::Parts import_parts(const Clock& clock);
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
 
   const Config config_;
@@ -66,6 +67,7 @@ class Hub {
   std::unique_ptr<Edge> edge_;
   std::thread loop_thread_;
   std::unique_ptr<HistoryImport> import_;
+  std::unique_ptr<OlderImport> older_import_;
   std::unique_ptr<ControlService> control_;
 };
 

@@ -8,6 +8,7 @@
 #include "cli/command_backup.h"
 #include "cli/command_import_gcode.h"
 #include "cli/command_import_moonraker.h"
+#include "cli/command_import_older.h"
 #include "cli/command_log.h"
 #include "cli/command_mirror.h"
 #include "cli/command_redact.h"
@@ -218,6 +219,33 @@ void add_import_moonraker(CLI::App& import, Command& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return run_import_moonraker(*options); }; });
 }
 
+// What both older systems' imports share.
+CLI::App* add_import_older(CLI::App& import, const std::string& source, const std::string& what,
+                           const std::shared_ptr<ImportOlderOptions>& options, Command& chosen) {
+  options->source = source;
+  auto* command = import.add_subcommand(source, what);
+  command->add_option("--data", options->data_dir, "data folder of the hub, running or not")->capture_default_str();
+  command->add_flag("--json", options->json, "print one JSON object");
+  command->callback([options, &chosen] { chosen = [options] { return run_import_older(*options); }; });
+  return command;
+}
+
+void add_import_print_log(CLI::App& import, Command& chosen) {
+  auto options = std::make_shared<ImportOlderOptions>();
+  auto* command = add_import_older(import, "3d-print-logger", "the database of 3d-print-logger", options, chosen);
+  command->add_option("--database", options->database, "sqlite:PATH or mysql://user@host:port/database")->required();
+  command->add_option("--machine", options->machines, "OLDNAME=machine-id: what a printer is called here; repeatable");
+  command->add_option("--zone", options->zone, "time zone of the computer it ran on, e.g. Europe/Berlin");
+  command->add_option("--password-file", options->password_file, "file with MySQL's password on its first line");
+}
+
+void add_import_klipperiwc(CLI::App& import, Command& chosen) {
+  auto options = std::make_shared<ImportOlderOptions>();
+  auto* command = add_import_older(import, "klipperiwc", "the status history of KlipperIWC", options, chosen);
+  command->add_option("--database", options->database, "sqlite:PATH")->required();
+  command->add_option("--machine", options->machine, "whose history it is")->required();
+}
+
 void add_replay(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<ReplayCommandOptions>();
   auto* replay = app.add_subcommand("replay", "rebuild a view from the log and print its SHA-256 digest");
@@ -241,6 +269,8 @@ void add_import(CLI::App& app, Command& chosen) {
   import->require_subcommand(1);
   add_import_gcode(*import, chosen);
   add_import_moonraker(*import, chosen);
+  add_import_print_log(*import, chosen);
+  add_import_klipperiwc(*import, chosen);
 }
 
 void add_mirror(CLI::App& app, Command& chosen) {
