@@ -169,15 +169,18 @@ class Reading {
   }
 
   Result<void> check_machines() {
-    for (const auto& [name, machine] : options_.machines) {
-      const bool by_id = name.starts_with('#') && name.find_first_not_of("0123456789", 1) == std::string::npos;
+    for (const auto& named : options_.machines) {
+      const std::string& name = named.first;
+      constexpr size_t kMostDigits = 15;
+      const bool by_id = name.starts_with('#') && name.size() <= kMostDigits &&
+                         name.find_first_not_of("0123456789", 1) == std::string::npos;
       const bool known = std::any_of(printers_.begin(), printers_.end(),
                                      [&](const OlderPrinter& printer) { return printer.settings.name == name; });
       if (known || (by_id && name.size() > 1)) continue;
       std::vector<std::string> names;
       for (const OlderPrinter& printer : printers_) names.push_back("'" + printer.settings.name + "'");
       return make_error(Errc::kInvalidArgument, fmt::format("--machine '{}={}': there is no such printer; there are {}",
-                                                            name, machine, fmt::join(names, ", ")));
+                                                            name, named.second, fmt::join(names, ", ")));
     }
     return {};
   }

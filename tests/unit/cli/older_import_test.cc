@@ -319,6 +319,14 @@ TEST_F(PrintLogImport, RowsOfADeletedPrinterComeWhereTheirMachineIsNamed) {
   EXPECT_EQ(views.jobs()[0].machine, "old-one");
 }
 
+TEST_F(PrintLogImport, ANumberThatIsNoPrintersIsRefused) {
+  for (const char* name : {"#", "#x", "#99999999999999999999"}) {
+    const auto refused = read({.machines = {{name, "old-one"}}});
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().code, Errc::kInvalidArgument) << name;
+  }
+}
+
 TEST_F(PrintLogImport, APrintThatMayBeGoingOnIsLeftForLaterAndAStaleOneIsInterrupted) {
   database.job({.job_id = "1", .end = "", .status = "printing"});
   database.job({.job_id = "2", .start = "2026-01-09 10:00:00", .end = "", .status = "paused"});
