@@ -124,8 +124,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->broker_.start();
   hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
   hub->older_import_ = std::make_unique<OlderImport>(hub->import_parts(clock), *hub->blobs_);
-  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_,
-                                        {*hub->import_, *hub->older_import_}, clock, metrics);
+  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_, {*hub->import_, *hub->older_import_},
+                                        clock, metrics);
   return hub;
 }
 
