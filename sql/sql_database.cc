@@ -350,7 +350,9 @@ class SociDatabase final : public SqlDatabase {
     // SQLite looks at the file only now.
     if (url.dialect == SqlDialect::kSqlite) return run("SELECT count(*) FROM sqlite_master");
     if (url.dialect == SqlDialect::kPostgresql) return {};  // told when it was connected
-    if (auto zone = run("SET time_zone = '+00:00'"); !zone) return zone;
+    // Whatever the server's own settings: a value that does not fit is an error and not cut.
+    auto set = run("SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'");
+    if (!set) return set;
     return options_.read_only ? run("SET SESSION TRANSACTION READ ONLY") : Result<void>{};
   }
 

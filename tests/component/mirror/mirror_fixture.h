@@ -62,7 +62,7 @@ class MirrorFixture : public ::testing::TestWithParam<SqlServerKind> {
   }
   std::unique_ptr<Mirror> mirror_into(const std::string& database) {
     return std::make_unique<Mirror>(options_for(database),
-                                    MirrorParts{*shop.log, *views.store, nullptr, views_have(), clock, *metrics});
+                                    MirrorParts{*shop.log, *views.store, blobs.get(), views_have(), clock, *metrics});
   }
 
   std::function<bool(Position)> views_have() {
@@ -120,7 +120,8 @@ class MirrorFixture : public ::testing::TestWithParam<SqlServerKind> {
 
   Shop shop;
   Views views;
-  std::atomic<uint64_t> folded{0};  // the views have everything up to here
+  std::unique_ptr<BlobStore> blobs;  // none
+  std::atomic<uint64_t> folded{0};   // the views have everything up to here
   testing::ManualClock clock;
   std::unique_ptr<Metrics> metrics = make_metrics();
   MirrorBatchLimit batch;

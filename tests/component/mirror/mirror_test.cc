@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "bus/random.h"
+#include "bus/sha256.h"
 #include "tests/component/mirror/mirror_fixture.h"
 
 namespace millrace {
@@ -139,6 +140,27 @@ TEST_P(MirrorTest, TablesAreFilledFromTheLog) {
               ElementsAre(SqlRow{int64_t{1}, int64_t{1}, 100.0, 100.0}));
   EXPECT_THAT(rows("SELECT id, printer_id, done, cost, description FROM maintenance_records"),
               ElementsAre(SqlRow{int64_t{1}, int64_t{1}, int64_t{1}, 4.5, sql_text(kOdd)}));
+}
+
+TEST_P(MirrorTest, PicturesAndSettingsComeFromTheBlobsThatAreAtHand) {
+  const testing::TemporaryDirectory folder;
+  blobs = open_blob_folder(folder.path()).value();
+  const std::string picture = "\x89PNG", settings = R"({"large":true})";
+  for (const auto& bytes : {picture, settings}) ASSERT_TRUE(blobs->put(hex_of(Sha256Digester().digest(bytes)), bytes));
+  auto there = sliced(row_id());
+  there.thumbnail_blob = hex_of(Sha256Digester().digest(picture));
+  there.settings_json.clear();
+  there.settings_blob = hex_of(Sha256Digester().digest(settings));
+  auto missing = sliced(row_id(kStart + 1000 * kSecond));
+  missing.thumbnail_blob = hex_of(Sha256Digester().digest("never stored"));
+  print_completed(kStart);
+  print_completed(kStart + 1000 * kSecond);
+  shop.say(std::move(there));
+  shop.say(std::move(missing));
+  run();
+  EXPECT_THAT(rows("SELECT thumbnail_base64 FROM job_details ORDER BY id"),
+              ElementsAre(SqlRow{sql_text("iVBORw==")}, SqlRow{kNull}));
+  EXPECT_THAT(rows("SELECT config_block FROM job_details WHERE id = 1"), ElementsAre(SqlRow{sql_text(settings)}));
 }
 
 TEST_P(MirrorTest, TimesAreUtcInATypeOfTheServer) {

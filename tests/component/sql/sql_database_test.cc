@@ -193,6 +193,13 @@ INSTANTIATE_TEST_SUITE_P(Real, SqlServerTest, ::testing::Values(SqlServerKind::k
                            return std::string(info.param == SqlServerKind::kMariadb ? "Mariadb" : "Postgresql");
                          });
 
+TEST_P(SqlServerTest, WhatDoesNotFitIsRefusedAndNotCut) {
+  execute("CREATE TABLE s (a VARCHAR(3), b SMALLINT)");
+  EXPECT_FALSE(database_->execute("INSERT INTO s VALUES (?, ?)", std::vector<SqlValue>{text("four"), int64_t{1}}));
+  EXPECT_FALSE(database_->execute("INSERT INTO s VALUES (?, ?)", std::vector<SqlValue>{text("abc"), int64_t{70'000}}));
+  EXPECT_THAT(rows("SELECT * FROM s"), ElementsAre());
+}
+
 TEST_P(SqlServerTest, OtherTypesAreNumbersOrTextAsTheServerShowsThem) {
   const bool maria = GetParam() == SqlServerKind::kMariadb;
   execute(
