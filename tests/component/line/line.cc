@@ -3,6 +3,7 @@
 
 #include "bus/logging.h"
 #include "tests/support/event_fixtures.h"
+#include "tests/support/sanitizers.h"
 
 namespace millrace::testing {
 namespace {
@@ -24,7 +25,7 @@ std::unique_ptr<MqttClient> quick_client(const std::string& url) {
 [[maybe_unused]] const bool kLoggerIsMade = log_enabled(LogLevel::kError);
 
 std::shared_ptr<EventLog> open_line_log(const std::filesystem::path& directory, const Clock& clock) {
-#ifdef __SANITIZE_THREAD__
+#ifdef MILLRACE_HAS_THREAD_SANITIZER
   static std::map<std::filesystem::path, std::shared_ptr<EventLog>> logs;
   auto& log = logs[directory];
   if (!log) log = make_memory_event_log(static_cast<uint64_t>(to_unix_us(clock.wall())));

@@ -36,7 +36,7 @@ class MirrorOutageTest : public MirrorFixture {
         std::chrono::seconds(30));
   }
 
-  const SystemClock system;
+  const SystemClock system{};
 
  private:
   std::optional<SqlServer> own_;

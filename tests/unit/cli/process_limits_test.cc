@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "tests/support/sanitizers.h"
+
 namespace millrace {
 namespace {
 
@@ -17,7 +19,7 @@ TEST(ProcessLimits, LogAndViewsHaveTheirFilesBeforeConnectionsDo) {
 }
 
 TEST(ProcessLimitsDeathTest, MemoryThatCannotBeHadEndsTheProcessWithOneLine) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(MILLRACE_HAS_ADDRESS_SANITIZER) || defined(MILLRACE_HAS_THREAD_SANITIZER)
   GTEST_SKIP() << "a sanitizer's operator new ends the process by itself; ResourcesTest shows it with the real program";
 #endif
   GTEST_FLAG_SET(death_test_style, "threadsafe");

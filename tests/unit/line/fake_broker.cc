@@ -109,8 +109,8 @@ void FakeBroker::deliver(uint64_t connection, const Message& message) {
 
 void FakeBroker::welcome(Link& link) {
   for (const auto& [topic, message] : retained_) {
-    if (std::none_of(link.filters.begin(), link.filters.end(), [&](const auto& f) { return matches(f, topic); }))
-      continue;
+    const auto wants = [&topic = topic](const auto& filter) { return matches(filter, topic); };
+    if (std::none_of(link.filters.begin(), link.filters.end(), wants)) continue;
     Message again = message;
     again.retained = true;
     put(outbound_, next_connection_, std::move(again));
