@@ -10,6 +10,7 @@
 #include <iostream>
 #include <set>
 
+#include "bus/blob_store.h"
 #include "bus/event_json.h"
 #include "bus/log_backup.h"
 #include "bus/log_restore.h"
@@ -65,6 +66,8 @@ void check_holes(const EventLog& log) {
 
 TEST(BackupTest, ShopGoesOnFromABackupAfterItsLogIsLost) {
   Shop shop;
+  const std::string photo = "a photo's bytes";
+  ASSERT_TRUE(open_blob_folder(shop.data() / "blobs").value()->put(blob_name(photo), photo));
   shop.start_simulator({"--machines", "4", "--behaviour", "mixed", "--speed", "60", "--seed", "11"});
   shop.start_all();
   ASSERT_TRUE(eventually([&] { return shop.last_position() > 80; }, std::chrono::seconds(60)));
@@ -97,6 +100,7 @@ TEST(BackupTest, ShopGoesOnFromABackupAfterItsLogIsLost) {
         << fmt::format("{}", fmt::join(events_of(*lost, Position{backup["position"].get<uint64_t>()}), "\n"));
   }
   fs::remove_all(shop.data() / "log");
+  fs::remove_all(shop.data() / "blobs");
 
   const auto restored = shop.run({"log", "restore", backups.string(), "--data", shop.data().string(), "--json"});
   ASSERT_EQ(restored.code, 0) << restored.output;
@@ -108,6 +112,8 @@ TEST(BackupTest, ShopGoesOnFromABackupAfterItsLogIsLost) {
   ASSERT_TRUE(told["lost_events"].is_number()) << "the views of the lost log were found";
   EXPECT_LE(told["lost_through"], lost_through);
   EXPECT_GT(told["lost_events"], 0);
+  EXPECT_GT(told["blobs"], 0);
+  EXPECT_EQ(open_blob_folder(shop.data() / "blobs").value()->get(blob_name(photo)).value(), photo);
 
   shop.start_hub();
   shop.start_adapters();
@@ -209,7 +215,8 @@ TEST(BackupTest, KilledBackupLeavesTheOldWholeOneOrTheNewWholeOne) {
     newest = now;
     // Every generation with a number is whole.  One that was looked at does not change.
     for (const auto& entry : fs::directory_iterator(backups)) {
-      if (entry.path().filename().string()[0] == '.' || !seen.insert(entry.path()).second) continue;
+      const std::string name = entry.path().filename().string();
+      if (name[0] == '.' || name == "blobs" || !seen.insert(entry.path()).second) continue;
       const fs::path target = shop.directory() / "checked";
       const auto manifest = copy_backup(entry.path(), target);
       ASSERT_TRUE(manifest) << manifest.error().message();
