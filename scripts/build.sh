@@ -17,7 +17,10 @@ presets=$(sha256sum <CMakePresets.json)
 options=${*:-$(cat "$folder/told_options" 2>/dev/null || true)}
 if [[ ! -e $folder/build.ninja || $presets != "$(cat "$folder/told_presets" 2>/dev/null)" ||
   $options != "$(cat "$folder/told_options" 2>/dev/null)" ]]; then
-  step "Configuring the $preset build" cmake --preset "$preset" "$@"
+  # Another compiler would make CMake begin anew by itself, and forget the options.
+  again=()
+  [[ $presets == "$(cat "$folder/told_presets" 2>/dev/null)" ]] || again=(--fresh)
+  step "Configuring the $preset build" cmake --preset "$preset" "${again[@]}" "$@"
   echo "$presets" >"$folder/told_presets"
   echo "$options" >"$folder/told_options"
 fi
