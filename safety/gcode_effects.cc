@@ -218,13 +218,15 @@ void read_set_position(LineReader& line) {
 void read_offset(LineReader& line) {
   const bool moves = line.number_or("MOVE", 0) != 0;
   const auto speed = line.number("MOVE_SPEED");
-  for (const std::string_view axis : kAxisKeys) {
-    const bool is_set = line.number(axis).has_value();
-    const auto added = line.number(fmt::format("{}_ADJUST", axis));
-    if (!is_set && !added) continue;
+  for (size_t axis = 0; axis < kAxisKeys.size(); ++axis) {
+    const auto set = line.number(kAxisKeys[axis]);
+    const auto added = line.number(fmt::format("{}_ADJUST", kAxisKeys[axis]));
+    if (set && added) return line.refuse(fmt::format("{} is set and adjusted", kAxisKeys[axis]));
+    if (!set && !added) continue;
     GcodeEffect& offset = line.add(EffectKind::kOffset);
-    offset.subject = std::string(1, static_cast<char>(axis.front() - 'A' + 'a'));
-    if (!is_set) offset.value = added;
+    offset.subject = kAxisKeys[axis];
+    offset.axes[axis] = set;
+    offset.value = added;
     offset.moves = moves;
     if (speed) offset.feedrate = *speed * 60;
   }

@@ -17,27 +17,27 @@ constexpr size_t kMaxGcodeBytes = 64u << 10;
 constexpr size_t kMaxGcodeLines = 2000;
 
 enum class EffectKind : uint8_t {
-  kHeat,              // subject: heater, empty: the active extruder; value: target
-  kHeatChamber,       // M141, M191; value: target
-  kHeatersOff,        // TURN_OFF_HEATERS
-  kFan,               // subject; value 0..1
-  kPin,               // subject; value
-  kLight,             // subject; value: the largest of its parts; value_min: the smallest
-  kMove,              // G0, G1: coordinates, e, feedrate
-  kArc,               // G2, G3: the same, with the centre
-  kHome,              // axes
-  kProbe,             // G29, BED_MESH_CALIBRATE, QUAD_GANTRY_LEVEL ...: moves by itself, within Klipper's bounds
-  kRetract,           // G10, G11: firmware retraction
-  kAbsolute,          // G90
-  kRelative,          // G91
-  kExtruderAbsolute,  // M82
-  kExtruderRelative,  // M83
-  kSetPosition,       // G92: coordinates; none: all of them to zero
-  kOffset,         // SET_GCODE_OFFSET: subject: "x", "y" or "z"; value: what is added, none: not known; moves: MOVE=1
-  kManualStepper,  // subject; feedrate as value (mm/s), acceleration
-  kForcedMotion,   // FORCE_MOVE, SET_KINEMATIC_POSITION: past everything that Klipper knows of the axes
-  kMotorsOff,      // M18, M84
-  kVelocityLimit,  // value: mm/s
+  kHeat,               // subject: heater, empty: the active extruder; value: target
+  kHeatChamber,        // M141, M191; value: target
+  kHeatersOff,         // TURN_OFF_HEATERS
+  kFan,                // subject; value 0..1
+  kPin,                // subject; value
+  kLight,              // subject; value: the largest of its parts; value_min: the smallest
+  kMove,               // G0, G1: coordinates, e, feedrate
+  kArc,                // G2, G3: the same, with the centre
+  kHome,               // axes
+  kProbe,              // G29, BED_MESH_CALIBRATE, QUAD_GANTRY_LEVEL ...: moves by itself, within Klipper's bounds
+  kRetract,            // G10, G11: firmware retraction
+  kAbsolute,           // G90
+  kRelative,           // G91
+  kExtruderAbsolute,   // M82
+  kExtruderRelative,   // M83
+  kSetPosition,        // G92: coordinates; none: all of them to zero
+  kOffset,             // SET_GCODE_OFFSET: axes: what they are to be; or value: what is added to subject; moves: MOVE=1
+  kManualStepper,      // subject; feedrate as value (mm/s), acceleration
+  kForcedMotion,       // FORCE_MOVE, SET_KINEMATIC_POSITION: past everything that Klipper knows of the axes
+  kMotorsOff,          // M18, M84
+  kVelocityLimit,      // value: mm/s
   kAccelerationLimit,  // value: mm/s2
   kSpeedFactor,        // M220; value, 1 = 100 %
   kFlowFactor,         // M221
@@ -66,7 +66,9 @@ struct GcodeEffect {
   std::array<std::optional<double>, 3> centre;  // I, J, K of an arc
   std::optional<double> e;
   std::optional<double> feedrate;  // mm/min
-  bool moves = false;              // kOffset
+  bool moves = false;              // kOffset, kManualStepper
+  // Of typed moves, which say it themselves: distances, not coordinates.  Of text: not set, the mode in force counts.
+  std::optional<bool> relative;
 };
 
 struct GcodeLine {

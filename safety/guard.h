@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "safety/command.h"
-#include "safety/gcode_effects.h"
 #include "safety/limits.h"
 #include "safety/machine_snapshot.h"
 #include "safety/scopes.h"
@@ -28,15 +27,7 @@ struct Refusal {
   std::string detail;  // for people: the offending value and what would be right
 };
 
-// What one judgement is about.  `effects` is there for gcode, unless its text was refused whole.
-struct Judgement {
-  const Command& command;
-  const GuardRequest& request;
-  const MachineSnapshot& machine;
-  const Limits& limits;  // narrowed by the machine's own
-  const GcodeEffects* effects = nullptr;
-  std::string_view effects_error;  // why there are none
-};
+struct Judgement;  // what one judgement is about; of guard.cc
 
 struct Rule {
   std::string_view code;
@@ -44,6 +35,9 @@ struct Rule {
   std::bitset<kCommandKinds> concerns;
   void (*check)(const Judgement& judgement, std::vector<Refusal>& refusals);
 };
+
+// Most reasons that one rule tells; further ones are counted in the last.
+constexpr size_t kMaxReasonsOfRule = 5;
 
 // In the order in which reasons are told.
 std::span<const Rule> guard_rules();

@@ -62,15 +62,15 @@ struct MachineSnapshot {
   std::string state_version;  // "<epoch>-<sequence>" of the last state change; empty: none yet
   std::string job_id;         // of the print under way; empty: none
 
-  std::array<bool, 3> homed = {false, false, false};  // x, y, z
-  std::array<std::optional<double>, 3>
-      position;  // of the toolhead in the machine's coordinates (gcode_move.position), mm
-  std::array<std::optional<double>, 3> gcode_offset;  // gcode_move: position - gcode_position (G92, SET_GCODE_OFFSET)
-  std::optional<bool> absolute;                       // G90, gcode_move.absolute_coordinates
-  std::optional<bool> absolute_extrude;               // M82
-  std::optional<double> feedrate;                     // in force for moves without F (gcode_move.speed), mm/min
-  double speed_factor = 1;                            // M220
-  std::string active_extruder = "extruder";           // toolhead.extruder
+  // Motion, from Klipper's gcode_move and toolhead; mm and the machine's own coordinates.
+  std::array<bool, 3> homed = {false, false, false};   // toolhead.homed_axes: x, y, z
+  std::array<std::optional<double>, 3> position;       // gcode_move.position
+  std::array<std::optional<double>, 3> gcode_offset;   // position - gcode_position, of G92 and SET_GCODE_OFFSET
+  std::array<std::optional<double>, 3> homing_origin;  // gcode_move.homing_origin, of SET_GCODE_OFFSET alone
+  std::optional<bool> absolute;                        // gcode_move.absolute_coordinates
+  std::optional<double> feedrate;                      // gcode_move.speed, in force for moves without F, mm/min
+  double speed_factor = 1;                             // gcode_move.speed_factor
+  std::string active_extruder = "extruder";            // toolhead.extruder
 
   std::vector<HeaterSnapshot> heaters;
   std::vector<FanSnapshot> fans;
