@@ -27,13 +27,14 @@ struct Refusal {
   std::string detail;  // for people: the offending value and what would be right
 };
 
-struct Judgement;  // what one judgement is about; of guard.cc
+struct Judgement;  // what one judgement is about
+class Reasons;     // collects what a rule has to say
 
 struct Rule {
   std::string_view code;
   std::string_view text;  // what it demands, one sentence
   std::bitset<kCommandKinds> concerns;
-  void (*check)(const Judgement& judgement, std::vector<Refusal>& refusals);
+  void (*check)(const Judgement& judgement, Reasons& reasons);
 };
 
 // Most reasons that one rule tells; further ones are counted in the last.
