@@ -59,7 +59,7 @@ class LineReader;
 
 struct Known {
   std::string_view command;
-  // Words that it may have, each between blanks; "*": whatever.  Another word makes the line one that cannot be judged.
+  // Words that it may have, each between blanks; "*": whatever.  With another word the line cannot be judged whole.
   std::string_view words;
   void (*read)(LineReader& line);
 };
@@ -124,8 +124,12 @@ class LineReader {
   void refuse(std::string why) {
     if (!fault_) fault_ = std::move(why);
   }
+  void doubt(std::string why) {
+    if (!doubt_) doubt_ = std::move(why);
+  }
 
   const std::optional<std::string>& fault() const { return fault_; }
+  const std::optional<std::string>& doubts() const { return doubt_; }
   std::vector<GcodeEffect>& effects() { return effects_; }
 
  private:
@@ -134,6 +138,7 @@ class LineReader {
   Line& line_;
   std::vector<GcodeEffect> effects_;
   std::optional<std::string> fault_;
+  std::optional<std::string> doubt_;
 };
 
 void read_nothing(LineReader&) {}
@@ -160,10 +165,19 @@ void read_heater(LineReader& line) {
 }
 void read_part_fan(LineReader& line) { line.add(EffectKind::kFan, line.number_or("S", 255) / 255, "fan"); }
 void read_part_fan_off(LineReader& line) { line.add(EffectKind::kFan, 0, "fan"); }
+// True: a template that is evaluated again and again sets it.
+bool is_from_template(LineReader& line) {
+  if (!line.has("TEMPLATE")) return false;
+  line.doubt("a template: what it sets is not known");
+  return true;
+}
+
 void read_fan(LineReader& line) {
+  if (is_from_template(line)) return;
   line.add(EffectKind::kFan, line.required_number("SPEED"), line.required_name("FAN"));
 }
 void read_pin(LineReader& line) {
+  if (is_from_template(line)) return;
   line.number("CYCLE_TIME");
   line.add(EffectKind::kPin, line.required_number("VALUE"), line.required_name("PIN"));
 }
@@ -356,12 +370,12 @@ constexpr std::array kKnown = {
     Known{"SAVE_GCODE_STATE", " NAME ", read_nothing},
     Known{"SCREWS_TILT_CALCULATE", "*", read_plain<EffectKind::kProbe>},
     Known{"SDCARD_PRINT_FILE", " FILENAME ", read_print_file},
-    Known{"SET_FAN_SPEED", " FAN SPEED ", read_fan},
+    Known{"SET_FAN_SPEED", " FAN SPEED TEMPLATE ", read_fan},
     Known{"SET_GCODE_OFFSET", " X Y Z X_ADJUST Y_ADJUST Z_ADJUST MOVE MOVE_SPEED ", read_offset},
     Known{"SET_HEATER_TEMPERATURE", " HEATER TARGET ", read_heater},
     Known{"SET_KINEMATIC_POSITION", "*", read_plain<EffectKind::kForcedMotion>},
     Known{"SET_LED", " LED RED GREEN BLUE WHITE INDEX TRANSMIT SYNC ", read_light},
-    Known{"SET_PIN", " PIN VALUE CYCLE_TIME ", read_pin},
+    Known{"SET_PIN", " PIN VALUE CYCLE_TIME TEMPLATE ", read_pin},
     Known{"SET_VELOCITY_LIMIT", " VELOCITY ACCEL ACCEL_TO_DECEL SQUARE_CORNER_VELOCITY MINIMUM_CRUISE_RATIO ",
           read_velocity_limit},
     Known{"STATUS", "", read_nothing},
@@ -452,7 +466,7 @@ std::optional<std::string> cut_classic(Line& line) {
       return "what follows '*' is no checksum";
     }
     if (!is_word_letter(rest.front())) return fmt::format("'{}' is not understood", shown(rest));
-    if (rest.size() > 1 && is_word_letter(rest[1])) {
+    if (rest.front() == '_' || (rest.size() > 1 && is_word_letter(rest[1]))) {
       return fmt::format("'{}' is not understood: expected one letter and a number", shown(rest));
     }
     size_t end = 1;
@@ -559,20 +573,28 @@ class TextReader {
       if (!is_replaced && begins_like_known(line.command)) return unreadable(line, "it is not understood");
       return unjudged(line, is_replaced ? "a macro: what it does is not known" : "the command is not known");
     }
-    const auto fault = known->words == "*"        ? std::nullopt
-                       : is_classic(line.command) ? cut_classic(line)
-                                                  : cut_extended(line);
+    read_known(line, *known, is_replaced);
+  }
+
+  // An effect stands even where the line cannot be judged whole: nothing that is added to a line takes it from the
+  // limits.
+  void read_known(Line& line, const Known& known, bool is_replaced) {
+    auto fault = known.words == "*" ? std::nullopt : is_classic(line.command) ? cut_classic(line) : cut_extended(line);
     LineReader reader(line);
     if (!fault) {
-      if (const auto word = unknown_word(*known, line)) {
-        return unjudged(line, fmt::format("{} of {} is not known", shown(*word), line.command));
+      if (const auto word = unknown_word(known, line)) {
+        reader.doubt(fmt::format("{} of {} is not known", shown(*word), line.command));
       }
-      known->read(reader);
+      known.read(reader);
+      fault = reader.fault();
     }
-    if (is_replaced) unjudged(line, "a macro of the machine replaces the command");
-    if (fault || reader.fault()) {
-      if (!is_replaced) unreadable(line, explained(fault ? *fault : *reader.fault(), line));
-      return;
+    if (is_replaced) {
+      unjudged(line, "a macro of the machine replaces the command");
+      if (fault) return;
+    } else if (fault) {
+      return unreadable(line, explained(*fault, line));
+    } else if (reader.doubts()) {
+      unjudged(line, *reader.doubts());
     }
     std::move(reader.effects().begin(), reader.effects().end(), std::back_inserter(out_.effects));
   }
