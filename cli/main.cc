@@ -298,6 +298,7 @@ void add_bench(CLI::App& app, Command& chosen) {
   for (const Verb verb : {Verb{"append", "durable appends against a plain file", run_bench_append},
                           Verb{"confirm", "a lone event until it is confirmed", run_bench_confirm},
                           Verb{"gcode", "metadata of a large G-code file", run_bench_gcode},
+                          Verb{"guard", "the guard's decisions about commands", run_bench_guard},
                           Verb{"ingest", "producers through Mosquitto to confirmed events", run_bench_ingest},
                           Verb{"jobs", "lists and exports of a long history", run_bench_jobs},
                           Verb{"latency", "machine to WebSocket client", run_bench_latency},

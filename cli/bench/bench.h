@@ -10,8 +10,8 @@
 namespace millrace {
 
 struct BenchOptions {
-  uint64_t events = 200'000;
-  uint64_t size = 256;  // bytes of one envelope
+  uint64_t events = 200'000;  // of guard: decisions
+  uint64_t size = 256;        // bytes of one envelope
   uint64_t rounds = 5;
   uint64_t producers = 4;           // of ingest and soak
   uint64_t machines = 50;           // of latency
@@ -26,6 +26,8 @@ struct BenchOptions {
 int run_bench_append(const BenchOptions& options);
 // A generated G-code file read for its metadata, against reading it and looking for the ends of its lines.
 int run_bench_gcode(const BenchOptions& options);
+// The guard's decisions over a mixed list of commands from their JSON, against parsing the same JSON.
+int run_bench_guard(const BenchOptions& options);
 // A lone event from its emission to its confirmation, against one fdatasync and one MQTT QoS 1 round trip.
 int run_bench_confirm(const BenchOptions& options);
 // Producers with outbox through a Mosquitto of its own to confirmed events; 64 and 1 events per publish, interleaved.

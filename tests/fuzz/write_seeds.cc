@@ -133,6 +133,23 @@ std::vector<std::string> gcode_files() {
       binary};
 }
 
+// Name, line break, arguments; and G-code.
+std::vector<std::string> commands() {
+  return {"start\n{\"filename\":\"parts/a b.gcode\"}",
+          "set_temperature\n{\"heater\":\"extruder\",\"target\":215}",
+          "move\n{\"x\":1.5,\"y\":-2,\"e\":1,\"feedrate\":3000,\"relative\":true}",
+          "home\n{\"axes\":\"xy\"}",
+          "macro\n{\"name\":\"CLEAN_NOZZLE\",\"params\":{\"TIMES\":3,\"HOW\":\"fast\"}}",
+          "set_light\n{\"light\":\"strip\",\"red\":0.5}",
+          "queue_remove\n{\"job_ids\":[\"1F\"],\"all\":false}",
+          "gcode\n{\"script\":\"G28\\nG1 X5 F3000\\r\\n\"}",
+          "emergency_stop\n{\"reason\":\"smoke\"}",
+          "N10 G1X10 Y-2.5 E.5 F3000*36\r\nG91\nG92 E0\nM104 S300 ; no\nSET_PIN PIN=\"caselight\" VALUE=.5 # "
+          "x\nPRINT_START\n",
+          "G28 X\nM109 T1 S200\nG2 X1 Y2 I3 J4\nSET_GCODE_OFFSET Z_ADJUST=-.1 MOVE=1\nM117 (text)\nRUN_SHELL_COMMAND "
+          "CMD=x\nSDCARD_PRINT_FILE FILENAME='/a.gcode'\n"};
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -143,6 +160,7 @@ int main(int count, char** arguments) {
       write(folder / "confirmation", {encode(Confirmation{"log-1", {1'763'700'000'000, 42}, Confirmation::Status::kOk}),
                                       encode(Confirmation{"x", {}, Confirmation::Status::kResend})}) &&
       write(folder / "topics", {"millrace\nmillrace/v1/ingest/m1"}) && write(folder / "config", configs()) &&
-      write(folder / "adapter", adapter_steps()) && write(folder / "gcode", gcode_files());
+      write(folder / "adapter", adapter_steps()) && write(folder / "gcode", gcode_files()) &&
+      write(folder / "command", commands());
   return written ? 0 : 1;
 }

@@ -28,7 +28,7 @@ class ModelMachine {
   void run(const Command& command) {
     switch (command.kind) {
       case CommandKind::kSetTemperature:
-        targets[command.as<TemperatureArguments>().heater] = command.as<TemperatureArguments>().target;
+        targets[command.as<TemperatureArguments>().heater].insert(command.as<TemperatureArguments>().target);
         return;
       case CommandKind::kSetFan:
         fans.insert(command.as<FanArguments>().speed);
@@ -57,7 +57,7 @@ class ModelMachine {
   bool absolute = true;
   double feedrate = 1500;
   double factor = 1;
-  std::map<std::string, double> targets;
+  std::map<std::string, std::set<double>> targets;  // all that there ever were
   std::set<double> fans;
   std::set<double> pins;
   std::array<double, 3> lowest = {100, 100, 50};
@@ -147,11 +147,11 @@ class ModelMachine {
     } else if (command == "M84") {
       homed = {};
     } else if (command == "M104" || command == "M109") {
-      targets["extruder"] = get("S").value_or(0);
+      targets["extruder"].insert(get("S").value_or(0));
     } else if (command == "M140" || command == "M190") {
-      targets["heater_bed"] = get("S").value_or(0);
+      targets["heater_bed"].insert(get("S").value_or(0));
     } else if (command == "SET_HEATER_TEMPERATURE") {
-      targets[words.at("HEATER")] = get("TARGET").value_or(0);
+      targets[words.at("HEATER")].insert(get("TARGET").value_or(0));
     } else if (command == "M106") {
       fans.insert(get("S").value_or(255) / 255);
     } else if (command == "SET_PIN") {
@@ -351,9 +351,9 @@ void expect_within(const ModelMachine& model, const Limits& limits) {
   ASSERT_LE(model.fastest, limits.velocity_max + kTolerance);
   ASSERT_LE(model.fastest_acceleration, limits.acceleration_max);
   ASSERT_FALSE(model.moved_unhomed);
-  for (const auto& [heater, target] : model.targets) {
-    ASSERT_GE(target, 0) << heater;
-    ASSERT_LE(target, heater == "extruder" ? 250 : heater == "heater_bed" ? 120 : 60) << heater;
+  for (const auto& [heater, targets] : model.targets) {
+    ASSERT_GE(*targets.begin(), 0) << heater;
+    ASSERT_LE(*targets.rbegin(), heater == "extruder" ? 250 : heater == "heater_bed" ? 120 : 60) << heater;
   }
   for (const double fan : model.fans) ASSERT_TRUE(limits.fan.holds(fan)) << fan;
   for (const double pin : model.pins) ASSERT_TRUE(limits.pwm.holds(pin)) << pin;
@@ -400,7 +400,7 @@ TEST(GuardPropertyTest, WithoutTheGuardTheModelLeavesThem) {
   for (int step = 0; step < 2000; ++step) model.run(without_line_numbers(asker.any()));
   EXPECT_GT(model.highest[0], 300);
   EXPECT_LT(model.lowest[2], 0);
-  EXPECT_GT(model.targets["extruder"], 250);
+  EXPECT_GT(*model.targets["extruder"].rbegin(), 250);
   EXPECT_GT(model.fastest, 500);
   EXPECT_GT(model.fastest_acceleration, 3000);
   EXPECT_TRUE(model.moved_unhomed);
