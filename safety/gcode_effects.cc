@@ -4,56 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "bus/utf8.h"
+#include "safety/gcode_line.h"
 #include "safety/names.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::array<std::string_view, 3> kAxisKeys = {"X", "Y", "Z"};
-
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
-// What klippy/gcode.py takes for the letters of a word.
-bool is_word_letter(char c) { return (upper(c) >= 'A' && upper(c) <= 'Z') || c == '_'; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-// A number as both Klipper and everybody else reads it.  Python's float() takes "nan", "inf" and "1_000" too, which
-// nobody needs here.  Classic words have no exponent: their E is the extruder.
-std::optional<double> read_number(std::string_view text, bool exponent) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
-  const auto digits = text.substr(!text.empty() && text.front() == '-' ? 1 : 0);
-  if (digits.empty() || !(is_digit(digits.front()) || digits.front() == '.')) return std::nullopt;
-  double number = 0;
-  const auto format = exponent ? std::chars_format::general : std::chars_format::fixed;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number, format);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size() || !std::isfinite(number)) return std::nullopt;
-  return number;
-}
-
-struct Word {
-  std::string key;  // upper case
-  std::string value;
-};
-
-// One line, cut into its command and its words.
-struct Line {
-  size_t number = 0;
-  std::string_view text;  // whole
-  std::string command;    // upper case, as Klipper looks it up
-  std::string_view rest;  // behind the command
-  bool numbered = false;  // it began with N
-  std::vector<Word> words;
-};
 
 class LineReader;
 
@@ -67,11 +27,11 @@ struct Known {
 // Collects the effects of one line, or why it cannot be read.
 class LineReader {
  public:
-  explicit LineReader(Line& line) : line_(line) {}
+  explicit LineReader(GcodeWords& line) : line_(line) {}
 
   const std::string& command() const { return line_.command; }
   const std::string* find(std::string_view key) const {
-    for (const Word& word : line_.words) {
+    for (const GcodeWord& word : line_.words) {
       if (word.key == key) return &word.value;
     }
     return nullptr;
@@ -81,7 +41,7 @@ class LineReader {
   std::optional<double> number(std::string_view key) {
     const std::string* text = find(key);
     if (!text) return std::nullopt;
-    const auto number = read_number(*text, is_extended());
+    const auto number = gcode_number(*text, is_extended());
     if (!number) refuse(fmt::format("{} is '{}', which is no number", key, shown(*text)));
     return number;
   }
@@ -133,9 +93,9 @@ class LineReader {
   std::vector<GcodeEffect>& effects() { return effects_; }
 
  private:
-  bool is_extended() const { return line_.command.size() < 2 || !is_digit(line_.command[1]); }
+  bool is_extended() const { return line_.command.size() < 2 || !is_gcode_digit(line_.command[1]); }
 
-  Line& line_;
+  GcodeWords& line_;
   std::vector<GcodeEffect> effects_;
   std::optional<std::string> fault_;
   std::optional<std::string> doubt_;
@@ -404,12 +364,6 @@ bool is_message(std::string_view command) {
   return command == "M117" || command == "M118" || begins == "M117 " || begins == "M118 " || command == "RESPOND";
 }
 
-// "G1", "M104": these take words of one letter, all others NAME=VALUE.
-bool is_classic(std::string_view command) {
-  return command.size() >= 2 && !is_word_letter(command[1]) &&
-         std::all_of(command.begin() + 1, command.end(), [](char c) { return is_digit(c) || c == '.'; });
-}
-
 std::optional<std::string> character_fault(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
@@ -423,117 +377,12 @@ bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-// Takes a line number off the front.  False: it begins like one and is none.
-bool take_line_number(std::string_view& text, bool& numbered) {
-  if (text.empty() || upper(text.front()) != 'N' || (text.size() > 1 && is_word_letter(text[1]))) return true;
-  auto rest = trimmed(text.substr(1));
-  const size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
-  if (digits == 0) return false;
-  rest = trimmed(rest.substr(digits));
-  if (!rest.empty() && !is_word_letter(rest.front())) return false;
-  text = rest;
-  numbered = true;
-  return true;
-}
-
-// Klipper's own way: the first run of letters, and all behind it up to the next letter.
-void take_command(Line& line, std::string_view text) {
-  size_t end = std::min(static_cast<size_t>(std::find_if_not(text.begin(), text.end(), is_word_letter) - text.begin()),
-                        text.size());
-  while (end < text.size() && !is_word_letter(text[end])) ++end;
-  line.command = upper_case(trimmed(text.substr(0, end)));
-  // "*55" is a checksum, not part of a command without words.
-  if (const size_t star = line.command.find('*'); star != std::string::npos && star > 0) {
-    end = text.find('*');
-    line.command = std::string(trimmed(std::string_view(line.command).substr(0, star)));
-  }
-  line.rest = text.substr(end);
-}
-
-std::optional<std::string> add_word(Line& line, std::string key, std::string value) {
-  for (const Word& word : line.words) {
-    if (word.key == key) return fmt::format("{} is there twice", key);
-  }
-  line.words.push_back({std::move(key), std::move(value)});
-  return std::nullopt;
-}
-
-std::optional<std::string> cut_classic(Line& line) {
-  auto rest = trimmed(line.rest);
-  while (!rest.empty()) {
-    if (rest.front() == '*') {
-      if (rest.size() > 1 && std::all_of(rest.begin() + 1, rest.end(), is_digit)) return std::nullopt;
-      return "what follows '*' is no checksum";
-    }
-    if (!is_word_letter(rest.front())) return fmt::format("'{}' is not understood", shown(rest));
-    if (rest.front() == '_' || (rest.size() > 1 && is_word_letter(rest[1]))) {
-      return fmt::format("'{}' is not understood: expected one letter and a number", shown(rest));
-    }
-    size_t end = 1;
-    while (end < rest.size() && !is_word_letter(rest[end]) && rest[end] != '*') ++end;
-    auto fault = add_word(line, std::string(1, upper(rest.front())), std::string(trimmed(rest.substr(1, end - 1))));
-    if (fault) return fault;
-    rest.remove_prefix(end);
-  }
-  return std::nullopt;
-}
-
-// One NAME=VALUE at the front of `rest`, with quotes around it or its parts, as Python's shlex reads them.
-std::optional<std::string> take_assignment(std::string_view& rest, std::string& out) {
-  char quote = '\0';
-  size_t at = 0;
-  for (; at < rest.size() && (quote != '\0' || !is_blank(rest[at])); ++at) {
-    const char c = rest[at];
-    if (c == '\\') return "it has a backslash";
-    if (c == '*' && quote == '\0') return "it has a '*' outside quotes";
-    if (c == '#' && quote != '\0') return "it has a '#' within quotes";
-    if (c == '#') {
-      rest = rest.substr(0, at);  // the comment, even within a word
-      break;
-    }
-    if (quote == '\0' ? c == '"' || c == '\'' : c == quote) {
-      quote = quote == '\0' ? c : '\0';
-    } else {
-      out += c;
-    }
-  }
-  if (quote != '\0') return "a quote is not closed";
-  rest = trimmed(rest.substr(at));
-  return std::nullopt;
-}
-
-std::optional<std::string> cut_extended(Line& line) {
-  auto rest = trimmed(line.rest);
-  if (line.numbered) {
-    const size_t star = rest.rfind('*');
-    const auto sum = star == std::string_view::npos ? std::string_view() : rest.substr(star + 1);
-    if (!sum.empty() && std::all_of(sum.begin(), sum.end(), is_digit)) rest = trimmed(rest.substr(0, star));
-  }
-  while (!rest.empty()) {
-    std::string assignment;
-    if (auto fault = take_assignment(rest, assignment)) return fault;
-    if (assignment.empty()) continue;
-    const size_t equals = assignment.find('=');
-    if (equals == std::string::npos) return fmt::format("'{}' is not NAME=VALUE", shown(assignment));
-    if (auto fault = add_word(line, upper_case(assignment.substr(0, equals)), assignment.substr(equals + 1))) {
-      return fault;
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> unknown_word(const Known& known, const Line& line) {
+std::optional<std::string> unknown_word(const Known& known, const GcodeWords& line) {
   if (known.words == "*") return std::nullopt;
-  for (const Word& word : line.words) {
+  for (const GcodeWord& word : line.words) {
     if (known.words.find(fmt::format(" {} ", word.key)) == std::string_view::npos) return word.key;
   }
   return std::nullopt;
-}
-
-// Whether a ';' within quotes would end the line for one Klipper and not for the other.
-bool comment_in_quotes(std::string_view before) {
-  return std::count(before.begin(), before.end(), '"') % 2 != 0 ||
-         std::count(before.begin(), before.end(), '\'') % 2 != 0;
 }
 
 class TextReader {
@@ -542,31 +391,31 @@ class TextReader {
 
   void read(size_t number, std::string_view text) {
     if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
-    Line line;
+    GcodeWords line;
     line.number = number;
     line.text = text;
     if (auto fault = character_fault(text)) return unreadable(line, *fault);
     const size_t comment = std::min(text.find(';'), text.size());
-    auto body = trimmed(text.substr(0, comment));
+    auto body = gcode_trimmed(text.substr(0, comment));
     if (body.empty()) return;
     if (!take_line_number(body, line.numbered)) return unreadable(line, "its line number is none");
     if (body.empty()) return;
-    if (!is_word_letter(body.front())) return read_odd(line, body);
+    if (!is_gcode_letter(body.front())) return read_odd(line, body);
     take_command(line, body);
     if (is_message(line.command)) return replaced(line) ? unjudged(line, "a macro replaces it") : void();
     if (!is_ascii(body)) return unreadable(line, "it has characters beyond ASCII outside comments and messages");
-    if (comment < text.size() && comment_in_quotes(body)) return unreadable(line, "it has a ';' within quotes");
+    if (comment < text.size() && leaves_quote_open(body)) return unreadable(line, "it has a ';' within quotes");
     read_command(line);
   }
 
  private:
   // Not a letter in front: Klipper finds no command, or one that is hidden behind other characters.
-  void read_odd(const Line& line, std::string_view body) {
+  void read_odd(const GcodeWords& line, std::string_view body) {
     if (body.front() == '(') return unreadable(line, "Klipper knows no comments in parentheses; begin them with ';'");
     unreadable(line, "it does not begin with a command");
   }
 
-  void read_command(Line& line) {
+  void read_command(GcodeWords& line) {
     const Known* known = find_known(line.command);
     const bool is_replaced = replaced(line);
     if (!known) {
@@ -578,8 +427,8 @@ class TextReader {
 
   // An effect stands even where the line cannot be judged whole: nothing that is added to a line takes it from the
   // limits.
-  void read_known(Line& line, const Known& known, bool is_replaced) {
-    auto fault = known.words == "*" ? std::nullopt : is_classic(line.command) ? cut_classic(line) : cut_extended(line);
+  void read_known(GcodeWords& line, const Known& known, bool is_replaced) {
+    auto fault = known.words == "*" ? std::nullopt : cut_words(line);
     LineReader reader(line);
     if (!fault) {
       if (const auto word = unknown_word(known, line)) {
@@ -599,27 +448,27 @@ class TextReader {
     std::move(reader.effects().begin(), reader.effects().end(), std::back_inserter(out_.effects));
   }
 
-  static std::string explained(const std::string& fault, const Line& line) {
+  static std::string explained(const std::string& fault, const GcodeWords& line) {
     if (line.text.find('(') == std::string_view::npos) return fault;
     return fault + "; Klipper knows no comments in parentheses, begin them with ';'";
   }
 
   // "G1 5", "SET_PIN \"": a known command, and something beside it that Klipper would take for a part of its name.
   static bool begins_like_known(std::string_view command) {
-    const auto ends = [](char c) { return !is_word_letter(c) && !is_digit(c); };
+    const auto ends = [](char c) { return !is_gcode_letter(c) && !is_gcode_digit(c); };
     const auto end = std::find_if(command.begin(), command.end(), ends);
     return end != command.end() && find_known(command.substr(0, static_cast<size_t>(end - command.begin()))) != nullptr;
   }
 
-  bool replaced(const Line& line) const {
+  bool replaced(const GcodeWords& line) const {
     return std::find(macros_.begin(), macros_.end(), line.command) != macros_.end();
   }
 
-  void unjudged(const Line& line, std::string why) {
-    out_.unjudged.push_back({line.number, shown(trimmed(line.text)), std::move(why)});
+  void unjudged(const GcodeWords& line, std::string why) {
+    out_.unjudged.push_back({line.number, shown(gcode_trimmed(line.text)), std::move(why)});
   }
-  void unreadable(const Line& line, std::string why) {
-    out_.unreadable.push_back({line.number, shown(trimmed(line.text)), std::move(why)});
+  void unreadable(const GcodeWords& line, std::string why) {
+    out_.unreadable.push_back({line.number, shown(gcode_trimmed(line.text)), std::move(why)});
   }
 
   const std::vector<std::string>& macros_;
