@@ -45,36 +45,48 @@ bool is_this_computer(const std::string& url) {
   return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
 }
 
-mqtt::connect_options connect_options_from(const MqttOptions& options) {
-  auto builder = mqtt::connect_options_builder()
-                     .clean_session(true)
-                     .keep_alive_interval(options.keep_alive)
-                     .connect_timeout(kConnectTimeout)
-                     .max_inflight(kMaxInflight)
-                     .mqtt_version(MQTTVERSION_3_1_1);
-  if (!options.username.empty()) builder.user_name(options.username);
-  if (!options.password.empty()) builder.password(options.password);
-  if (!options.will_topic.empty()) {
-    builder.will(mqtt::message(options.will_topic, options.will_payload, 1, true));
+// Fills `connect` where it lies: this Paho's copies of options with properties point into the original.
+void fill(mqtt::connect_options& connect, const MqttOptions& options) {
+  if (options.mqtt5) {
+    connect.set_mqtt_version(MQTTVERSION_5);
+    connect.set_clean_start(true);
+  } else {
+    connect.set_mqtt_version(MQTTVERSION_3_1_1);
+    connect.set_clean_session(true);
   }
-  if (options.url.starts_with("mqtts://")) builder.ssl(mqtt::ssl_options_builder().finalize());
-  return builder.finalize();
+  connect.set_keep_alive_interval(options.keep_alive);
+  connect.set_connect_timeout(kConnectTimeout);
+  connect.set_max_inflight(kMaxInflight);
+  if (!options.username.empty()) connect.set_user_name(options.username);
+  if (!options.password.empty()) connect.set_password(options.password);
+  if (!options.will_topic.empty()) {
+    connect.set_will_message(mqtt::message(options.will_topic, options.will_payload, 1, true));
+  }
+  if (options.url.starts_with("mqtts://")) connect.set_ssl(mqtt::ssl_options_builder().finalize());
+  if (options.mqtt5) connect.set_properties(mqtt::properties{});
 }
 
-mqtt::create_options create_options_of_ours() {
+mqtt::create_options create_options_for(const MqttOptions& options) {
   return mqtt::create_options_builder()
-      .mqtt_version(MQTTVERSION_3_1_1)
+      .mqtt_version(options.mqtt5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1)
       .send_while_disconnected(false)
       .max_buffered_messages(kMaxBuffered)
       .finalize();
+}
+
+// Of a message of MQTT 5; empty where there is none, and for any other message.
+std::string property_of(const mqtt::message& message, mqtt::property::code code) {
+  const mqtt::properties& properties = message.get_properties();
+  return properties.contains(code) ? mqtt::get<std::string>(properties, code) : std::string();
 }
 
 class PahoClient final : public MqttClient, private mqtt::iaction_listener {
  public:
   explicit PahoClient(MqttOptions options)
       : options_(std::move(options)),
-        connect_options_(connect_options_from(options_)),
-        client_(paho_url(options_.url), options_.client_id, create_options_of_ours()) {}
+        client_(paho_url(options_.url), options_.client_id, create_options_for(options_)) {
+    fill(connect_options_, options_);
+  }
 
   ~PahoClient() override { stop(); }
 
@@ -89,7 +101,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
     if (!connected_) return;  // the connecting thread makes it
     lock.unlock();
     try {
-      client_.subscribe(filter, qos);
+      client_.subscribe(filter, qos, subscribe_options());
     } catch (const mqtt::exception& error) {
       lose(error.what());
     }
@@ -100,7 +112,13 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
       if (!on_message_) return;
       std::lock_guard lock(callbacks_);
       const auto& payload = message->get_payload_ref();
-      on_message_({message->get_topic(), {payload.data(), payload.size()}, message->is_retained()});
+      const std::string response_topic = property_of(*message, mqtt::property::RESPONSE_TOPIC);
+      const std::string correlation = property_of(*message, mqtt::property::CORRELATION_DATA);
+      on_message_({message->get_topic(),
+                   {payload.data(), payload.size()},
+                   message->is_retained(),
+                   response_topic,
+                   correlation});
     });
     client_.set_connection_lost_handler([this](const std::string& cause) { lose(cause); });
     thread_ = std::thread([this] { keep_connected(); });
@@ -122,13 +140,27 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   bool connected() const override { return connected_; }
 
   Result<void> publish(std::string_view topic, std::string_view payload, int qos, Retain retain) override {
+    return send(mqtt::make_message(std::string(topic), payload.data(), payload.size(), qos, retain == Retain::kYes));
+  }
+
+  Result<void> respond(std::string_view topic, std::string_view payload, std::string_view correlation) override {
+    auto message = mqtt::make_message(std::string(topic), payload.data(), payload.size(), 1, false);
+    if (options_.mqtt5 && !correlation.empty()) {
+      mqtt::properties properties;
+      properties.add(mqtt::property(mqtt::property::CORRELATION_DATA, mqtt::binary(correlation)));
+      message->set_properties(properties);
+    }
+    return send(std::move(message));
+  }
+
+ private:
+  Result<void> send(mqtt::message_ptr message) {
+    const std::string& topic = message->get_topic();
     if (!connected_) return make_error(Errc::kUnavailable, fmt::format("no connection to {}", options_.url));
-    const auto mark = flight_.take_off(topic.size() + payload.size());
+    const auto mark = flight_.take_off(topic.size() + message->get_payload_ref().size());
     if (!mark) return make_error(Errc::kFull, fmt::format("publish to {}: too much waits for the broker", topic));
     try {
-      client_.publish(
-          mqtt::make_message(std::string(topic), payload.data(), payload.size(), qos, retain == Retain::kYes),
-          reinterpret_cast<void*>(*mark), *this);
+      client_.publish(message, reinterpret_cast<void*>(*mark), *this);
       return {};
     } catch (const mqtt::exception& error) {
       flight_.land(*mark);
@@ -139,7 +171,12 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
     }
   }
 
- private:
+  mqtt::subscribe_options subscribe_options() const {
+    mqtt::subscribe_options subscribe;
+    subscribe.set_retain_as_published(options_.mqtt5);
+    return subscribe;
+  }
+
   // The broker has the message, or never will.  On Paho's thread.
   void on_success(const mqtt::token& token) override { landed(token); }
   void on_failure(const mqtt::token& token) override { landed(token); }
@@ -228,7 +265,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
       subscriptions = subscriptions_;
     }
     for (const auto& [filter, qos] : subscriptions) {
-      if (!client_.subscribe(filter, qos)->wait_for(kSubscribeTimeout)) {
+      if (!client_.subscribe(filter, qos, subscribe_options())->wait_for(kSubscribeTimeout)) {
         throw mqtt::exception(MQTTASYNC_FAILURE, "no answer to subscribe");
       }
     }
@@ -246,7 +283,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   }
 
   const MqttOptions options_;
-  const mqtt::connect_options connect_options_;  // one long-lived object: copies are unsafe in this Paho
+  mqtt::connect_options connect_options_;  // one long-lived object: copies are unsafe in this Paho
   std::function<void(const Message&)> on_message_;
   std::vector<std::function<void()>> on_connected_;
   std::function<void(std::string)> on_disconnected_;

@@ -27,6 +27,9 @@ struct MqttOptions {
   // Last will, published retained by the broker when the connection breaks; empty topic: none.
   std::string will_topic;
   std::string will_payload;
+  // MQTT 5 instead of 3.1.1: messages bring response topic and correlation data, and one that was published as retained
+  // is seen to be so.
+  bool mqtt5 = false;
 };
 
 enum class Retain { kNo, kYes };
@@ -37,6 +40,8 @@ class MqttClient {
     std::string_view topic;
     std::string_view payload;
     bool retained;
+    std::string_view response_topic = {};    // of MQTT 5; empty: none
+    std::string_view correlation_data = {};  // likewise, any bytes
   };
   virtual ~MqttClient() = default;
 
@@ -61,6 +66,8 @@ class MqttClient {
   // Hands the message to the library.  kUnavailable while not connected, kFull when too many messages or bytes wait for
   // the broker's acknowledgement; nothing is buffered in either case.
   virtual Result<void> publish(std::string_view topic, std::string_view payload, int qos, Retain retain) = 0;
+  // To a response topic, at QoS 1, with the request's correlation data where the connection speaks MQTT 5.
+  virtual Result<void> respond(std::string_view topic, std::string_view payload, std::string_view correlation_data) = 0;
 };
 
 std::unique_ptr<MqttClient> make_mqtt_client(MqttOptions options);

@@ -35,6 +35,14 @@ std::string Topics::log_anchor() const { return base_ + "log/anchor"; }
 std::string Topics::config(std::string_view machine) const { return fmt::format("{}config/{}", base_, machine); }
 std::string Topics::config_all() const { return base_ + "config/+"; }
 
+std::string Topics::command(std::string_view machine, std::string_view command) const {
+  return fmt::format("{}command/{}/{}", base_, machine, command);
+}
+std::string Topics::command_all() const { return base_ + "command/+/+"; }
+std::string Topics::result(std::string_view machine, std::string_view command_id) const {
+  return fmt::format("{}result/{}/{}", base_, machine, command_id);
+}
+
 std::optional<std::string> Topics::producer_of_ingest(std::string_view topic) const {
   return level_after(topic, base_ + "ingest/");
 }
@@ -43,6 +51,13 @@ std::optional<std::string> Topics::producer_of_recorded(std::string_view topic) 
 }
 std::optional<std::string> Topics::machine_of_config(std::string_view topic) const {
   return level_after(topic, base_ + "config/");
+}
+std::optional<Topics::MachineAndCommand> Topics::machine_and_command_of(std::string_view topic) const {
+  const size_t slash = topic.rfind('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  auto machine = level_after(topic.substr(0, slash), base_ + "command/");
+  if (!machine || slash + 1 == topic.size()) return std::nullopt;
+  return MachineAndCommand{std::move(*machine), std::string(topic.substr(slash + 1))};
 }
 
 }  // namespace millrace

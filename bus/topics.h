@@ -8,6 +8,9 @@
 
 namespace millrace {
 
+// In the place of a machine's id, which it therefore cannot be.
+inline constexpr std::string_view kAllMachines = "all";
+
 class Topics {
  public:
   // `root` may have levels ("shop/millrace") but no wildcards.
@@ -24,12 +27,23 @@ class Topics {
   std::string config(std::string_view machine) const;
   std::string config_all() const;  // subscription filter
 
+  // What is asked of a machine, and what became of it.  Of kAllMachines: of every machine.
+  std::string command(std::string_view machine, std::string_view command) const;
+  std::string command_all() const;  // subscription filter
+  std::string result(std::string_view machine, std::string_view command_id) const;
+
   // The producer in an ingest topic, or nullopt for any other topic.
   std::optional<std::string> producer_of_ingest(std::string_view topic) const;
   // The producer in a recorded topic.
   std::optional<std::string> producer_of_recorded(std::string_view topic) const;
   // The machine in a config topic.
   std::optional<std::string> machine_of_config(std::string_view topic) const;
+  // The two last levels of a command topic.
+  struct MachineAndCommand {
+    std::string machine;
+    std::string command;
+  };
+  std::optional<MachineAndCommand> machine_and_command_of(std::string_view topic) const;
 
  private:
   std::string base_;  // "<root>/v1/"

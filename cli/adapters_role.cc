@@ -36,6 +36,8 @@ AdaptersOptions options_from(const Config& config) {
   options.outbox.sync = config.outbox_sync;
   options.max_frame_bytes = static_cast<size_t>(config.adapters_max_frame_bytes);
   options.secrets_file = secrets_file(config.data_dir);
+  options.commands.key_file = command_key_file(config.data_dir);
+  options.commands.mqtt_scopes = mqtt_command_scopes(config);
   if (config.adapters_registry) options.registry_file = registry_file(config.data_dir);
   for (const MachineConfig& machine : config.machines) {
     if (machine.kind != "printer") {
@@ -77,6 +79,8 @@ Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, 
   role->adapters_ = std::make_unique<Adapters>(role->loop_, options_from(config), *role->broker_.subscriber,
                                                *role->broker_.publisher, topics, clock, metrics, health);
   if (auto started = role->adapters_->start(); !started) return started.error();
+  role->commands_ = make_command_client(config);
+  role->adapters_->take_commands(*role->commands_);
   if (!config.sensors.empty()) {
     role->sensor_broker_ = BrokerConnections::make(config, topics, std::string(kSensorsProducer));
     role->sensors_ = std::make_unique<Sensors>(role->loop_, sensors_from(config), *role->sensor_broker_.subscriber,
@@ -85,11 +89,13 @@ Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, 
   }
   role->loop_thread_ = std::thread([loop = &role->loop_] { loop->run(); });
   role->broker_.start();
+  role->commands_->start();
   if (role->sensors_) role->sensor_broker_.start();
   return role;
 }
 
 AdaptersRole::~AdaptersRole() {
+  if (commands_) commands_->stop();  // nothing new
   if (loop_thread_.joinable()) {
     std::promise<void> stopped;
     loop_.post([&] {

@@ -29,6 +29,7 @@ class AdaptersRole {
   IoLoop loop_;
   BrokerConnections broker_;
   std::unique_ptr<Adapters> adapters_;
+  std::unique_ptr<MqttClient> commands_;
   BrokerConnections sensor_broker_;  // only where there are [[sensor]] entries
   std::unique_ptr<Sensors> sensors_;
   std::thread loop_thread_;

@@ -16,6 +16,15 @@ BrokerConnections BrokerConnections::make(const Config& config, const Topics& to
   return connections;
 }
 
+std::unique_ptr<MqttClient> make_command_client(const Config& config) {
+  MqttOptions options;
+  options.url = config.mqtt_url;
+  options.username = config.mqtt_username;
+  options.password = config.mqtt_password;
+  options.mqtt5 = true;
+  return make_mqtt_client(options);
+}
+
 void BrokerConnections::start() {
   subscriber->start();
   publisher->start();

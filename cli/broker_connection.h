@@ -22,4 +22,7 @@ struct BrokerConnections {
   void stop();
 };
 
+// A connection of its own for commands, which speaks MQTT 5.
+std::unique_ptr<MqttClient> make_command_client(const Config& config);
+
 }  // namespace millrace

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <functional>
 #include <set>
+#include <sstream>
 #include <variant>
 
 #include "bus/file_io.h"
@@ -90,6 +91,21 @@ bool is_url(const std::string& text, std::initializer_list<std::string_view> sch
   return false;
 }
 
+std::vector<std::string> names_in(const std::string& list) {
+  std::vector<std::string> names;
+  std::istringstream stream(list);
+  for (std::string name; std::getline(stream, name, ',');) {
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+bool is_scope_list(const std::string& text) {
+  return text == "auto" || text == "none" || (!text.empty() && parse_scopes(names_in(text)).has_value());
+}
+
 bool is_topic_root(const std::string& text) {
   return !text.empty() && text.find_first_of("+#") == std::string::npos && text.front() != '/' && text.back() != '/';
 }
@@ -126,6 +142,9 @@ std::vector<Key> keys_of(Config& config) {
       {"mqtt", "url", kText, checked(config.mqtt_url, is_mqtt_url, "\"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\"")},
       {"mqtt", "username", kText, into(config.mqtt_username)},
       {"mqtt", "password", kText, into(config.mqtt_password)},
+      {"mqtt", "command_scopes", kText,
+       checked(config.mqtt_command_scopes, is_scope_list,
+               "\"auto\", \"none\" or some of read, operate, gcode, moderate, administer, with commas")},
       {"mqtt", "root", kText, checked(config.mqtt_root, is_topic_root, "topic levels without '+' and '#'")},
       {"outbox", "max_bytes", kInteger, into(config.outbox_max_bytes, kMinOutbox, kMaxOutbox)},
       {"outbox", "sync", kFlag, into(config.outbox_sync)},
@@ -453,6 +472,14 @@ Result<HostPort> parse_host_port(std::string_view text) {
   if (host.empty() || port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size())
     return bad();
   return HostPort{host, port};
+}
+
+ScopeSet mqtt_command_scopes(const Config& config) {
+  if (config.mqtt_command_scopes == "none") return {};
+  if (config.mqtt_command_scopes != "auto") return parse_scopes(names_in(config.mqtt_command_scopes)).value();
+  const std::string_view host = std::string_view(config.mqtt_url).substr(config.mqtt_url.find("//") + 2);
+  const bool here = host.starts_with("localhost") || host.starts_with("[::1]") || host.starts_with("127.");
+  return here ? ScopeSet{Scope::kRead, Scope::kOperate} : ScopeSet{};
 }
 
 }  // namespace millrace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bus/result.h"
+#include "safety/scopes.h"
 
 namespace millrace {
 
@@ -52,6 +53,9 @@ struct Config {
   std::string mqtt_username;
   std::string mqtt_password;  // secret
   std::string mqtt_root = "millrace";
+  // Of whoever publishes commands without an API key: names with commas, "none", or "auto": read and operate where the
+  // broker is on this computer, none elsewhere.
+  std::string mqtt_command_scopes = "auto";
   int64_t outbox_max_bytes = 256 << 20;
   bool outbox_sync = false;
   bool adapters_registry = true;                // this adapters role serves the machines made by API
@@ -75,6 +79,9 @@ Environment system_environment();
 // An error is one line that names the file (or variable), the key and what is expected.
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment);
 Result<Config> parse_config(std::string_view toml, std::string_view source, const Environment& environment);
+
+// What mqtt.command_scopes gives.
+ScopeSet mqtt_command_scopes(const Config& config);
 
 // "host:port" or "[::1]:port"; port 0..65535.
 struct HostPort {

@@ -3,11 +3,14 @@
 
 #include <future>
 
+#include "bus/command_key.h"
 #include "bus/logging.h"
 #include "cli/command_mirror.h"
 #include "cli/process_limits.h"
 #include "cli/version.h"
+#include "projections/command_history.h"
 #include "projections/maintenance.h"
+#include "projections/record.h"
 #include "projections/registry.h"
 
 namespace millrace {
@@ -17,6 +20,14 @@ constexpr std::chrono::seconds kSdCardLinger{1};
 constexpr std::chrono::seconds kClockInterval{1};
 constexpr std::chrono::seconds kImportViewsWait{60};
 constexpr std::chrono::seconds kViewsWait{5};  // for the views, before what is due is judged or mirrored
+constexpr size_t kMaxOpenCommands = 500;       // that the witness takes up from the view at the start
+
+CommandStanding standing_of(const schema::CommandViewT& command) {
+  using Stage = CommandStanding::Stage;
+  const bool ended = is_final_command_status(command.status);
+  const Stage stage = ended ? Stage::kEnded : command.status == "requested" ? Stage::kRequested : Stage::kTaken;
+  return {command.id, command.machine, command.command, stage, command.expires_in_s};
+}
 
 }  // namespace
 
@@ -26,6 +37,7 @@ std::filesystem::path blobs_directory(const std::filesystem::path& data_dir) { r
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir) { return data_dir / "outbox"; }
 std::filesystem::path control_socket(const std::filesystem::path& data_dir) { return data_dir / "control.sock"; }
 std::filesystem::path secrets_file(const std::filesystem::path& data_dir) { return data_dir / "secrets.json"; }
+std::filesystem::path command_key_file(const std::filesystem::path& data_dir) { return data_dir / "command_key"; }
 std::filesystem::path registry_file(const std::filesystem::path& data_dir) {
   return data_dir / "adapters" / "registry.json";
 }
@@ -76,8 +88,10 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
     options.file_secrets[machine.id] = {machine.moonraker_api_key, machine.moonraker_username,
                                         machine.moonraker_password};
   }
+  if (auto prepared = hub->prepare_commands(); !prepared) return prepared.error();
+  const SendCommand send = [hub = hub.get()](const CommandMessage& message) { return hub->send_command(message); };
   hub->edge_ = std::make_unique<Edge>(
-      EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events, hub->blobs_.get()},
+      EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events, hub->blobs_.get(), send},
       options);
 
   const Topics topics(config.mqtt_root);
@@ -93,8 +107,14 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->machine_configs_ = std::make_unique<MachineConfigPublisher>(*hub->broker_.publisher, topics);
   hub->registry_ = std::make_unique<MachineRegistry>(hub->config_, *hub->log_, *hub->views_, *hub->projector_,
                                                      *hub->machine_configs_, submit, clock);
-  hub->projector_->on_applied = [edge = hub->edge_.get(), registry = hub->registry_.get()](auto group) {
+  hub->witness_ = std::make_unique<CommandWitness>(CommandWitnessOptions{}, submit, clock, metrics);
+  hub->projector_->on_applied = [edge = hub->edge_.get(), registry = hub->registry_.get(),
+                                 witness = hub->witness_.get()](auto group) {
     registry->on_applied(*group);
+    for (const ViewChange& change : group->changes) {
+      if (change.projection != kCommandsView || !change.value) continue;
+      if (const auto command = decode_record<schema::CommandView>(*change.value)) witness->saw(standing_of(*command));
+    }
     edge->on_applied(std::move(group));
   };
   RetentionOptions retention;
@@ -118,15 +138,42 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
       MaintenanceWatchOptions{}, [hub = hub.get()](WallTime now) { return hub->look_at_maintenance(now); }, submit,
       clock, metrics);
   hub->maintenance_->start();
+  if (auto watched = hub->watch_commands(); !watched) return watched.error();
   hub->machine_configs_->start();
   hub->registry_->start();
   if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
   hub->broker_.start();
+  hub->commands_->start();
   hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
   hub->older_import_ = std::make_unique<OlderImport>(hub->import_parts(clock), *hub->blobs_);
   hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_, {*hub->import_, *hub->older_import_},
                                         clock, metrics);
   return hub;
+}
+
+Result<void> Hub::prepare_commands() {
+  auto key = read_or_make_command_key(command_key_file(config_.data_dir));
+  if (!key) return key.error();
+  command_key_ = std::move(*key);
+  commands_ = make_command_client(config_);
+  return {};
+}
+
+// Any thread.
+Result<void> Hub::send_command(const CommandMessage& message) const {
+  const Topics topics(config_.mqtt_root);
+  return commands_->publish(topics.command(message.machine, message.command),
+                            encode_signed_command(message, command_key_), 1, Retain::kNo);
+}
+
+// Those that had no end when the hub before this one ended.
+Result<void> Hub::watch_commands() {
+  const auto page = list_commands(*views_->reader(), "", 0, kMaxOpenCommands,
+                                  [](const auto& command) { return !is_final_command_status(command.status); });
+  if (!page) return page.error();
+  for (const auto& command : page->items) witness_->saw(standing_of(command));
+  witness_->start();
+  return {};
 }
 
 // A database that is away is tried again later; only what the configuration says wrongly ends the start.
@@ -194,9 +241,11 @@ Hub::~Hub() {
   if (retention_) retention_->stop();  // while the recorder still takes its writes
   if (anchors_) anchors_->stop();
   if (maintenance_) maintenance_->stop();
+  if (witness_) witness_->stop();
   control_.reset();                                    // a backup under way is given up
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed
+  if (commands_) commands_->stop();
   if (broker_.publisher) broker_.publisher->stop();
   if (projector_) projector_->stop();
   if (loop_thread_.joinable()) {

@@ -19,6 +19,7 @@
 #include "cli/machine_registry.h"
 #include "cli/older_import.h"
 #include "consumers/anchor_publisher.h"
+#include "consumers/command_witness.h"
 #include "consumers/maintenance_watch.h"
 #include "consumers/recorder.h"
 #include "consumers/retention.h"
@@ -46,6 +47,9 @@ class Hub {
   void watch_clock(ClockWatch watch);
   Result<void> start_mirror(const Clock& clock, Metrics& metrics);
   HistoryImport::Parts import_parts(const Clock& clock);
+  Result<void> prepare_commands();
+  Result<void> send_command(const CommandMessage& message) const;
+  Result<void> watch_commands();
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
 
   const Config config_;
@@ -53,6 +57,8 @@ class Hub {
   std::unique_ptr<ViewStore> views_;
   std::unique_ptr<BlobStore> blobs_;
   BrokerConnections broker_;
+  std::unique_ptr<MqttClient> commands_;  // a connection of its own, so that no telemetry is ahead of a command
+  std::string command_key_;
   std::unique_ptr<Projector> projector_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Mirror> mirror_;
@@ -60,6 +66,7 @@ class Hub {
   std::unique_ptr<StorageWatch> storage_;
   std::unique_ptr<AnchorPublisher> anchors_;
   std::unique_ptr<MaintenanceWatch> maintenance_;
+  std::unique_ptr<CommandWitness> witness_;
   std::unique_ptr<MachineConfigPublisher> machine_configs_;
   std::unique_ptr<MachineRegistry> registry_;
   IoLoop loop_;
@@ -78,6 +85,7 @@ std::filesystem::path blobs_directory(const std::filesystem::path& data_dir);
 std::filesystem::path outbox_directory(const std::filesystem::path& data_dir);
 std::filesystem::path control_socket(const std::filesystem::path& data_dir);
 std::filesystem::path secrets_file(const std::filesystem::path& data_dir);
+std::filesystem::path command_key_file(const std::filesystem::path& data_dir);
 std::filesystem::path registry_file(const std::filesystem::path& data_dir);
 
 }  // namespace millrace

@@ -61,7 +61,15 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     adapter_ = std::make_unique<MoonrakerAdapter>(machine.adapter, runner_->state(), role_.clock_, random_,
                                                   static_cast<MachineLink&>(*this), static_cast<EventSink&>(*this),
                                                   role_.metrics_);
+    adapter_->on_reply = [this](const CommandReply& reply) {
+      if (role_.commands_) role_.commands_->reply(id_, reply);
+    };
     if (!fenced_) drive([this] { adapter_->start(); });
+  }
+  bool take_command(AskedCommand asked) {
+    if (fenced_ || !adapter_) return false;
+    drive([&] { adapter_->take_command(std::move(asked)); });
+    return true;
   }
   bool serves() const { return adapter_ != nullptr; }
   // Whether another connection would have to be made.
@@ -279,6 +287,16 @@ uint64_t Adapters::unconfirmed() const {
 size_t Adapters::serving() const {
   return static_cast<size_t>(
       std::count_if(machines_.begin(), machines_.end(), [](const auto& entry) { return entry.second->serves(); }));
+}
+
+void Adapters::take_commands(MqttClient& client) {
+  commands_ = std::make_unique<CommandReception>(loop_, client, topics_, options_.commands, clock_, metrics_,
+                                                 [this](const std::string& id, AskedCommand asked) {
+                                                   const auto machine = machines_.find(id);
+                                                   return machine != machines_.end() &&
+                                                          machine->second->take_command(std::move(asked));
+                                                 });
+  commands_->start();
 }
 
 void Adapters::receive(const MqttClient::Message& message) {

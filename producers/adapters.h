@@ -22,6 +22,7 @@
 #include "bus/outbox.h"
 #include "bus/topics.h"
 #include "net/io_loop.h"
+#include "producers/command_reception.h"
 #include "producers/moonraker/job_file_reader.h"
 #include "producers/moonraker/moonraker_adapter.h"
 #include "producers/moonraker/moonraker_socket.h"
@@ -44,6 +45,7 @@ struct AdaptersOptions {
   KeepBlob keep_blob;  // for what is too large for an event; on a thread of its own; empty: that is left out
   std::filesystem::path outbox_directory;  // a folder per machine lies in it
   OutboxOptions outbox;
+  CommandReceptionOptions commands;
 };
 
 class Adapters {
@@ -64,6 +66,10 @@ class Adapters {
   uint64_t unconfirmed() const;
   // The machines that are served now.
   size_t serving() const;
+
+  // Takes commands that arrive on `client`, a connection of its own that speaks MQTT 5: started by the owner after
+  // start(), stopped before this is destroyed.
+  void take_commands(MqttClient& client);
 
  private:
   class Machine;
@@ -90,6 +96,7 @@ class Adapters {
   std::map<std::string, MachineConnection> served_;  // of the registry
   bool broker_up_ = false;
   std::unique_ptr<JobFileReader> files_;
+  std::unique_ptr<CommandReception> commands_;
   ClockWatch clock_watch_;
   LoopTimer clock_timer_;
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "projections/checkpoint.h"
+#include "projections/command_history.h"
 #include "projections/job_history.h"
 #include "projections/machine_state.h"
 #include "projections/maintenance.h"
@@ -24,6 +25,7 @@ constexpr std::array kProjections{
     Row{kMaintenanceView, make_maintenance},
     Row{kOrdinalsView, make_ordinals},
     Row{kTelemetryHistoryView, make_telemetry_history},
+    Row{kCommandsView, make_command_history},
 };
 
 }  // namespace

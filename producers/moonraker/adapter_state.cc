@@ -129,11 +129,35 @@ void read_facts(const Json& json, AdapterState& state) {
   }
 }
 
+void write_commands(JsonWriter& json, const AdapterState& state) {
+  json.field("plate_clear", state.plate_clear).key("under_way").array();
+  for (const UnderWay& command : state.under_way) {
+    json.array().value(command.id).value(command.command).value(command.actor).end();
+  }
+  json.end();
+}
+
+void read_commands(const Json& json, AdapterState& state) {
+  state.plate_clear = flag_member(json, "plate_clear").value_or(false);
+  const auto commands = member(json, "under_way");
+  simdjson::dom::array list;
+  if (!commands || commands->get_array().get(list) != simdjson::SUCCESS) return;
+  for (const Json command : list) {
+    std::vector<std::string> texts;
+    simdjson::dom::array parts;
+    if (command.get_array().get(parts) != simdjson::SUCCESS) continue;
+    for (const Json part : parts) texts.emplace_back(as_text(part).value_or(""));
+    if (texts.size() == 3) state.under_way.push_back({texts[0], texts[1], texts[2]});
+  }
+}
+
 std::string encode_with(const AdapterState& state, size_t excluded) {
   JsonWriter json;
   json.object().field("millrace_adapter", kVersion).field("name", state.name).field("kind", state.kind);
   json.field("connected", state.connected).field("state", static_cast<int>(state.state));
+  json.field("state_epoch", state.state_epoch).field("state_sequence", state.state_sequence);
   json.field("process_id", state.process_id).field("klipper_away", state.klipper_away);
+  write_commands(json, state);
   json.field("last_observed_us", state.jobs.last_observed_us).field("last_eventtime", state.jobs.last_eventtime);
   json.field("last_offset", state.jobs.last_offset);
   write_facts(json, state);
@@ -169,6 +193,9 @@ Result<AdapterState> decode_adapter_state(std::string_view text) {
   if (word >= 0 && word <= static_cast<int64_t>(schema::MachineState::MAX)) {
     state.state = static_cast<schema::MachineState>(word);
   }
+  state.state_epoch = static_cast<uint64_t>(integer_member(*json, "state_epoch").value_or(0));
+  state.state_sequence = static_cast<uint64_t>(integer_member(*json, "state_sequence").value_or(0));
+  read_commands(*json, state);
   state.process_id = integer_member(*json, "process_id").value_or(0);
   state.klipper_away = flag_member(*json, "klipper_away").value_or(false);
   state.jobs.last_observed_us = integer_member(*json, "last_observed_us").value_or(0);

@@ -6,9 +6,11 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bus/events.h"
 #include "bus/result.h"
+#include "producers/moonraker/command_memory.h"
 #include "producers/moonraker/fact_telling.h"
 #include "producers/moonraker/job_memory.h"
 
@@ -19,9 +21,13 @@ struct AdapterState {
   std::string kind;
   bool connected = false;  // as last told
   schema::MachineState state = schema::MachineState::unknown;
+  uint64_t state_epoch = 0;  // of the event that told it
+  uint64_t state_sequence = 0;
   int64_t process_id = 0;  // Klipper's
   bool klipper_away = false;
   std::set<std::string> conditions;  // told as active
+  bool plate_clear = false;          // as somebody said since the last print
+  std::vector<UnderWay> under_way;   // commands
   ToldFacts facts;
   JobMemory jobs;
 };

@@ -30,6 +30,14 @@ class EventBatch {
     has_facts_ = has_facts_ || family_of(events_.back().payload.type) == Family::kFact;
   }
 
+  // The same with who caused it, and what joins it to everything that one request led to.
+  template <class PayloadT>
+  void add_for(PayloadT payload, const std::string& actor, const std::string& correlation) {
+    add(std::move(payload));
+    events_.back().actor = actor;
+    events_.back().correlation = correlation;
+  }
+
   bool empty() const { return events_.empty(); }
   bool has_facts() const { return has_facts_; }
   size_t size() const { return events_.size(); }

@@ -90,7 +90,8 @@ MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view s
       jobs_({.row_hold = options_.row_hold,
              .progress_interval = options_.progress_interval,
              .klipper_back_hold = options_.klipper_back_hold},
-            clock, time_, batch_, state_.jobs) {
+            clock, time_, batch_, state_.jobs),
+      desk_({.machine = options_.machine_id}, clock, batch_, state_.under_way, desk_machine()) {
   errors_.on_error = [this](std::string_view kind, std::string_view detail) {
     if (std::ranges::find(kHarmless, kind) != kHarmless.end()) return;
     conditions_.seen("protocol_error", std::string(kind) + (detail.empty() ? "" : ": ") + std::string(detail));
@@ -110,6 +111,7 @@ void MoonrakerAdapter::Impl::register_machine() {
 
 void MoonrakerAdapter::Impl::start() {
   register_machine();
+  desk_.begin();
   link_state_ = Link::kConnecting;
   last_heard_ = clock_.monotonic();
   link_.open();
@@ -161,6 +163,7 @@ void MoonrakerAdapter::Impl::drop_link(std::string_view reason, std::string_view
 
 void MoonrakerAdapter::Impl::link_is_down(std::string_view reason, uint16_t close_code, std::string_view text) {
   jobs_.on_link_lost();
+  desk_.on_link_lost();
   if (state_.connected) {
     schema::MachineDisconnectedT disconnected;
     disconnected.reason = reason;
@@ -175,6 +178,7 @@ void MoonrakerAdapter::Impl::link_is_down(std::string_view reason, uint16_t clos
   time_.reset();
   fold_.clear();
   view_.clear();
+  seen_.clear();
   klipper_state_.clear();
   klipper_text_.clear();
   subscribed_ = setting_up_ = asking_ = false;
@@ -239,6 +243,7 @@ void MoonrakerAdapter::Impl::status_updated(const Json& params) {
   fold_status(*status, eventtime.value_or(0));
   update_machine_state();
   jobs_.on_status(view_.now());
+  desk_.on_status();
   if (view_.now().klipper_state != "ready" && !poll_at_) poll_later();
 }
 
@@ -252,6 +257,7 @@ void MoonrakerAdapter::Impl::fold_status(const Json& status, double eventtime) {
   });
   facts_.tell();
   view_.observe(fold_, now);
+  if (is_active(view_.now().print_state)) state_.plate_clear = false;
 }
 
 void MoonrakerAdapter::Impl::job_queue_changed(const Json& params) {
@@ -291,6 +297,7 @@ std::optional<MonotonicTime> MoonrakerAdapter::Impl::next_deadline() const {
   if (link_state_ == Link::kStopped) return std::nullopt;
   std::optional<MonotonicTime> next = jobs_.next_deadline();
   earlier(next, conditions_.next_deadline());
+  earlier(next, desk_.next_deadline());
   if (link_state_ == Link::kWaiting) {
     earlier(next, reconnect_at_);
     return next;
@@ -314,6 +321,7 @@ void MoonrakerAdapter::Impl::run_timers() {
   };
   jobs_.on_timer();
   conditions_.on_timer();
+  desk_.on_timer();
   if (link_state_ == Link::kWaiting) {
     if (!due(reconnect_at_)) return;
     reconnects_.add();
@@ -346,8 +354,60 @@ void MoonrakerAdapter::Impl::update_machine_state() {
   changed.klipper_state = up ? klipper : "";
   changed.print_state = up && klipper == "ready" ? view_.now().print_state : "";
   state_.state = state;
+  const EventId id = batch_.next_id();
+  state_.state_epoch = id.epoch;
+  state_.state_sequence = id.sequence;
   told_text_ = text;
   batch_.add(std::move(changed), subscribed_ ? time_.occurred() : WallTime{});
+}
+
+// What the guard judges by.
+MachineSnapshot MoonrakerAdapter::Impl::snapshot() const {
+  MachineSnapshot machine = seen_.snapshot(fold_);
+  machine.kind = machine_kind_from(options_.kind).value_or(MachineKind::kPrinter);
+  machine.state = state_.state;
+  machine.state_text = told_text_;
+  machine.link_up = link_state_ == Link::kUp;
+  machine.subscribed = subscribed_;
+  if (machine.link_up) {
+    machine.heard_before = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.monotonic() - last_heard_);
+  }
+  if (state_.state_epoch != 0) {
+    machine.state_version = std::to_string(state_.state_epoch) + "-" + std::to_string(state_.state_sequence);
+  }
+  if (state_.jobs.open) machine.job_id = state_.jobs.open->id;
+  machine.plate_clear = state_.plate_clear;
+  machine.nozzle_diameter = people_.nozzle_diameter;
+  machine.loaded_materials = people_.loaded_materials;
+  return machine;
+}
+
+bool MoonrakerAdapter::Impl::call(const std::string& method, const std::string& params,
+                                  std::chrono::milliseconds timeout, JsonRpc::Callback callback) {
+  if (link_state_ != Link::kUp) return false;
+  auto frame = rpc_.request(method, params, timeout, std::move(callback));
+  return frame && link_.send(std::move(*frame));
+}
+
+CommandDesk::Machine MoonrakerAdapter::Impl::desk_machine() {
+  CommandDesk::Machine machine;
+  machine.snapshot = [this] { return snapshot(); };
+  machine.factor = [this](const std::string& what) { return fold_.number("gcode_move", what).value_or(NAN); };
+  machine.print_file = [this] { return view_.now().filename; };
+  machine.limits = [this] { return limits_; };
+  machine.call = [this](const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
+                        JsonRpc::Callback callback) { return call(method, params, timeout, std::move(callback)); };
+  machine.reply = [this](CommandReply reply) {
+    if (on_reply_) on_reply_(std::move(reply));
+  };
+  machine.clear_plate = [this](const AskedCommand& asked) {
+    state_.plate_clear = true;
+    schema::PlateClearedT cleared;
+    cleared.command_id = asked.message.id;
+    batch_.add_for(std::move(cleared), asked.message.actor, asked.message.id);
+  };
+  machine.reset_emergency = [](const AskedCommand&, const std::string&) {};
+  return machine;
 }
 
 void MoonrakerAdapter::Impl::finish_input() {
@@ -371,6 +431,7 @@ MoonrakerAdapter::MoonrakerAdapter(MoonrakerAdapterOptions options, std::string_
 MoonrakerAdapter::~MoonrakerAdapter() = default;
 
 void MoonrakerAdapter::start() {
+  impl_->on_reply_ = on_reply;
   impl_->start();
   impl_->finish_input();
 }
@@ -406,6 +467,14 @@ void MoonrakerAdapter::on_link_closed(std::string_view reason, uint16_t close_co
   impl_->link_closed(reason, close_code, text);
   impl_->finish_input();
 }
+
+void MoonrakerAdapter::take_command(AskedCommand asked) {
+  impl_->desk_.take(std::move(asked));
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::set_limits(Limits limits) { impl_->limits_ = std::move(limits); }
+void MoonrakerAdapter::set_people_said(PeopleSaid said) { impl_->people_ = std::move(said); }
 
 std::optional<MonotonicTime> MoonrakerAdapter::next_deadline() const { return impl_->next_deadline(); }
 

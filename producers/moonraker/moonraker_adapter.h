@@ -9,11 +9,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bus/clock.h"
 #include "bus/metrics.h"
 #include "bus/random.h"
 #include "producers/event_sink.h"
+#include "producers/moonraker/command_desk.h"
 #include "producers/moonraker/machine_link.h"
 
 namespace millrace {
@@ -33,6 +35,12 @@ struct MoonrakerAdapterOptions {
   std::chrono::milliseconds progress_interval{10'000};
   std::chrono::milliseconds klipper_back_hold{30'000};  // how long an interruption waits for Klipper's process id
   std::chrono::milliseconds silence_max{20'000};        // a link that says nothing for so long is dead
+};
+
+// What people told of a machine, where the guard needs it.
+struct PeopleSaid {
+  std::optional<double> nozzle_diameter;                       // mm
+  std::vector<std::optional<std::string>> loaded_materials;  // by extruder
 };
 
 class MoonrakerAdapter {
@@ -55,6 +63,13 @@ class MoonrakerAdapter {
   void on_link_open(const LinkIdentity& identity = {});
   void on_link_text(std::string_view frame);
   void on_link_closed(std::string_view reason, uint16_t close_code, std::string_view text);
+
+  // A command, whoever asks; what becomes of it goes into events and to on_reply.
+  void take_command(AskedCommand asked);
+  std::function<void(CommandReply)> on_reply;  // set before start(); must not call back
+  // What people set, or the defaults; the machine's own narrow them.
+  void set_limits(Limits limits);
+  void set_people_said(PeopleSaid said);
 
   std::optional<MonotonicTime> next_deadline() const;
   void on_timer();

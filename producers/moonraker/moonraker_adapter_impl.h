@@ -8,6 +8,7 @@
 
 #include "bus/json_reader.h"
 #include "producers/moonraker/adapter_state.h"
+#include "producers/moonraker/command_desk.h"
 #include "producers/moonraker/event_batch.h"
 #include "producers/moonraker/fact_telling.h"
 #include "producers/moonraker/history_backfill.h"
@@ -19,6 +20,7 @@
 #include "producers/moonraker/moonraker_adapter.h"
 #include "producers/moonraker/printer_view.h"
 #include "producers/moonraker/protocol_errors.h"
+#include "producers/moonraker/snapshot_view.h"
 #include "producers/moonraker/status_fold.h"
 #include "producers/moonraker/telemetry_sampler.h"
 
@@ -50,6 +52,10 @@ struct MoonrakerAdapter::Impl {
   void run_timers();
   std::optional<MonotonicTime> next_deadline() const;
   void update_machine_state();
+  MachineSnapshot snapshot() const;
+  CommandDesk::Machine desk_machine();
+  bool call(const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
+            JsonRpc::Callback callback);
   void finish_input();  // what every entry point ends with: follow-up requests, telemetry, one emit
 
   // moonraker_handshake.cc
@@ -74,6 +80,7 @@ struct MoonrakerAdapter::Impl {
   void read_printer_config();
   void read_spool();
   void read_job_queue();
+  void read_power_devices();
   void poll_later() { poll_at_ = clock_.monotonic() + options_.not_ready_poll; }
 
   MoonrakerAdapterOptions options_;
@@ -100,6 +107,11 @@ struct MoonrakerAdapter::Impl {
   MachineConditions conditions_;
   FactTelling facts_;
   JobTracker jobs_;
+  SnapshotView seen_;
+  Limits limits_;
+  PeopleSaid people_;
+  std::function<void(CommandReply)> on_reply_;
+  CommandDesk desk_;
 
   LinkIdentity identity_;
   Link link_state_ = Link::kStopped;
@@ -118,6 +130,7 @@ struct MoonrakerAdapter::Impl {
   bool told_connected_ = false;
   bool has_spools_ = false;
   bool has_job_queue_ = false;
+  bool has_power_ = false;
   std::string moonraker_version_;
   std::string api_version_;
   std::string klipper_version_;

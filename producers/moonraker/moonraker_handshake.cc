@@ -110,6 +110,7 @@ void MoonrakerAdapter::Impl::on_server_info(const RpcReply& reply) {
   conditions_.gone("forbidden");
   has_spools_ = has_component(*reply.result, "spoolman");
   has_job_queue_ = has_component(*reply.result, "job_queue");
+  has_power_ = has_component(*reply.result, "power");
   moonraker_version_ = short_text(*reply.result, "moonraker_version");
   if (const auto version = member(*reply.result, "api_version_string")) api_version_ = as_text(*version).value_or("");
   const auto state = text_member(*reply.result, "klippy_state");
@@ -190,6 +191,7 @@ void MoonrakerAdapter::Impl::list_objects() {
 }
 
 void MoonrakerAdapter::Impl::subscribe(const Json& objects) {
+  seen_.begin(objects);
   JsonWriter params;
   params.object().key("objects").object();
   size_t count = 0;
@@ -222,6 +224,7 @@ void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
   fold_status(*status, number_member(*reply.result, "eventtime").value_or(0));
   update_machine_state();
   jobs_.on_snapshot(view_.now());
+  desk_.on_status();
   facts_.on_versions(klipper_version_, moonraker_version_);
   if (is_new) read_printer_config();
   if (is_new && has_spools_) read_spool();
@@ -230,19 +233,27 @@ void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
 
 // The object configfile says what Klipper has read, with all includes; the file may have been edited since.
 void MoonrakerAdapter::Impl::read_printer_config() {
-  request("printer.objects.query", R"({"objects":{"configfile":["config"]}})",
+  request("printer.objects.query", R"({"objects":{"configfile":["config","settings"]}})",
           [this, session = session_](const RpcReply& reply) {
             if (session != session_ || !reply.ok() || !reply.result) return;
             const auto status = member(*reply.result, "status");
             const auto object = status ? member(*status, "configfile") : std::nullopt;
             const auto config = object ? member(*object, "config") : std::nullopt;
             if (config) facts_.on_printer_config(*config);
+            const auto settings = object ? member(*object, "settings") : std::nullopt;
+            if (settings) seen_.on_settings(*settings);
           });
 }
 
 void MoonrakerAdapter::Impl::read_spool() {
   request("server.spoolman.get_spool_id", "", [this, session = session_](const RpcReply& reply) {
     if (session == session_ && reply.ok() && reply.result) facts_.on_spool(integer_member(*reply.result, "spool_id"));
+  });
+}
+
+void MoonrakerAdapter::Impl::read_power_devices() {
+  request("machine.device_power.devices", "", [this](const RpcReply& reply) {
+    if (reply.ok() && reply.result) seen_.on_power_devices(*reply.result);
   });
 }
 
@@ -265,6 +276,7 @@ void MoonrakerAdapter::Impl::tell_connected() {
   connected.klipper_process_id = klipper_version_.empty() ? 0 : state_.process_id;
   batch_.add(std::move(connected));
   if (has_job_queue_) read_job_queue();
+  if (has_power_) read_power_devices();
 }
 
 void MoonrakerAdapter::Impl::read_history(bool from_start) {

@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kComponents =
     R"(["secrets","klippy_connection","jsonrpc","internal_transport","application","websockets","database",)"
     R"("file_manager","authorization","klippy_apis","machine","data_store","proc_stats","job_state","job_queue",)"
-    R"("history","webcam","announcements"])";
+    R"("history","webcam","announcements","power"])";
 
 void write_proc_stat(JsonWriter& json, const HostState& state, size_t connections) {
   json.key("cpu_temp").value(48.3).key("network").object().key("eth0").object();
@@ -77,6 +77,27 @@ std::string file_list_answer(const std::vector<SimulatedFile>& files) {
     json.field("permissions", "rw").end();
   }
   json.end();
+  return json.take();
+}
+
+std::optional<std::string> directory_answer(const std::vector<SimulatedFile>& files, const std::string& path) {
+  constexpr std::string_view kRoot = "gcodes";
+  const bool of_root = path == kRoot;
+  if (!of_root && !path.starts_with(std::string(kRoot) + "/")) return std::nullopt;
+  const std::string folder = of_root ? "" : path.substr(kRoot.size() + 1) + "/";
+  bool found = of_root;
+  JsonWriter json;
+  json.object().key("dirs").array().end().key("files").array();
+  for (const SimulatedFile& file : files) {
+    if (!file.path.starts_with(folder)) continue;
+    found = true;
+    const std::string name = file.path.substr(folder.size());
+    if (name.find('/') != std::string::npos) continue;
+    json.object().field("filename", name).field("modified", file.modified).field("size", file.size);
+    json.field("permissions", "rw").end();
+  }
+  json.end().end();
+  if (!found) return std::nullopt;
   return json.take();
 }
 

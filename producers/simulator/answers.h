@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,8 @@ std::string server_info_answer(std::string_view klippy_state, size_t connections
 std::string printer_info_answer(const HostState& state, std::string_view hostname);
 std::string system_info_answer();
 std::string file_list_answer(const std::vector<SimulatedFile>& files);
+// The files right in "gcodes" or "gcodes/FOLDER"; nullopt when there is no such folder.
+std::optional<std::string> directory_answer(const std::vector<SimulatedFile>& files, const std::string& path);
 std::string metadata_answer(const SimulatedFile& file);
 
 // Process statistics at one instant; `now` is the machine's Unix time.

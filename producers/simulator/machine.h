@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -149,6 +150,7 @@ class SimulatedHost {
   std::optional<std::string> run_line(std::string_view line);
   std::optional<std::string> run_print_file(std::string_view path);
   std::optional<std::string> run_move(std::string_view line);
+  void home(std::string_view line);
   std::optional<std::string> set_heater(SimulatedHeater& heater, double target, double highest);
   void finish_command(const PendingCommand& command, int code, std::string text);
 
@@ -194,6 +196,7 @@ class SimulatedHost {
   Wait wait_ = Wait::kNone;
   double next_report_ = 0;
   double idle_since_ = 0;
+  std::map<std::string, std::pair<bool, bool>> saved_modes_;  // of SAVE_GCODE_STATE: absolute, absolute_extrude
 
   // The plan.
   std::optional<PlannedIncident> incident_;

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <tuple>
 
 #include "producers/simulator/machine.h"
 
@@ -20,6 +22,7 @@ constexpr double kBedSizeMm = 300;
 constexpr double kHighestExtruderC = 300;
 constexpr double kHighestBedC = 130;
 constexpr double kLowestExtrudeC = 170;
+constexpr size_t kMaxSavedStates = 64;
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -195,9 +198,7 @@ std::optional<std::string> SimulatedHost::run_line(std::string_view line) {
   } else if (word == "TURN_OFF_HEATERS") {
     turn_heaters_off();
   } else if (word == "G28") {
-    state_.homed_axes = "xyz";
-    state_.position = state_.live_position = {0, 0, 5, 0};
-    busy_until_ = now_ + kHomingS;
+    home(line);
   } else if (word == "G0" || word == "G1") {
     return run_move(line);
   } else if (word == "G4") {
@@ -227,17 +228,52 @@ std::optional<std::string> SimulatedHost::run_line(std::string_view line) {
     state_.filament_sensor_enabled = parameter(line, "ENABLE").value_or("1") != "0";
   } else if (word == "EXCLUDE_OBJECT") {
     exclude_object(parameter(line, "NAME").value_or(""));
-  } else if (word != "G90" && word != "G91" && word != "G92" && word != "M82" && word != "M83" && word != "M84" &&
-             word != "M400" && word != "STATUS") {
+  } else if (word == "G90" || word == "G91") {
+    state_.absolute = word == "G90";
+  } else if (word == "M82" || word == "M83") {
+    state_.absolute_extrude = word == "M82";
+  } else if (word == "SAVE_GCODE_STATE") {
+    if (saved_modes_.size() < kMaxSavedStates) {
+      saved_modes_[std::string(parameter(line, "NAME").value_or("default"))] = {state_.absolute, state_.absolute_extrude};
+    }
+  } else if (word == "RESTORE_GCODE_STATE") {
+    const std::string name(parameter(line, "NAME").value_or("default"));
+    const auto saved = saved_modes_.find(name);
+    if (saved == saved_modes_.end()) return fmt::format("Unknown g-code state: {}", name);
+    std::tie(state_.absolute, state_.absolute_extrude) = saved->second;
+  } else if (word == "M84" || word == "M18") {
+    state_.homed_axes.clear();
+  } else if (word != "G92" && word != "M400" && word != "STATUS") {
     respond(fmt::format("// Unknown command:\"{}\"", word));
   }
   return std::nullopt;
 }
 
+// "G28" or "G28 X Z": homed axes stand at their endstops, Z a little above the bed.
+void SimulatedHost::home(std::string_view line) {
+  constexpr std::string_view kAxes = "XYZ";
+  constexpr std::array<double, 3> kEndstops = {0, 0, 5};
+  const std::string words = upper(line.substr(std::min<size_t>(line.size(), 3)));
+  const bool all = words.find_first_of(kAxes) == std::string::npos;
+  std::string homed;
+  for (size_t i = 0; i < kAxes.size(); ++i) {
+    const char axis = static_cast<char>(kAxes[i] + 32);
+    const bool now = all || words.find(kAxes[i]) != std::string::npos;
+    if (now) state_.position[i] = state_.live_position[i] = kEndstops[i];
+    if (now || state_.homed_axes.find(axis) != std::string::npos) homed += axis;
+  }
+  state_.homed_axes = homed;
+  busy_until_ = now_ + kHomingS;
+}
+
 std::optional<std::string> SimulatedHost::run_move(std::string_view line) {
   auto target = state_.position;
   constexpr char kAxes[] = {'X', 'Y', 'Z', 'E'};
-  for (size_t axis = 0; axis < target.size(); ++axis) target[axis] = letter(line, kAxes[axis]).value_or(target[axis]);
+  for (size_t axis = 0; axis < target.size(); ++axis) {
+    const auto given = letter(line, kAxes[axis]);
+    const bool absolute = axis == 3 ? state_.absolute && state_.absolute_extrude : state_.absolute;
+    if (given) target[axis] = absolute ? *given : target[axis] + *given;
+  }
   const std::string where = fmt::format("{:.3f} {:.3f} {:.3f} [{:.3f}]", target[0], target[1], target[2], target[3]);
   if (state_.homed_axes != "xyz") return "Must home axis first: " + where;
   for (size_t axis = 0; axis < 3; ++axis) {

@@ -83,6 +83,7 @@ class SimulatedService final : public MoonrakerService {
   uint64_t keep(MoonrakerReply reply);
   void run_script(std::string_view script, MoonrakerReply reply);
   MoonrakerAnswer toggle();
+  std::string power_answer() const;
 
   // service_access.cc
   bool knows_key(const HttpRequest& request);
@@ -103,6 +104,7 @@ class SimulatedService final : public MoonrakerService {
   SeededRandom delays_;
   MoonrakerStores stores_;
   SimulatedJobQueue queue_;
+  bool power_on_ = false;
 
   MonotonicTime started_;
   double left_out_s_ = 0;

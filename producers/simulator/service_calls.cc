@@ -14,6 +14,20 @@ constexpr size_t kDefaultGcodeCount = 1000;
 
 MoonrakerAnswer failure(int code, std::string message) { return MoonrakerError{code, std::move(message)}; }
 
+constexpr std::string_view kPowerDevice = "enclosure";
+
+// Moonraker takes a list as an array or as one text with commas.
+std::string names_with_commas(const Json& params, std::string_view name) {
+  if (const auto text = text_member(params, name)) return std::string(*text);
+  std::string names;
+  const auto list = member(params, name);
+  if (!list || !list->is_array()) return names;
+  for (const Json item : simdjson::dom::array(*list)) {
+    names.append(names.empty() ? "" : ",").append(as_text(item).value_or(""));
+  }
+  return names;
+}
+
 }  // namespace
 
 void SimulatedService::call(const MoonrakerCall& call, MoonrakerReply reply) {
@@ -111,6 +125,19 @@ bool SimulatedService::server_call(const MoonrakerCall& call, const MoonrakerRep
   } else if (method == "server.files.list") {
     const bool gcodes = text_member(call.params, "root").value_or("gcodes") == "gcodes";
     reply(gcodes ? file_list_answer(host_.files()) : "[]");
+  } else if (method == "server.files.get_directory") {
+    const std::string path(text_member(call.params, "path").value_or("gcodes"));
+    auto listed = directory_answer(host_.files(), path);
+    reply(listed ? MoonrakerAnswer(std::move(*listed)) : failure(400, "Directory does not exist (" + path + ")"));
+  } else if (method == "machine.device_power.devices") {
+    reply(power_answer());
+  } else if (method == "machine.device_power.post_device") {
+    const std::string device(text_member(call.params, "device").value_or(""));
+    const std::string action(text_member(call.params, "action").value_or(""));
+    if (device != kPowerDevice) return reply(failure(404, "No valid device")), true;
+    if (action != "on" && action != "off") return reply(failure(400, "Unsupported action '" + action + "'")), true;
+    power_on_ = action == "on";
+    reply(fmt::format(R"({{"{}":"{}"}})", kPowerDevice, action));
   } else if (method == "server.files.metadata") {
     const std::string name(text_member(call.params, "filename").value_or(""));
     const SimulatedFile* file = host_.find_file(name);
@@ -143,6 +170,11 @@ bool SimulatedService::server_call(const MoonrakerCall& call, const MoonrakerRep
   return true;
 }
 
+std::string SimulatedService::power_answer() const {
+  return fmt::format(R"({{"devices":[{{"device":"{}","status":"{}","locked_while_printing":false,"type":"gpio"}}]}})",
+                     kPowerDevice, power_on_ ? "on" : "off");
+}
+
 bool SimulatedService::queue_call(const MoonrakerCall& call, const MoonrakerReply& reply) {
   const std::string_view verb = call.method.substr(std::string_view("server.job_queue.").size());
   if (verb == "post_job") {
@@ -159,7 +191,7 @@ bool SimulatedService::queue_call(const MoonrakerCall& call, const MoonrakerRepl
     queue_.add(paths, host_.wall_now());
     publish_queue("jobs_added");
   } else if (verb == "delete_job") {
-    queue_.remove(text_member(call.params, "job_ids").value_or(""), flag_member(call.params, "all").value_or(false));
+    queue_.remove(names_with_commas(call.params, "job_ids"), flag_member(call.params, "all").value_or(false));
     publish_queue("jobs_removed");
   } else if (verb == "pause" || verb == "start") {
     verb == "start" ? queue_.start() : queue_.pause();

@@ -74,6 +74,8 @@ struct HostState {
   double speed_factor = 1;
   double extrude_factor = 1;
   double move_speed = 1500;  // mm/min
+  bool absolute = true;      // G90
+  bool absolute_extrude = true;  // M82
   double print_time = 0;     // of the printer's clock
   int stalls = 0;
 

@@ -32,6 +32,11 @@ class FakeMqtt final : public MqttClient {
     return {};
   }
 
+  Result<void> respond(std::string_view topic, std::string_view payload, std::string_view correlation) override {
+    correlations.emplace_back(correlation);
+    return publish(topic, payload, 1, Retain::kNo);
+  }
+
   void deliver(const std::string& topic, const std::string& payload) {
     if (message_) message_({topic, payload, false});
   }
@@ -44,6 +49,7 @@ class FakeMqtt final : public MqttClient {
   bool full = false;
   std::vector<Published> published;
   std::vector<std::string> subscriptions;
+  std::vector<std::string> correlations;
 
  private:
   std::function<void(const Message&)> message_;

@@ -168,6 +168,37 @@ std::string current_job() {
                     {"objects_total", "integer?"}});
 }
 
+constexpr std::string_view kCommandRequest =
+    R"({"type":"object","required":["command"],"additionalProperties":false,"properties":{"command":{"type":"string"},)"
+    R"("args":{"type":"object"},"expires_in_s":{"type":"number","minimum":0.1,"maximum":600,"default":5},)"
+    R"("idempotency_key":{"type":"string"},"expected_state_version":{"type":"string"},"expected_job_id":{"type":"string"},)"
+    R"("actor":{"type":"string"}}})";
+
+std::string command() {
+  return object_of({{"command_id", "text"},
+                    {"machine", "text"},
+                    {"command", "text"},
+                    {"args", R"({"type":"object"})"},
+                    {"status", R"({"enum":["requested","accepted","sent","completed","rejected","failed","expired","not_confirmed"]})"},
+                    {"actor", "text?"},
+                    {"client", "text?"},
+                    {"key_id", "text?"},
+                    {"claimed_actor", "text?"},
+                    {"idempotency_key", "text?"},
+                    {"expected_state_version", "text?"},
+                    {"expected_job_id", "text?"},
+                    {"expires_in_s", "number"},
+                    {"requested_at", "time?"},
+                    {"accepted_at", "time?"},
+                    {"sent_at", "time?"},
+                    {"ended_at", "time?"},
+                    {"method", "text?"},
+                    {"code", "text?"},
+                    {"text", "text?"},
+                    {"reasons", R"({"type":"array","items":{"type":"object"}})"},
+                    {"position", "integer"}});
+}
+
 std::string machine() {
   const std::string temperatures =
       R"({"type":"object","additionalProperties":)" +
@@ -443,6 +474,9 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
                           {"height", "integer"}})},
       {"Event", event()},
       {"EventList", list_of("Event")},
+      {"CommandRequest", std::string(kCommandRequest)},
+      {"Command", command()},
+      {"CommandList", list_of("Command")},
       {"Odometer", object_of({{"machine", "text"},
                               {"hours", "number"},
                               {"filament_m", "number"},

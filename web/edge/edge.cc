@@ -8,6 +8,9 @@
 #include <mutex>
 
 #include "bus/logging.h"
+#include "projections/command_history.h"
+#include "projections/record.h"
+#include "web/edge/command_lane.h"
 #include "web/edge/klipperiwc_feed.h"
 #include "web/edge/klipperiwc_json.h"
 #include "web/edge/live_feed.h"
@@ -84,6 +87,9 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
                late_write = {position, std::move(go_on)};
              }},
             options.max_queued_writes, parts.metrics),
+        commands({parts.loop, parts.clock, [this](std::function<void()> task) { post(std::move(task)); }, parts.submit,
+                  parts.send_command},
+                 parts.metrics),
         jobs(parts.store),
         server(parts.loop, *this,
                server_options(options, parts.metrics,
@@ -105,6 +111,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   uint64_t next_waiting = 1;
   std::pair<Position, std::function<void()>> late_write;  // whose position the views do not have yet
   WriteQueue writes;
+  CommandLane commands;
   JobCatalog jobs;
   size_t under_way = 0;  // of kLater
   HttpServer server;
@@ -162,6 +169,10 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
       pending_index.clear();
       std::swap(overflow, pending_overflow);
       drain_posted = false;
+    }
+    for (const ViewChange& change : group.changes) {
+      if (change.projection != kCommandsView || !change.value) continue;
+      if (const auto command = decode_record<schema::CommandView>(*change.value)) commands.saw(*command);
     }
     if (overflow) {
       reload();
@@ -270,6 +281,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     if (auto known = check_known(request, match.route->parameters); !known)
       return answer(api_problem_from(known.error()));
     if (match.route->runs_on == RunsOn::kWrite) return write(*match.route, std::move(match.path), request, answer);
+    if (match.route->runs_on == RunsOn::kCommand) return command(*match.route, std::move(match.path), request, answer);
     if (match.route->runs_on == RunsOn::kLater) return later(*match.route, std::move(match.path), request, answer);
     const auto position = min_position_in(request);
     if (!position) return answer(api_problem_from(position.error()));
@@ -339,6 +351,22 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
                   return write.answer({parts, options, nullptr, &jobs});
                 },
                 answer});
+  }
+
+  template <class Answer>
+  void command(const Route& route, std::map<std::string, std::string> path, HttpRequest& request,
+               const Answer& answer) {
+    if (auto refused = refuse_change(request)) return answer(std::move(*refused));
+    const auto shared = std::make_shared<const HttpRequest>(std::move(request));
+    const bool taken = worker.offer([this, &route, path = std::move(path), shared, answer] {
+      auto decision = std::make_shared<CommandDecision>(
+          route.ask({parts, options, nullptr}, {*shared, path, std::string(kLocalActor)}));
+      post([this, decision, answer] {
+        if (!*decision) return answer(decision->error());
+        commands.ask(std::move(**decision), answer);
+      });
+    });
+    if (!taken) answer(overloaded("too many reads wait"));
   }
 
   template <class Answer>
@@ -435,6 +463,7 @@ void Edge::stop() {
   impl_->heartbeat.cancel();
   impl_->waiting.clear();
   impl_->writes.stop();
+  impl_->commands.stop();
   impl_->feed.close_all();
   impl_->klipperiwc.close_all();
   impl_->server.stop();

@@ -14,6 +14,7 @@
 
 #include "bus/blob_store.h"
 #include "bus/clock.h"
+#include "bus/command_message.h"
 #include "bus/event_log.h"
 #include "bus/events.h"
 #include "bus/health.h"
@@ -55,6 +56,9 @@ struct EdgeOptions {
 // Hands events over to be appended as one group; `done` is called once, on any thread, with the position of the last.
 using SubmitEvents = std::function<void(std::vector<EventDraft>, std::function<void(Result<Position>)> done)>;
 
+// Hands a command to the broker.  Any thread, never blocks.
+using SendCommand = std::function<Result<void>(const CommandMessage&)>;
+
 struct EdgeParts {  // each outlives the edge
   IoLoop& loop;
   const EventLog& log;
@@ -64,6 +68,7 @@ struct EdgeParts {  // each outlives the edge
   Health& health;
   SubmitEvents submit = nullptr;  // empty: nothing can be changed by way of HTTP
   BlobStore* blobs = nullptr;     // null: no pictures are kept
+  SendCommand send_command = nullptr;  // empty: no machine can be asked for anything
 };
 
 class Edge {

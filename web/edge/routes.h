@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "bus/events.h"
 #include "net/http_types.h"
 #include "projections/job_catalog.h"
+#include "schemas/view_generated.h"
 #include "web/edge/edge.h"
 #include "web/edge/live_state.h"
 #include "web/edge/query.h"
@@ -37,6 +39,7 @@ enum class RunsOn {
   kWorker,  // reads the log or a view's files
   kSocket,  // a WebSocket; answered by the edge itself, which knows it by its operation
   kWrite,   // changes something: decided and answered on the worker, one after the other
+  kCommand,  // asks a machine for something: prepared on the worker, then recorded, sent and answered by the CommandLane
   kLater,   // prepared on the worker, answered by something that goes on on the loop; for whoever may change something
 };
 
@@ -52,6 +55,14 @@ using WriteDecision = boost::system::result<EdgeWrite, HttpResponse>;
 using LaterAnswer = std::function<void(IoLoop&, std::function<void(HttpResponse)>)>;
 using LaterDecision = boost::system::result<LaterAnswer, HttpResponse>;
 
+// What a request asks of a machine; sent_at and recorded are the lane's.
+struct EdgeCommand {
+  CommandMessage message;
+  std::chrono::milliseconds wait{0};                // for the outcome; 0: answered when it is on its way
+  std::optional<schema::CommandViewT> repeated = {};  // an earlier command of the same key: nothing new is asked
+};
+using CommandDecision = boost::system::result<EdgeCommand, HttpResponse>;
+
 struct Route {
   std::string_view method;
   std::string_view pattern;  // "/api/v1/machines/{id}"
@@ -65,11 +76,13 @@ struct Route {
   WriteDecision (*decide)(const RouteContext&, const RouteRequest&) = nullptr;  // for kWrite
   std::string_view body = {};  // the schema of what it takes; empty: nothing
   LaterDecision (*prepare)(const RouteContext&, const RouteRequest&) = nullptr;  // for kLater
+  CommandDecision (*ask)(const RouteContext&, const RouteRequest&) = nullptr;    // for kCommand
 };
 
 const std::vector<Route>& routes();
 // Those of jobs, which are a part of them.
 std::vector<Route> job_routes();
+std::vector<Route> command_routes();
 
 // Bodies of this route may be as large as a picture.
 inline constexpr std::string_view kBlobPattern = "/api/v1/blobs/{sha256}";
@@ -123,6 +136,9 @@ HttpResponse answer_events(const RouteContext&, const RouteRequest&);
 HttpResponse answer_event(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_status(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_temperatures(const RouteContext&, const RouteRequest&);
+CommandDecision ask_command(const RouteContext&, const RouteRequest&);
+HttpResponse answer_commands(const RouteContext&, const RouteRequest&);
+HttpResponse answer_command(const RouteContext&, const RouteRequest&);
 
 // The decisions about changes.
 WriteDecision change_job(const RouteContext&, const RouteRequest&);

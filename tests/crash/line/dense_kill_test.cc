@@ -263,11 +263,11 @@ void kill_densely(uint64_t kills, uint64_t seed, bool keeps_house = false) {
 }
 
 TEST(DenseKillTest, ConfirmedEventsSurviveInOrderAndOnce) {
-  kill_densely(number_from("MILLRACE_CRASH_KILLS", 30), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
+  kill_densely(number_from("MILLRACE_CRASH_KILLS", 130), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
 }
 
 TEST(DenseKillTest, AlsoWhileTelemetryGoesAndCopiesAreMade) {
-  kill_densely(number_from("MILLRACE_CRASH_KILLS", 15), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000),
+  kill_densely(number_from("MILLRACE_CRASH_KILLS", 60), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000),
                true);
 }
 

@@ -41,6 +41,7 @@ AdapterBench::~AdapterBench() = default;
 void AdapterBench::start(const std::string& state) {
   adapter_ = std::make_unique<MoonrakerAdapter>(options, state, clock, random_, static_cast<MachineLink&>(*this),
                                                 static_cast<EventSink&>(*this), *metrics);
+  adapter_->on_reply = on_reply;
   adapter_->start();
 }
 
@@ -89,6 +90,7 @@ bool AdapterBench::send(std::string text) {
   const auto json = reader.parse(text);
   const std::string method(text_member(*json, "method").value_or(""));
   requests.push_back(method);
+  sent.push_back(text);
   if (const auto params = member(*json, "params")) last_params = to_text(*params);
   if (silent[method]) return true;
   pending_.push_back([this, text = answer(text)] {
@@ -123,6 +125,7 @@ std::string AdapterBench::answer(const std::string& request) {
     return fmt::format(R"({{"jsonrpc":"2.0","{}":{},"id":{}}})", kind, content, id);
   };
   if (const auto error = errors.find(method); error != errors.end()) return with("error", error->second);
+  if (const auto fixed = answers.find(method); fixed != answers.end()) return with("result", fixed->second);
   if (method == "server.connection.identify") return with("result", R"({"connection_id":139970383815248})");
   if (method == "server.info") {
     return with("result", fmt::format(R"({{"klippy_connected":true,"klippy_state":"{}","moonraker_version":"v0.10",)"

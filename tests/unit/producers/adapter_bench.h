@@ -49,6 +49,8 @@ class AdapterBench : private MachineLink, private EventSink {
   std::string queue = R"({"queued_jobs":[],"queue_state":"ready"})";  // of server.job_queue.status
   std::vector<std::string> history;                                   // rows, newest first
   std::map<std::string, std::string> errors;                          // method -> JSON of the error it answers with
+  std::map<std::string, std::string> answers;                         // method -> JSON of the result, before all others
+  std::function<void(CommandReply)> on_reply;                         // of each adapter that is started from now on
   std::map<std::string, bool> silent;                                 // methods that get no answer
   // Answers that are held back until deliver().
   bool hold_answers = false;
@@ -57,6 +59,7 @@ class AdapterBench : private MachineLink, private EventSink {
   std::vector<EventDraft> events;
   std::vector<std::string> requests;  // methods
   std::string last_params;
+  std::vector<std::string> sent;  // whole requests
   std::string saved_state;
   int opened = 0;
   bool link_up = false;

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "producers/command_reception.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bus/command_key.h"
+#include "bus/logging.h"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kMaxPayload = 2 * kMaxCommandBytes;
+constexpr size_t kMaxResponseTopic = 1'024;
+
+ScopeSet scopes_of(const std::vector<std::string>& names) {
+  ScopeSet scopes;
+  for (const std::string& name : names) {
+    if (const auto scope = scope_from(name)) scopes.add(*scope);
+  }
+  return scopes;
+}
+
+}  // namespace
+
+CommandReception::CommandReception(IoLoop& loop, MqttClient& client, Topics topics, CommandReceptionOptions options,
+                                   const Clock& clock, Metrics& metrics, Deliver deliver)
+    : loop_(loop),
+      client_(client),
+      topics_(std::move(topics)),
+      options_(std::move(options)),
+      clock_(clock),
+      received_(metrics.counter("millrace_commands_received_total", "Commands that came by the broker")),
+      dropped_(metrics.counter("millrace_commands_dropped_total", "Commands that found no room in the queue")),
+      deliver_(std::move(deliver)) {}
+
+void CommandReception::start() {
+  client_.on_message([this](const MqttClient::Message& message) { receive(message); });
+  client_.subscribe(topics_.command_all(), 1);
+}
+
+void CommandReception::receive(const MqttClient::Message& message) {
+  auto address = topics_.machine_and_command_of(message.topic);
+  if (!address) return;
+  Arrived arrived{std::move(*address),
+                  std::string(message.payload.substr(0, kMaxPayload + 1)),
+                  message.retained,
+                  std::string(message.response_topic.substr(0, kMaxResponseTopic)),
+                  std::string(message.correlation_data.substr(0, kMaxResponseTopic)),
+                  clock_.monotonic()};
+  std::lock_guard lock(mutex_);
+  if (arrived_.size() >= options_.max_queued) return dropped_.add();
+  arrived_.push_back(std::move(arrived));
+  if (std::exchange(posted_, true)) return;
+  loop_.post([this] { take_arrived(); });
+}
+
+void CommandReception::take_arrived() {
+  std::deque<Arrived> arrived;
+  {
+    std::lock_guard lock(mutex_);
+    arrived.swap(arrived_);
+    posted_ = false;
+  }
+  for (const Arrived& one : arrived) {
+    received_.add();
+    deliver_(one.address.machine, understood(one));
+  }
+}
+
+const std::string& CommandReception::signing_key() {
+  if (!signing_key_.empty()) return signing_key_;
+  auto key = read_command_key(options_.key_file);
+  if (key) {
+    signing_key_ = std::move(*key);
+  } else {
+    log_warn("commands", "{}", key.error().message());
+  }
+  return signing_key_;
+}
+
+AskedCommand CommandReception::understood(const Arrived& arrived) {
+  AskedCommand asked;
+  auto decoded = decode_command(arrived.address.machine, arrived.address.command, arrived.payload, signing_key());
+  if (!decoded && decoded.error().code == Errc::kConflict) {
+    signing_key_.clear();  // perhaps the hub has made another one since
+    decoded = decode_command(arrived.address.machine, arrived.address.command, arrived.payload, signing_key());
+  }
+  if (decoded) {
+    asked.message = std::move(decoded->message);
+    if (decoded->is_signed) {
+      asked.scopes = scopes_of(asked.message.scopes);
+    } else {
+      attribute(asked, decoded->api_key);
+    }
+  } else {
+    asked.message.machine = arrived.address.machine;
+    asked.message.command = arrived.address.command;
+    asked.message.client = "mqtt";
+    const bool forged = decoded.error().code == Errc::kConflict;
+    asked.refused = Refusal{forged ? "signature_invalid" : "malformed", decoded.error().context};
+  }
+  asked.received = arrived.received;
+  asked.response_topic = arrived.response_topic;
+  asked.correlation_data = arrived.correlation_data;
+  if (arrived.retained) {
+    asked.refused = Refusal{"retained", "a command must not be published as retained: it would be carried out at each "
+                                        "connection anew; publish an empty retained message to this topic to take it away"};
+  }
+  return asked;
+}
+
+// Mosquitto does not say who published (decision 18).
+void CommandReception::attribute(AskedCommand& asked, const std::string& api_key) const {
+  asked.message.actor = "mqtt";
+  asked.scopes = options_.mqtt_scopes;
+  if (api_key.empty()) return;
+  const auto holder = options_.key_holder ? options_.key_holder(api_key)
+                                          : Result<KeyHolder>(make_error(
+                                                Errc::kUnavailable, "API keys cannot be checked at this host"));
+  if (!holder) {
+    asked.message.actor.clear();
+    asked.scopes = {};
+    asked.refused = Refusal{"key_invalid", holder.error().context};
+    return;
+  }
+  asked.message.actor = holder->name;
+  asked.message.key_id = holder->key_id;
+  asked.scopes = holder->scopes;
+  const auto& machines = holder->machines;
+  if (!machines.empty() && std::find(machines.begin(), machines.end(), asked.message.machine) == machines.end()) {
+    asked.refused = Refusal{"machine_not_allowed",
+                            fmt::format("key '{}' is not for machine '{}'", holder->name, asked.message.machine)};
+  }
+}
+
+void CommandReception::reply(const std::string& machine, const CommandReply& reply) {
+  const auto publish = [&](const std::string& topic) {
+    if (auto sent = client_.respond(topic, reply.json, reply.correlation_data); !sent) {
+      log_debug("commands", "the answer to {} is only in the log: {}", reply.command_id, sent.error().message());
+    }
+  };
+  publish(topics_.result(machine, reply.command_id));
+  const bool usable = !reply.response_topic.empty() && reply.response_topic.find_first_of("+#") == std::string::npos;
+  if (usable && !topics_.machine_and_command_of(reply.response_topic)) publish(reply.response_topic);
+}
+
+}  // namespace millrace

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "producers/moonraker/command_desk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "bus/crc32.h"
+#include "bus/json_writer.h"
+#include "producers/moonraker/snapshot_view.h"
+#include "safety/command_effects.h"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kMaxSaid = 2'000;  // of the machine's words, in an event
+constexpr std::chrono::seconds kClocksAgree{1};
+constexpr int64_t kServerError = 500;
+constexpr int64_t kMethodNotFound = -32601;
+constexpr double kSameTarget = 0.05;  // degrees; Klipper reports targets with hundredths
+constexpr double kSameShare = 0.02;   // of a fan or pin; M106 has 255 steps
+constexpr std::array kMotion = {EffectKind::kMove,  EffectKind::kArc,           EffectKind::kHome,
+                                EffectKind::kProbe, EffectKind::kManualStepper, EffectKind::kForcedMotion};
+constexpr double kSameFactor = 0.005;
+constexpr std::chrono::seconds kShortestPrintSeen{1};
+
+std::string shortened(std::string_view text) { return std::string(text.substr(0, kMaxSaid)); }
+
+std::string text_of(const RpcReply& reply) {
+  if (!reply.result) return "";
+  const auto text = as_text(*reply.result);
+  return shortened(text ? std::string(*text) : to_text(*reply.result));
+}
+
+bool is_klippy_gone(const RpcReply& reply) {
+  return reply.kind == RpcReply::Kind::kError && reply.message.find("Klippy Disconnected") != std::string::npos;
+}
+
+bool is_restart(CommandKind kind) { return kind == CommandKind::kFirmwareRestart || kind == CommandKind::kHostRestart; }
+
+std::string_view failure_code(const RpcReply& reply) {
+  if (reply.code == kMethodNotFound) return "not_available";
+  if (reply.code == 503) return "klipper_not_ready";
+  return reply.code >= kServerError ? "moonraker_error" : "machine_error";
+}
+
+std::vector<std::unique_ptr<schema::RefusalT>> in_event(const std::vector<Refusal>& reasons) {
+  std::vector<std::unique_ptr<schema::RefusalT>> told;
+  for (const Refusal& reason : reasons) {
+    auto refusal = std::make_unique<schema::RefusalT>();
+    refusal->rule = reason.rule;
+    refusal->detail = shortened(reason.detail);
+    told.push_back(std::move(refusal));
+  }
+  return told;
+}
+
+bool is_near(std::optional<double> value, double wanted, double tolerance) {
+  return value && std::abs(*value - wanted) <= tolerance;
+}
+
+const HeaterSnapshot* heater_of(const MachineSnapshot& machine, const std::string& name) {
+  const auto found = std::find_if(machine.heaters.begin(), machine.heaters.end(),
+                                  [&](const HeaterSnapshot& heater) { return heater.name == name; });
+  return found == machine.heaters.end() ? nullptr : &*found;
+}
+
+// "gcodes/parts" of "parts/benchy.gcode".
+std::string folder_of(const std::string& filename) {
+  const size_t slash = filename.rfind('/');
+  return slash == std::string::npos ? "gcodes" : "gcodes/" + filename.substr(0, slash);
+}
+
+std::string name_in_folder(const std::string& filename) {
+  const size_t slash = filename.rfind('/');
+  return slash == std::string::npos ? filename : filename.substr(slash + 1);
+}
+
+std::string one_param(std::string_view name, std::string_view value) {
+  JsonWriter json;
+  json.object().field(name, value).end();
+  return json.take();
+}
+
+}  // namespace
+
+CommandDesk::CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out,
+                         std::vector<UnderWay>& under_way, Machine machine)
+    : options_(std::move(options)),
+      clock_(clock),
+      out_(out),
+      under_way_(under_way),
+      machine_(std::move(machine)),
+      breaker_(clock) {}
+
+void CommandDesk::begin() {
+  for (const UnderWay& left : std::exchange(under_way_, {})) {
+    schema::CommandNotConfirmedT event;
+    event.command_id = left.id;
+    event.command = left.command;
+    event.text = "the adapter was started anew before the machine had answered";
+    out_.add_for(std::move(event), left.actor, left.id);
+  }
+}
+
+void CommandDesk::take(AskedCommand asked) {
+  CommandMessage& message = asked.message;
+  if (message.id.empty()) {
+    const EventId id = out_.next_id();
+    message.id = fmt::format("{:x}-{:x}-{:08x}", id.epoch, id.sequence, crc32_of(options_.machine));
+  }
+  if (answered_before(asked)) return;
+  std::optional<Command> command;
+  std::optional<Refusal> refused = asked.refused;
+  if (!refused) {
+    JsonReader reader(kMaxCommandBytes, 12);
+    const auto args = reader.parse(message.args);
+    const auto parsed = args ? parse_command(message.command, *args) : Result<Command>(args.error());
+    if (parsed) {
+      command = *parsed;
+      message.args = args_json(*command);
+    } else {
+      refused = Refusal{parsed.error().code == Errc::kNotFound ? "unknown_command" : "invalid_args", parsed.error().context};
+    }
+  }
+  if (!message.recorded) tell_request(asked, message.args);
+  if (refused) return reject(asked, {*refused});
+  const uint64_t number = ++last_number_;
+  Pending& pending = pending_[number];
+  pending.asked = std::move(asked);
+  pending.command = std::move(*command);
+  if (clock_.monotonic() > expires(pending.asked)) return expire(number);
+  if (pending_.size() > kMaxUnderWay) {
+    const AskedCommand refused_one = pending.asked;
+    pending_.erase(number);
+    return reject(refused_one, {{"too_many_commands", fmt::format("{} commands are under way at this machine: wait for one to end",
+                                                                  kMaxUnderWay)}});
+  }
+  pending.command.kind == CommandKind::kStart ? read_file(number) : judge_and_send(number);
+}
+
+bool CommandDesk::answered_before(const AskedCommand& asked) {
+  const auto same = [&](const auto& entry) { return entry.second.asked.message.id == asked.message.id; };
+  if (std::any_of(pending_.begin(), pending_.end(), same)) return true;
+  const auto ended = ended_.find(asked.message.id);
+  if (ended == ended_.end()) return false;
+  machine_.reply({asked.message.id, ended->second, asked.response_topic, asked.correlation_data});
+  return true;
+}
+
+void CommandDesk::tell_request(const AskedCommand& asked, const std::string& args) {
+  const CommandMessage& message = asked.message;
+  schema::CommandRequestedT event;
+  event.command_id = message.id;
+  event.command = message.command;
+  event.args = args;
+  event.client = message.client;
+  event.address = message.address;
+  event.key_id = message.key_id;
+  event.claimed_actor = message.claimed_actor;
+  event.idempotency_key = message.idempotency_key;
+  event.expires_in_s = message.expires_in_s;
+  event.expected_state_version = message.expected_state_version;
+  event.expected_job_id = message.expected_job_id;
+  out_.add_for(std::move(event), message.actor, message.id);
+}
+
+// By receipt, and by the sender's clock too where both agree (decision 14).
+MonotonicTime CommandDesk::expires(const AskedCommand& asked) const {
+  const auto allowed = std::chrono::duration_cast<Micros>(std::chrono::duration<double>(asked.message.expires_in_s));
+  MonotonicTime until = asked.received + allowed;
+  if (asked.message.sent_at == WallTime{}) return until;
+  const WallTime received = clock_.wall() - (clock_.monotonic() - asked.received);
+  const Micros on_the_way = received - asked.message.sent_at;
+  if (on_the_way > Micros(0) && on_the_way <= kClocksAgree) until -= on_the_way;
+  return until;
+}
+
+void CommandDesk::read_file(uint64_t number) {
+  Pending& pending = pending_.at(number);
+  pending.stage = Stage::kReadingFile;
+  const std::string& filename = pending.command.as<StartArguments>().filename;
+  const bool asked = machine_.call("server.files.metadata", one_param("filename", filename), options_.file_max,
+                                   [this, number](const RpcReply& reply) { on_metadata(number, reply); });
+  if (!asked) judge_and_send(number);
+}
+
+void CommandDesk::on_metadata(uint64_t number, const RpcReply& reply) {
+  const auto found = pending_.find(number);
+  if (found == pending_.end()) return;
+  if (!reply.ok() || !reply.result) return look_for_file(number);
+  found->second.file = file_snapshot(found->second.command.as<StartArguments>().filename, *reply.result);
+  judge_and_send(number);
+}
+
+// Moonraker has no metadata of a file that is not there, nor of one that no slicer wrote.
+void CommandDesk::look_for_file(uint64_t number) {
+  const std::string& filename = pending_.at(number).command.as<StartArguments>().filename;
+  const bool asked = machine_.call("server.files.get_directory", one_param("path", folder_of(filename)), options_.file_max,
+                                   [this, number](const RpcReply& reply) { on_directory(number, reply); });
+  if (!asked) judge_and_send(number);
+}
+
+void CommandDesk::on_directory(uint64_t number, const RpcReply& reply) {
+  const auto found = pending_.find(number);
+  if (found == pending_.end()) return;
+  FileSnapshot file;
+  file.filename = found->second.command.as<StartArguments>().filename;
+  const auto files = reply.ok() && reply.result ? member(*reply.result, "files") : std::nullopt;
+  simdjson::dom::array list;
+  if (files && files->get_array().get(list) == simdjson::SUCCESS) {
+    file.exists = false;
+    for (const Json entry : list) {
+      if (text_member(entry, "filename") == name_in_folder(file.filename)) file.exists = true;
+    }
+  } else if (reply.kind == RpcReply::Kind::kError && (reply.code == 400 || reply.code == kMethodNotFound)) {
+    file.exists = false;  // there is not even such a folder
+  }
+  found->second.file = std::move(file);
+  judge_and_send(number);
+}
+
+void CommandDesk::judge_and_send(uint64_t number) {
+  Pending& pending = pending_.at(number);
+  if (clock_.monotonic() > expires(pending.asked)) return expire(number);
+  std::vector<Refusal> reasons = reasons_against(pending);
+  if (!reasons.empty()) {
+    const AskedCommand asked = std::move(pending.asked);
+    pending_.erase(number);
+    return reject(asked, std::move(reasons));
+  }
+  schema::CommandAcceptedT event;
+  event.command_id = pending.asked.message.id;
+  event.command = pending.asked.message.command;
+  event.state_version = machine_.snapshot().state_version;
+  out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
+  reply(pending.asked, "accepted", {}, "", "");
+  moonraker_call(pending.command).method.empty() ? do_at_desk(number) : send(number);
+}
+
+std::vector<Refusal> CommandDesk::reasons_against(const Pending& pending) {
+  MachineSnapshot machine = machine_.snapshot();
+  machine.file = pending.file;
+  const CommandMessage& message = pending.asked.message;
+  std::vector<Refusal> reasons = judge(
+      pending.command, {pending.asked.scopes, message.expected_state_version, message.expected_job_id}, machine,
+      machine_.limits());
+  const bool sends = !moonraker_call(pending.command).method.empty();
+  if (sends && !breaker_.lets_through()) {
+    reasons.push_back({"machine_not_answering",
+                       fmt::format("Moonraker failed {} times in a row: the next command is tried in {} s",
+                                   CircuitBreakerOptions{}.failures, std::max<int64_t>(0, breaker_.remaining().count()))});
+  }
+  const bool owned = motion_.under_way > 0 || clock_.monotonic() < motion_.until;
+  if (moves(pending) && owned && motion_.owner != owner_of(pending.asked)) {
+    reasons.push_back({"motion_owned", fmt::format("{} moves the machine: wait until that has ended", motion_.owner)});
+  }
+  return reasons;
+}
+
+bool CommandDesk::moves(const Pending& pending) const {
+  const auto effects = effects_of(pending.command, machine_.snapshot().macros);
+  if (!effects || !effects->unjudged.empty()) return true;
+  return std::any_of(effects->effects.begin(), effects->effects.end(), [](const GcodeEffect& effect) {
+    return std::find(kMotion.begin(), kMotion.end(), effect.kind) != kMotion.end();
+  });
+}
+
+std::string CommandDesk::owner_of(const AskedCommand& asked) {
+  const CommandMessage& message = asked.message;
+  if (!message.key_id.empty()) return message.actor.empty() ? "key " + message.key_id : message.actor;
+  if (!message.actor.empty()) return message.actor + (message.address.empty() ? "" : " at " + message.address);
+  return message.claimed_actor.empty() ? message.client : message.claimed_actor;
+}
+
+void CommandDesk::send(uint64_t number) {
+  Pending& pending = pending_.at(number);
+  const MoonrakerCall call = moonraker_call(pending.command);
+  pending.stage = Stage::kSent;
+  pending.sent = clock_.monotonic();
+  const bool sent = machine_.call(call.method, call.params, call.timeout,
+                                  [this, number](const RpcReply& reply) { on_answer(number, reply); });
+  if (!pending_.contains(number)) return;  // the link went with it
+  if (!sent) return fail(number, "not_sent", "the connection to Moonraker takes nothing now");
+  breaker_.began();
+  if (moves(pending)) {
+    motion_.owner = owner_of(pending.asked);
+    ++motion_.under_way;
+  }
+  schema::CommandSentT event;
+  event.command_id = pending.asked.message.id;
+  event.command = pending.asked.message.command;
+  event.method = call.method;
+  event.waited_us = (pending.sent - pending.asked.received).count();
+  out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
+  under_way_.push_back({pending.asked.message.id, pending.asked.message.command, pending.asked.message.actor});
+}
+
+void CommandDesk::do_at_desk(uint64_t number) {
+  const Pending& pending = pending_.at(number);
+  if (pending.command.kind == CommandKind::kPlateCleared) {
+    machine_.clear_plate(pending.asked);
+  } else if (pending.command.kind == CommandKind::kResetEmergency) {
+    machine_.reset_emergency(pending.asked, pending.command.as<ReasonArguments>().reason);
+  } else {
+    return fail(number, "not_available", "this adapter cannot do it");
+  }
+  complete(number, "");
+}
+
+void CommandDesk::on_answer(uint64_t number, const RpcReply& reply) {
+  const auto found = pending_.find(number);
+  if (found == pending_.end()) return;
+  const CommandKind kind = found->second.command.kind;
+  if (reply.kind == RpcReply::Kind::kTimeout) {
+    breaker_.failed();
+    return leave_unknown(number, "Moonraker did not answer");
+  }
+  if (is_klippy_gone(reply)) {
+    breaker_.succeeded();
+    if (is_restart(kind)) return complete(number, "Klipper is restarting");
+    return leave_unknown(number, "Klipper went away before it had answered");
+  }
+  if (reply.ok()) {
+    breaker_.succeeded();
+    return expect_effect(number, text_of(reply));
+  }
+  reply.code >= kServerError && reply.code != 503 ? breaker_.failed() : breaker_.succeeded();
+  fail(number, failure_code(reply), shortened(reply.message));
+}
+
+// "ok" means that Klipper took it, not that it was done.
+void CommandDesk::expect_effect(uint64_t number, const std::string& text) {
+  Pending& pending = pending_.at(number);
+  pending.said = text;
+  const auto seen = effect_seen(pending);
+  const auto state = machine_.snapshot().state;
+  const bool stopped = state == schema::MachineState::shutdown || state == schema::MachineState::error;
+  if (stopped && !is_restart(pending.command.kind) && seen != std::optional<bool>(true)) {
+    return leave_unknown(number, "Klipper was shut down while it ran");
+  }
+  if (!seen || *seen) return complete(number, text);
+  pending.stage = Stage::kWaitingForEffect;
+  pending.deadline = clock_.monotonic() + options_.effect_max;
+}
+
+std::optional<bool> CommandDesk::effect_seen(const Pending& pending) const {
+  const MachineSnapshot machine = machine_.snapshot();
+  const Command& command = pending.command;
+  switch (command.kind) {
+    case CommandKind::kStart:
+      // A print that has ended within a quarter of a second shows by its file's name alone, which the one before it may
+      // have left.
+      return machine.has_print() || (machine_.print_file() == command.as<StartArguments>().filename &&
+                                     clock_.monotonic() - pending.sent >= kShortestPrintSeen);
+    case CommandKind::kPause:
+      return !machine.printing();
+    case CommandKind::kResume:
+      return machine.printing() || !machine.has_print();
+    case CommandKind::kCancel:
+      return !machine.has_print();
+    case CommandKind::kSetTemperature: {
+      const auto& wanted = command.as<TemperatureArguments>();
+      const HeaterSnapshot* heater = heater_of(machine, wanted.heater);
+      return heater != nullptr && is_near(heater->target, wanted.target, kSameTarget);
+    }
+    case CommandKind::kCoolDown:
+      return std::all_of(machine.heaters.begin(), machine.heaters.end(),
+                         [](const HeaterSnapshot& heater) { return heater.target == 0; });
+    case CommandKind::kSetFan: {
+      const auto& wanted = command.as<FanArguments>();
+      const auto fan = std::find_if(machine.fans.begin(), machine.fans.end(),
+                                    [&](const FanSnapshot& one) { return one.name == wanted.fan; });
+      return fan != machine.fans.end() && is_near(fan->speed, wanted.speed, kSameShare);
+    }
+    case CommandKind::kSetSpeedFactor:
+      return is_near(machine_.factor("speed_factor"), command.as<FactorArguments>().factor, kSameFactor);
+    case CommandKind::kSetFlowFactor:
+      return is_near(machine_.factor("extrude_factor"), command.as<FactorArguments>().factor, kSameFactor);
+    case CommandKind::kHome: {
+      const auto& wanted = command.as<HomeArguments>().axes;
+      for (size_t i = 0; i < wanted.size(); ++i) {
+        if (wanted[i] && !machine.homed[i]) return false;
+      }
+      return true;
+    }
+    case CommandKind::kExcludeObject: {
+      const auto& names = machine.excluded_objects;
+      return std::find(names.begin(), names.end(), command.as<ExcludeObjectArguments>().name) != names.end();
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+void CommandDesk::on_status() {
+  std::vector<uint64_t> done;
+  for (const auto& [number, pending] : pending_) {
+    if (pending.stage == Stage::kWaitingForEffect && effect_seen(pending).value_or(true)) done.push_back(number);
+  }
+  for (const uint64_t number : done) complete(number, pending_.at(number).said);
+}
+
+void CommandDesk::on_link_lost() {
+  breaker_.reset();
+  std::vector<uint64_t> numbers;
+  for (const auto& [number, pending] : pending_) numbers.push_back(number);
+  for (const uint64_t number : numbers) {
+    Pending& pending = pending_.at(number);
+    if (pending.stage != Stage::kReadingFile) {
+      leave_unknown(number, "the connection to Moonraker was lost before it had answered");
+      continue;
+    }
+    const AskedCommand asked = std::move(pending.asked);
+    pending_.erase(number);
+    reject(asked, {{"link_down", "the connection to Moonraker was lost: try again when the machine is connected"}});
+  }
+}
+
+std::optional<MonotonicTime> CommandDesk::next_deadline() const {
+  std::optional<MonotonicTime> next;
+  for (const auto& [number, pending] : pending_) {
+    if (pending.deadline && (!next || *pending.deadline < *next)) next = pending.deadline;
+  }
+  return next;
+}
+
+void CommandDesk::on_timer() {
+  std::vector<uint64_t> late;
+  for (const auto& [number, pending] : pending_) {
+    if (pending.deadline && *pending.deadline <= clock_.monotonic()) late.push_back(number);
+  }
+  for (const uint64_t number : late) {
+    if (effect_seen(pending_.at(number)).value_or(true)) {
+      complete(number, pending_.at(number).said);
+    } else {
+      leave_unknown(number, "the machine answered ok, but its state does not show it");
+    }
+  }
+}
+
+void CommandDesk::reject(const AskedCommand& asked, std::vector<Refusal> reasons) {
+  schema::CommandRejectedT event;
+  event.command_id = asked.message.id;
+  event.command = asked.message.command;
+  event.reasons = in_event(reasons);
+  out_.add_for(std::move(event), asked.message.actor, asked.message.id);
+  reply(asked, "rejected", reasons, "", "");
+}
+
+void CommandDesk::complete(uint64_t number, const std::string& text) {
+  const Pending& pending = pending_.at(number);
+  schema::CommandCompletedT event;
+  event.command_id = pending.asked.message.id;
+  event.command = pending.asked.message.command;
+  event.text = text;
+  event.took_us = pending.sent == MonotonicTime{} ? 0 : (clock_.monotonic() - pending.sent).count();
+  out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
+  end(number, "completed", "", text);
+}
+
+void CommandDesk::fail(uint64_t number, std::string_view code, const std::string& text) {
+  const Pending& pending = pending_.at(number);
+  schema::CommandFailedT event;
+  event.command_id = pending.asked.message.id;
+  event.command = pending.asked.message.command;
+  event.code = code;
+  event.text = text;
+  event.took_us = pending.sent == MonotonicTime{} ? 0 : (clock_.monotonic() - pending.sent).count();
+  out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
+  end(number, "failed", code, text);
+}
+
+void CommandDesk::leave_unknown(uint64_t number, const std::string& text) {
+  const Pending& pending = pending_.at(number);
+  schema::CommandNotConfirmedT event;
+  event.command_id = pending.asked.message.id;
+  event.command = pending.asked.message.command;
+  event.text = text;
+  out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
+  end(number, "not_confirmed", "", text);
+}
+
+void CommandDesk::expire(uint64_t number) {
+  const Pending& pending = pending_.at(number);
+  schema::CommandExpiredT event;
+  event.command_id = pending.asked.message.id;
+  event.command = pending.asked.message.command;
+  event.waited_us = (clock_.monotonic() - pending.asked.received).count();
+  out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
+  end(number, "expired", "", "it came too late and was not carried out");
+}
+
+void CommandDesk::end(uint64_t number, std::string_view status, std::string_view code, const std::string& text) {
+  const auto entry = pending_.extract(number);
+  const Pending& pending = entry.mapped();
+  std::erase_if(under_way_, [&](const UnderWay& one) { return one.id == pending.asked.message.id; });
+  if (pending.sent != MonotonicTime{} && moves(pending)) {
+    motion_.under_way = std::max(0, motion_.under_way - 1);
+    motion_.until = clock_.monotonic() + options_.motion_lease;
+  }
+  reply(pending.asked, status, {}, code, text);
+}
+
+void CommandDesk::reply(const AskedCommand& asked, std::string_view status, const std::vector<Refusal>& reasons,
+                        std::string_view code, std::string_view text) {
+  JsonWriter json;
+  json.object().field("command_id", asked.message.id).field("machine", options_.machine);
+  json.field("command", asked.message.command).field("status", status).key("reasons").array();
+  for (const Refusal& reason : reasons) json.object().field("rule", reason.rule).field("detail", reason.detail).end();
+  json.end().text_or_null("code", code).text_or_null("text", text).field("at", to_rfc3339(clock_.wall())).end();
+  std::string told = json.take();
+  if (status != "accepted") {
+    if (ended_.emplace(asked.message.id, told).second) ended_order_.push_back(asked.message.id);
+    while (ended_order_.size() > kMaxRemembered) {
+      ended_.erase(ended_order_.front());
+      ended_order_.pop_front();
+    }
+  }
+  machine_.reply({asked.message.id, std::move(told), asked.response_topic, asked.correlation_data});
+}
+
+}  // namespace millrace

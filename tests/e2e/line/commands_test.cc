@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands through the whole product: by HTTP and by MQTT to a simulated machine, and what the log tells of them.
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "bus/mqtt_client.h"
+#include "net/http_client.h"
+#include "tests/support/shop/shop.h"
+
+namespace millrace {
+namespace {
+
+using namespace testing;
+
+constexpr std::chrono::seconds kPatience{60};
+
+class CommandsTest : public ::testing::Test {
+ protected:
+  struct Answer {
+    int status = 0;
+    json body;
+  };
+
+  void begin(const std::string& behaviour = "idle") {
+    shop.start_simulator({"--machines", "1", "--behaviour", behaviour, "--speed", "10", "--seed", "3"});
+    shop.start_all();
+    ASSERT_TRUE(eventually([&] { return ready(); }, kPatience));
+  }
+  bool ready() {
+    const json machines = shop.get("/api/v1/machines");
+    if (!machines.is_object() || machines["items"].empty()) return false;
+    machine = machines["items"][0]["id"];
+    return machines["items"][0].value("state", "") == "ready";
+  }
+  Answer ask(const json& body, const std::string& query = "?wait=30") {
+    HttpClientRequest request;
+    request.method = "POST";
+    request.url = "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/machines/" + machine + "/commands" + query;
+    request.body = body.dump();
+    request.headers = {{"Content-Type", "application/json"}};
+    request.timeout = std::chrono::seconds(45);
+    const auto answer = http_request(request);
+    if (!answer) return {};
+    return {answer->status, json::parse(answer->body, nullptr, false)};
+  }
+  json state() { return shop.machine(machine); }
+  std::vector<std::string> events_of(const std::string& id) {
+    std::vector<std::string> types;
+    const json events = shop.get("/api/v1/events?limit=500&machine=" + machine);
+    if (!events.is_object()) return types;
+    for (const json& event : events["items"]) {
+      if (event.value("correlation", "") == id) types.push_back(event["type"]);
+    }
+    return types;
+  }
+  json command(const std::string& id) { return shop.get("/api/v1/commands/" + id); }
+
+  Shop shop;
+  std::string machine;
+};
+
+TEST_F(CommandsTest, EachIsAskedCheckedDoneAndProvable) {
+  begin();
+  const Answer heated = ask({{"command", "set_temperature"}, {"args", {{"heater", "heater_bed"}, {"target", 55}}}});
+  ASSERT_EQ(heated.status, 200) << heated.body;
+  EXPECT_EQ(heated.body["status"], "completed");
+  EXPECT_EQ(heated.body["actor"], "local");
+  EXPECT_EQ(state()["temperatures"]["heater_bed"]["target"], 55);
+  EXPECT_EQ(events_of(heated.body["command_id"]),
+            (std::vector<std::string>{"CommandRequested", "CommandAccepted", "CommandSent", "CommandCompleted"}));
+
+  const Answer homed = ask({{"command", "home"}});
+  ASSERT_EQ(homed.status, 200) << homed.body;
+  const Answer moved = ask({{"command", "move"}, {"args", {{"x", 50}, {"z", 20}, {"feedrate", 3000}}}});
+  ASSERT_EQ(moved.status, 200) << moved.body;
+  const Answer relative = ask({{"command", "move"}, {"args", {{"x", -10}, {"relative", true}}}});
+  ASSERT_EQ(relative.status, 200) << relative.body;
+  ASSERT_TRUE(eventually([&] { return state()["toolhead"]["x"] == 40; }));
+
+  const Answer cool = ask({{"command", "cool_down"}});
+  ASSERT_EQ(cool.status, 200) << cool.body;
+}
+
+TEST_F(CommandsTest, WhatTheGuardRefusesNeverReachesTheMachine) {
+  begin();
+  const Answer hot = ask({{"command", "set_temperature"}, {"args", {{"heater", "extruder"}, {"target", 290}}}});
+  EXPECT_EQ(hot.status, 409) << hot.body;
+  EXPECT_EQ(hot.body["code"], "command_rejected");
+  ASSERT_FALSE(hot.body["reasons"].empty());
+  EXPECT_NE(hot.body["detail"].get<std::string>().find("290"), std::string::npos) << hot.body;
+  EXPECT_EQ(state()["temperatures"]["extruder"]["target"], 0);
+  EXPECT_EQ(ask({{"command", "move"}, {"args", {{"x", 10}}}}).status, 409) << "it is not homed";
+  EXPECT_EQ(ask({{"command", "start"}, {"args", {{"filename", "nothing.gcode"}}}}).status, 409);
+}
+
+TEST_F(CommandsTest, BadInputIsToldWhatWouldBeRight) {
+  begin();
+  const auto expect = [&](const json& body, const std::string& code) {
+    const Answer answer = ask(body, "");
+    EXPECT_EQ(answer.status, 400) << answer.body;
+    EXPECT_EQ(answer.body.value("code", ""), code) << answer.body;
+  };
+  expect({{"command", "explode"}}, "unknown_command");
+  expect({{"command", "set_temperature"}, {"args", {{"heater", "extruder"}}}}, "invalid_args");
+  expect({{"command", "set_pin"}, {"args", {{"pin", "caselight\nM112"}, {"value", 1}}}}, "invalid_args");
+  expect({{"command", "pause"}, {"expires_in_s", -1}}, "invalid_field");
+  expect({{"command", "pause"}, {"now", true}}, "invalid_body");
+  expect({{"args", json::object()}}, "invalid_field");
+}
+
+TEST_F(CommandsTest, TheSameKeyAsksOnce) {
+  begin();
+  const json body = {{"command", "home"}, {"idempotency_key", "one"}};
+  const Answer first = ask(body);
+  ASSERT_EQ(first.status, 200) << first.body;
+  const Answer again = ask(body);
+  EXPECT_EQ(again.body["command_id"], first.body["command_id"]);
+  EXPECT_EQ(ask({{"command", "cool_down"}, {"idempotency_key", "one"}}).status, 409);
+  const json list = shop.get("/api/v1/commands?command=home");
+  EXPECT_EQ(list["items"].size(), 1u);
+}
+
+TEST_F(CommandsTest, APrintIsStartedPausedResumedAndCancelled) {
+  begin();
+  const json jobs = shop.get("/api/v1/jobs?limit=1");
+  ASSERT_EQ(ask({{"command", "plate_cleared"}}).status, 200);
+  // Any file of the simulated machine, as its history names it.
+  ASSERT_FALSE(jobs["items"].empty());
+  const std::string file = jobs["items"][0]["filename"];
+  const Answer started = ask({{"command", "start"}, {"args", {{"filename", file}}}});
+  ASSERT_EQ(started.status, 200) << started.body;
+  ASSERT_TRUE(eventually([&] { return state().value("state", "") == "printing"; }, kPatience));
+  const std::string job = state()["job"]["id"];
+  EXPECT_EQ(ask({{"command", "cancel"}, {"expected_job_id", "another"}}).status, 409);
+  ASSERT_EQ(ask({{"command", "pause"}}).status, 200);
+  ASSERT_EQ(ask({{"command", "resume"}}).status, 200);
+  const Answer cancelled = ask({{"command", "cancel"}, {"expected_job_id", job}});
+  ASSERT_EQ(cancelled.status, 200) << cancelled.body;
+  ASSERT_TRUE(eventually([&] { return state().value("state", "") == "ready"; }, kPatience));
+  EXPECT_EQ(ask({{"command", "start"}, {"args", {{"filename", file}}}}).status, 409) << "the plate is not free";
+}
+
+TEST_F(CommandsTest, CommandsComeByMqttTooAndAreAnsweredOnTheirTopics) {
+  begin();
+  MqttOptions options;
+  options.url = shop.broker.url();
+  options.mqtt5 = true;
+  const auto client = make_mqtt_client(options);
+  std::mutex mutex;
+  std::vector<json> results;
+  client->on_message([&](const MqttClient::Message& message) {
+    std::lock_guard lock(mutex);
+    results.push_back(json::parse(message.payload, nullptr, false));
+  });
+  client->subscribe("millrace/v1/result/" + machine + "/+", 1);
+  client->start();
+  ASSERT_TRUE(eventually([&] { return client->connected(); }));
+  const auto last = [&] {
+    std::lock_guard lock(mutex);
+    return results.empty() ? json() : results.back();
+  };
+  const std::string topic = "millrace/v1/command/" + machine + "/";
+  ASSERT_TRUE(client->publish(topic + "set_fan", R"({"id":"fan-1","args":{"speed":0.5},"actor":"kitchen"})", 1, Retain::kNo));
+  ASSERT_TRUE(eventually([&] { return last().is_object() && last().value("status", "") == "completed"; })) << last();
+  EXPECT_EQ(last()["command_id"], "fan-1");
+  ASSERT_TRUE(eventually([&] { return command("fan-1").is_object(); }));
+  EXPECT_EQ(command("fan-1")["actor"], "mqtt");
+  EXPECT_EQ(command("fan-1")["claimed_actor"], "kitchen");
+
+  ASSERT_TRUE(client->publish(topic + "gcode", R"({"id":"code-1","args":{"script":"M117 hi"}})", 1, Retain::kNo));
+  ASSERT_TRUE(eventually([&] { return last().value("command_id", "") == "code-1"; })) << "without the scope gcode";
+  EXPECT_EQ(last()["status"], "rejected");
+
+  ASSERT_TRUE(client->publish(topic + "home", R"({"id":"kept-1"})", 1, Retain::kYes));
+  ASSERT_TRUE(eventually([&] { return last().value("command_id", "") == "kept-1"; }));
+  EXPECT_EQ(last()["reasons"][0]["rule"], "retained");
+  client->stop();
+}
+
+TEST_F(CommandsTest, WhatNobodyTakesExpires) {
+  begin();
+  shop.adapters->kill();
+  const Answer lost = ask({{"command", "home"}, {"expires_in_s", 1}});
+  EXPECT_EQ(lost.status, 504) << lost.body;
+  EXPECT_EQ(lost.body["code"], "command_expired");
+  shop.start_adapters();
+  ASSERT_TRUE(eventually([&] { return state().value("connection", "") == "connected"; }, kPatience));
+  EXPECT_EQ(command(lost.body["command"]["command_id"])["status"], "expired") << "nothing runs late";
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bus/command_message.h"
+
+#include <gtest/gtest.h>
+
+#include <sys/stat.h>
+
+#include "bus/command_key.h"
+#include "bus/file_io.h"
+#include "tests/support/event_fixtures.h"
+
+namespace millrace {
+namespace {
+
+constexpr const char* kKey = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+CommandMessage pause_of_anna() {
+  CommandMessage message;
+  message.id = "c-1";
+  message.machine = "voron-2";
+  message.command = "pause";
+  message.actor = "Anna";
+  message.client = "http";
+  message.key_id = "k1";
+  message.scopes = {"read", "operate"};
+  message.recorded = true;
+  message.sent_at = testing::noon();
+  message.idempotency_key = "once";
+  message.expected_job_id = "voron-2.1";
+  return message;
+}
+
+std::string refusal(std::string_view payload) {
+  const auto decoded = decode_command("voron-2", "pause", payload, kKey);
+  return decoded ? "taken" : decoded.error().context;
+}
+
+TEST(CommandMessage, WhatTheHubSignsComesBackWhole) {
+  const CommandMessage sent = pause_of_anna();
+  const auto received = decode_command("voron-2", "pause", encode_signed_command(sent, kKey), kKey);
+  ASSERT_TRUE(received) << received.error().context;
+  EXPECT_TRUE(received->is_signed);
+  const CommandMessage& message = received->message;
+  EXPECT_EQ(message.id, sent.id);
+  EXPECT_EQ(message.machine, "voron-2");
+  EXPECT_EQ(message.command, "pause");
+  EXPECT_EQ(message.actor, "Anna");
+  EXPECT_EQ(message.key_id, "k1");
+  EXPECT_EQ(message.scopes, sent.scopes);
+  EXPECT_TRUE(message.recorded);
+  EXPECT_EQ(message.sent_at, sent.sent_at);
+  EXPECT_EQ(message.idempotency_key, "once");
+  EXPECT_EQ(message.expected_job_id, "voron-2.1");
+}
+
+TEST(CommandMessage, AForgedActorIsRefused) {
+  std::string payload = encode_signed_command(pause_of_anna(), kKey);
+  const size_t at = payload.find("Anna");
+  payload.replace(at, 4, "Boss");
+  const auto decoded = decode_command("voron-2", "pause", payload, kKey);
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().code, Errc::kConflict);
+}
+
+TEST(CommandMessage, ASignedCommandIsForItsMachineAndCommandOnly) {
+  const std::string payload = encode_signed_command(pause_of_anna(), kKey);
+  EXPECT_FALSE(decode_command("ender-3", "pause", payload, kKey));
+  EXPECT_FALSE(decode_command("voron-2", "resume", payload, kKey));
+  EXPECT_FALSE(decode_command("voron-2", "pause", payload, ""));
+}
+
+TEST(CommandMessage, AStrangerMaySayOnlyWhatIsHis) {
+  const auto received = decode_command("voron-2", "set_temperature",
+                                       R"({"args":{"heater":"extruder","target":200},"key":"mr_secret","actor":"HA",)"
+                                       R"("expires_in_s":2.5,"sent_at":"2026-11-21T12:00:00Z"})",
+                                       kKey);
+  ASSERT_TRUE(received) << received.error().context;
+  EXPECT_FALSE(received->is_signed);
+  EXPECT_EQ(received->api_key, "mr_secret");
+  EXPECT_EQ(received->message.claimed_actor, "HA");
+  EXPECT_EQ(received->message.actor, "");
+  EXPECT_TRUE(received->message.scopes.empty());
+  EXPECT_FALSE(received->message.recorded);
+  EXPECT_EQ(received->message.expires_in_s, 2.5);
+  EXPECT_EQ(received->message.sent_at, testing::noon());
+}
+
+TEST(CommandMessage, AnEmptyPayloadIsACommandWithoutArguments) {
+  EXPECT_EQ(refusal(""), "taken");
+  EXPECT_EQ(refusal(" \r\n"), "taken");
+}
+
+TEST(CommandMessage, WhatIsWrongIsNamedWithItsValue) {
+  EXPECT_NE(refusal("PRESS").find("no JSON"), std::string::npos);
+  EXPECT_NE(refusal("[1]").find("object"), std::string::npos);
+  EXPECT_NE(refusal(R"({"args":[1]})").find("args=[1]"), std::string::npos);
+  EXPECT_NE(refusal(R"({"scopes":["administer"]})").find("'scopes'"), std::string::npos);
+  EXPECT_NE(refusal(R"({"recorded":"yes"})").find("'recorded'"), std::string::npos);
+  EXPECT_NE(refusal(R"({"expires_in_s":0})").find("expires_in_s=0"), std::string::npos);
+  EXPECT_NE(refusal(R"({"expires_in_s":601})").find("up to 600"), std::string::npos);
+  EXPECT_NE(refusal(R"({"expires_in_s":"5"})").find("expires_in_s"), std::string::npos);
+  EXPECT_NE(refusal(R"({"id":"a b"})").find("id="), std::string::npos);
+  EXPECT_NE(refusal(R"({"id":")" + std::string(65, 'x') + "\"}").find("id="), std::string::npos);
+  EXPECT_NE(refusal(R"({"sent_at":"yesterday"})").find("sent_at"), std::string::npos);
+  EXPECT_NE(refusal(R"({"args":{},"args":{}})").find("twice"), std::string::npos);
+  EXPECT_NE(refusal("{\"key\":\"" + std::string(300, 'k') + "\"}").find("200 bytes"), std::string::npos);
+  EXPECT_NE(refusal(std::string(1u << 20, ' ')).find("expected at most"), std::string::npos);
+  EXPECT_NE(refusal(std::string(100, '[') + std::string(100, ']')).find("no JSON"), std::string::npos);
+}
+
+TEST(CommandKey, IsMadeOnceAndReadByItsOwnerAlone) {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory / "command_key";
+  EXPECT_EQ(read_command_key(file).value(), "");
+  const std::string key = read_or_make_command_key(file).value();
+  EXPECT_EQ(key.size(), 64u);
+  EXPECT_EQ(read_or_make_command_key(file).value(), key);
+  struct stat status {};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777u, 0600u);
+  ASSERT_TRUE(write_file_durably(file, "short\n", 0600));
+  const auto broken = read_command_key(file);
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().context.find("short"), std::string::npos) << "a key is never shown";
+}
+
+// RFC 4231, test case 2.
+TEST(CommandKey, SignaturesAreHmacSha256) {
+  EXPECT_EQ(command_signature("Jefe", "what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_TRUE(is_command_signature("Jefe", "what do ya want for nothing?",
+                                   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"));
+  EXPECT_FALSE(is_command_signature("Jefe", "what do ya want for nothing?", "5bdc"));
+  EXPECT_FALSE(is_command_signature("", "", command_signature("", "")));
+}
+
+}  // namespace
+}  // namespace millrace
