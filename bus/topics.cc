@@ -34,6 +34,10 @@ std::string Topics::status(std::string_view role_or_machine) const {
 std::string Topics::log_anchor() const { return base_ + "log/anchor"; }
 std::string Topics::config(std::string_view machine) const { return fmt::format("{}config/{}", base_, machine); }
 std::string Topics::config_all() const { return base_ + "config/+"; }
+std::string Topics::command(std::string_view machine, std::string_view command) const {
+  return fmt::format("{}command/{}/{}", base_, machine, command);
+}
+std::string Topics::command_all() const { return base_ + "command/+/+"; }
 
 std::optional<std::string> Topics::producer_of_ingest(std::string_view topic) const {
   return level_after(topic, base_ + "ingest/");
@@ -43,6 +47,13 @@ std::optional<std::string> Topics::producer_of_recorded(std::string_view topic) 
 }
 std::optional<std::string> Topics::machine_of_config(std::string_view topic) const {
   return level_after(topic, base_ + "config/");
+}
+std::optional<std::pair<std::string, std::string>> Topics::machine_and_command_of(std::string_view topic) const {
+  const size_t end = topic.rfind('/');
+  if (end == std::string_view::npos || end + 1 == topic.size()) return std::nullopt;
+  auto machine = level_after(topic.substr(0, end), base_ + "command/");
+  if (!machine) return std::nullopt;
+  return std::pair(std::move(*machine), std::string(topic.substr(end + 1)));
 }
 
 }  // namespace millrace

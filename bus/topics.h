@@ -5,8 +5,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace millrace {
+
+// In the place of a machine in a command's topic: each of them.  A reserved name, which no machine has.
+inline constexpr std::string_view kAllMachines = "all";
 
 class Topics {
  public:
@@ -23,6 +27,9 @@ class Topics {
   // What the hub says of a machine to whoever serves it; of kHubProducer: which machines there are.  Retained.
   std::string config(std::string_view machine) const;
   std::string config_all() const;  // subscription filter
+  // What somebody asks of a machine; of kAllMachines: of each.  Not retained.
+  std::string command(std::string_view machine, std::string_view command) const;
+  std::string command_all() const;  // subscription filter
 
   // The producer in an ingest topic, or nullopt for any other topic.
   std::optional<std::string> producer_of_ingest(std::string_view topic) const;
@@ -30,6 +37,8 @@ class Topics {
   std::optional<std::string> producer_of_recorded(std::string_view topic) const;
   // The machine in a config topic.
   std::optional<std::string> machine_of_config(std::string_view topic) const;
+  // The machine and the command in a command topic.
+  std::optional<std::pair<std::string, std::string>> machine_and_command_of(std::string_view topic) const;
 
  private:
   std::string base_;  // "<root>/v1/"

@@ -15,6 +15,7 @@
 #include "cli/command_replay.h"
 #include "cli/command_run.h"
 #include "cli/command_sim.h"
+#include "cli/command_stop.h"
 #include "cli/command_verify.h"
 #include "cli/config.h"
 #include "cli/opened_log.h"
@@ -56,6 +57,21 @@ void add_run(CLI::App& app, Command& chosen) {
       if (!roles) return fail(roles.error());
       return run_run_command(*config, *roles);
     };
+  });
+}
+
+void add_stop(CLI::App& app, Command& chosen) {
+  auto options = std::make_shared<StopCommandOptions>();
+  auto* stop =
+      app.add_subcommand("stop", "EMERGENCY STOP of a machine, straight to its Moonraker, without hub or broker");
+  auto* machine = stop->add_option("machine", options->machine, "which machine");
+  auto* all = stop->add_flag("--all", options->all, "every machine that is known here")->excludes(machine);
+  stop->add_option("--config", options->config, "configuration file")->capture_default_str();
+  stop->add_option("--data", options->data, "data folder, instead of hub.data_dir");
+  stop->add_option("--reason", options->reason, "kept with the record of the stop");
+  stop->callback([options, machine, all, &chosen] {
+    if (machine->count() + all->count() == 0) throw CLI::RequiredError("MACHINE or --all");
+    chosen = [options] { return run_stop_command(*options); };
   });
 }
 
@@ -348,6 +364,7 @@ int main(int argc, char** argv) {
   Command chosen;
   add_run(app, chosen);
   add_sim(app, chosen);
+  add_stop(app, chosen);
   add_log(app, chosen);
   add_replay(app, chosen);
   add_import(app, chosen);

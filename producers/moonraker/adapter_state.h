@@ -22,6 +22,11 @@ struct AdapterState {
   int64_t process_id = 0;  // Klipper's
   bool klipper_away = false;
   std::set<std::string> conditions;  // told as active
+  // By an emergency stop, until a person resets it: nothing that restarts opens the latch.
+  bool latched = false;
+  std::string latch_text;
+  uint64_t latch_seen = 0;      // the newest latch that the hub told of
+  bool emergency_seen = false;  // Klipper's shutdown that stands has latched it already
   ToldFacts facts;
   JobMemory jobs;
 };

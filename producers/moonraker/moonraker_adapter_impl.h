@@ -50,6 +50,8 @@ struct MoonrakerAdapter::Impl {
   void run_timers();
   std::optional<MonotonicTime> next_deadline() const;
   void update_machine_state();
+  void watch_emergency(schema::MachineState state, std::string_view klipper, const std::string& text);
+  void latch(std::string_view text);
   void finish_input();  // what every entry point ends with: follow-up requests, telemetry, one emit
 
   // moonraker_handshake.cc

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "bus/logging.h"
+#include "web/edge/emergency_stops.h"
 #include "web/edge/klipperiwc_feed.h"
 #include "web/edge/klipperiwc_json.h"
 #include "web/edge/live_feed.h"
@@ -84,6 +85,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
                late_write = {position, std::move(go_on)};
              }},
             options.max_queued_writes, parts.metrics),
+        emergency_stops(parts, [this](std::function<void()> task) { post(std::move(task)); }),
         jobs(parts.store),
         server(parts.loop, *this,
                server_options(options, parts.metrics,
@@ -105,6 +107,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   uint64_t next_waiting = 1;
   std::pair<Position, std::function<void()>> late_write;  // whose position the views do not have yet
   WriteQueue writes;
+  EmergencyStops emergency_stops;
   JobCatalog jobs;
   size_t under_way = 0;  // of kLater
   HttpServer server;
@@ -264,6 +267,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     RouteMatch match = find_route(request.method, request.path);
     if (match.route == nullptr) return answer(without_route(request, match));
     requests_total.add();
+    if (match.route->runs_on == RunsOn::kUrgent) return emergency_stops.stop(request, match.path["id"], answer);
     if (match.route->runs_on == RunsOn::kSocket) {
       return answer(api_problem(426, "upgrade_required", fmt::format("{} is a WebSocket", request.path)));
     }
