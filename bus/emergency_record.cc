@@ -115,7 +115,6 @@ Result<EmergencyRecord> decode_emergency_record(std::string_view line) {
   record.text = cut(text_of("text"));
   record.sent_after_us = micros_in(*json, "sent_after_us");
   record.answered_after_us = micros_in(*json, "answered_after_us");
-  record.log_incarnation = text_of("log");
   return record;
 }
 

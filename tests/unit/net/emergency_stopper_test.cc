@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "bus/random.h"
@@ -160,8 +161,9 @@ TEST_F(EmergencyStopperTest, ALoginIsMadeAheadAndOnlyOnce) {
   ASSERT_TRUE(becomes_warm("m"));
   EXPECT_TRUE(stop("m").confirmed);
   EXPECT_TRUE(stop("m").confirmed);
-  EXPECT_EQ(log_.lines().front(), "login");
-  EXPECT_EQ(std::count(log_.lines().begin(), log_.lines().end(), "login"), 1);
+  const auto lines = log_.lines();
+  EXPECT_EQ(lines.front(), "login");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "login"), 1);
 }
 
 TEST_F(EmergencyStopperTest, ALoginThatIsNotAcceptedIsTold) {
