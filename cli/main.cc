@@ -320,10 +320,15 @@ void add_bench(CLI::App& app, Command& chosen) {
                           Verb{"replay", "a log folded into the history of jobs", run_bench_replay},
                           Verb{"soak", "what a hub writes and keeps, and its memory", run_bench_soak},
                           Verb{"start", "the start of a hub on a long log", run_bench_start},
+                          Verb{"stop", "emergency stops, also with a full disk and a killed hub", run_bench_stop},
                           Verb{"telemetry", "90 days of 10 signals by the minute", run_bench_telemetry},
                           Verb{"verify", "checking a log against SHA-256 of a plain file", run_bench_verify}}) {
     auto options = std::make_shared<BenchOptions>();
     if (verb.run == run_bench_jobs) options->events = 1'000'000;
+    if (verb.run == run_bench_stop) {
+      options->events = 1000;
+      options->machines = 100;
+    }
     auto* command = bench->add_subcommand(verb.name, verb.what);
     command->add_option("--events", options->events, "events per round")
         ->capture_default_str()
