@@ -5,6 +5,7 @@
 #include <array>
 
 #include "bus/sensor_names.h"
+#include "bus/topics.h"
 
 namespace millrace {
 
@@ -16,9 +17,9 @@ bool is_valid_machine_id(std::string_view id) {
 }
 
 bool is_reserved_name(std::string_view id) {
-  constexpr std::array<std::string_view, 13> kReserved = {
-      "hub",  "adapters", "home-assistant", "notifier",  "gateway", "recorder",      "projector",
-      "edge", "mqtt",     "gcode-gateway",  "forwarder", "sim",     kSensorsProducer};
+  constexpr std::array<std::string_view, 14> kReserved = {
+      "hub",  "adapters", "home-assistant", "notifier",  "gateway", "recorder",       "projector",
+      "edge", "mqtt",     "gcode-gateway",  "forwarder", "sim",     kSensorsProducer, kAllMachines};
   return std::find(kReserved.begin(), kReserved.end(), id) != kReserved.end();
 }
 

@@ -24,7 +24,8 @@ Error malformed(std::string_view what) {
 
 std::string encode(const MachineConnection& connection) {
   JsonWriter json;
-  json.object().field("version", std::to_string(connection.version)).key("connection").object();
+  json.object().field("version", std::to_string(connection.version));
+  json.field("emergency_latch", std::to_string(connection.emergency_latch)).key("connection").object();
   json.field("name", connection.name).field("kind", connection.kind).field("managed_by", connection.managed_by);
   json.field("enabled", connection.enabled).field("moonraker_url", connection.moonraker_url);
   json.field("authentication", connection.authentication).field("tls_ca", connection.tls_ca).end().end();
@@ -40,9 +41,16 @@ Result<MachineConnection> decode_machine_connection(std::string_view id, std::st
   if (!content) return malformed("no connection in it");
   MachineConnection connection;
   connection.id = id;
-  const auto version = text_member(*json, "version").value_or("");
-  const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), connection.version);
-  if (error != std::errc{} || end != version.data() + version.size()) return malformed("version is no number");
+  const auto position = [&](std::string_view name, uint64_t& into) {
+    const auto text = text_member(*json, name).value_or("");
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
+    return error == std::errc{} && end == text.data() + text.size();
+  };
+  if (!position("version", connection.version)) return malformed("version is no number");
+  // Hubs before commands do not say it.
+  if (member(*json, "emergency_latch") && !position("emergency_latch", connection.emergency_latch)) {
+    return malformed("emergency_latch is no number");
+  }
   const auto read = [&](std::string_view name, std::string& into) {
     const auto text = text_member(*content, name);
     if (!text || text->size() > kMaxText) return false;

@@ -22,6 +22,7 @@ struct MachineConnection {
   std::string authentication = "none";  // "none", "api_key" or "login"; the secret itself is elsewhere
   std::string tls_ca;                   // name of a PEM file beside the secrets; empty: the system's authorities
   uint64_t version = 0;                 // position of the event that said so
+  uint64_t emergency_latch = 0;         // position of the event that latched it last; 0: it is not latched
 
   bool operator==(const MachineConnection&) const = default;
 };

@@ -101,9 +101,12 @@ Result<std::string> ControlService::do_command(std::string_view request) {
   }
   if (command == "import_rows") return import_rows(*json);
   if (command == "import_older") return import_older(*json);
+  if (command == "emergency_stopped") return take_emergency_stop(*json);
   return make_error(
       Errc::kInvalidArgument,
-      fmt::format("command '{}': expected ping, backup, import_rows or import_older; this hub may be older", command));
+      fmt::format(
+          "command '{}': expected ping, backup, import_rows, import_older or emergency_stopped; this hub may be older",
+          command));
 }
 
 Result<std::string> ControlService::import_rows(const Json& request) {
@@ -122,6 +125,15 @@ Result<std::string> ControlService::import_older(const Json& request) {
   const auto tally = imports_.older.take(*piece);
   if (!tally) return tally.error();
   return to_json(*tally);
+}
+
+Result<std::string> ControlService::take_emergency_stop(const Json& request) {
+  const auto said = member(request, "record");
+  auto record = said ? decode_emergency_record(to_text(*said))
+                     : Result<EmergencyRecord>(make_error(Errc::kMalformed, "emergency_stopped: expected a record"));
+  if (!record) return record.error();
+  imports_.record_stop(std::move(*record));
+  return R"({"taken":true})";
 }
 
 Result<std::string> ControlService::back_up(const std::filesystem::path& directory, int64_t keep) {

@@ -5,6 +5,7 @@
 //   {"command":"backup","directory":"/mnt/b","keep":7}      -> what `log backup --json` prints
 //   {"command":"import_rows","machine":"voron-2","skew_ms":12,"rows":[..]}  -> see history_import.h
 //   {"command":"import_older","source":"3d-print-logger","machine":"voron-2","jobs":[..]}  -> see older_import.h
+//   {"command":"emergency_stopped","record":{..}}  -> {"taken":true}, see bus/emergency_record.h
 //   anything that fails                                     -> {"error":{"code":"full","message":".."}}
 #pragma once
 
@@ -17,6 +18,7 @@
 
 #include "bus/blob_store.h"
 #include "bus/clock.h"
+#include "bus/emergency_record.h"
 #include "bus/event_log.h"
 #include "bus/json_reader.h"
 #include "bus/metrics.h"
@@ -31,6 +33,7 @@ class ControlService {
   struct Imports {
     HistoryImport& history;
     OlderImport& older;
+    std::function<void(EmergencyRecord)> record_stop;  // of stops that the command line has done
   };
   // The rest of the hub works without it: when the socket cannot be made, that is logged and nothing is served.
   // References outlive this.
@@ -50,6 +53,7 @@ class ControlService {
   Result<std::string> back_up(const std::filesystem::path& directory, int64_t keep);
   Result<std::string> import_rows(const Json& request);
   Result<std::string> import_older(const Json& request);
+  Result<std::string> take_emergency_stop(const Json& request);
 
   const std::filesystem::path data_dir_;
   const EventLog& log_;

@@ -6,6 +6,7 @@
 #include "bus/command_key.h"
 #include "bus/logging.h"
 #include "cli/command_mirror.h"
+#include "cli/emergency_targets.h"
 #include "cli/process_limits.h"
 #include "cli/version.h"
 #include "projections/command_history.h"
@@ -60,6 +61,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   if (!blobs) return blobs.error();
   hub->blobs_ = std::move(*blobs);
 
+  hub->start_emergency_stops(clock, metrics);
+
   hub->projector_ = std::make_unique<Projector>(*hub->log_, *hub->views_, make_projections(), metrics, health);
   EdgeOptions options;
   options.host = listen->host;
@@ -90,24 +93,37 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   }
   if (auto prepared = hub->prepare_commands(); !prepared) return prepared.error();
   const SendCommand send = [hub = hub.get()](const CommandMessage& message) { return hub->send_command(message); };
-  hub->edge_ = std::make_unique<Edge>(
-      EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events, hub->blobs_.get(), send},
-      options);
+  const auto record_stop = [recorder = hub->emergency_recorder_.get()](EmergencyRecord record) {
+    recorder->record(std::move(record));
+  };
+  hub->edge_ = std::make_unique<Edge>(EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health,
+                                                submit_events, hub->blobs_.get(), send, hub->stopper_.get(), record_stop},
+                                      options);
 
   const Topics topics(config.mqtt_root);
   hub->broker_ = BrokerConnections::make(config, topics, std::string(kHubProducer));
   RecorderOptions recording;
   if (config.sd_card) recording.telemetry_linger = kSdCardLinger;
-  hub->recorder_ = std::make_unique<Recorder>(
-      recording, *hub->log_, *hub->broker_.subscriber, *hub->broker_.publisher, topics, clock, metrics, health,
-      [projector = hub->projector_.get()](std::shared_ptr<const Commit> commit) {
-        projector->offer(std::move(commit));
-      });
+  hub->recorder_ =
+      std::make_unique<Recorder>(recording, *hub->log_, *hub->broker_.subscriber, *hub->broker_.publisher, topics,
+                                 clock, metrics, health, [hub = hub.get()](std::shared_ptr<const Commit> commit) {
+                                   hub->publish_latches(hub->latches_.take(*commit));
+                                   hub->projector_->offer(std::move(commit));
+                                 });
   const auto submit = [recorder = hub->recorder_.get()](HubWrite write) { recorder->submit(std::move(write)); };
   hub->machine_configs_ = std::make_unique<MachineConfigPublisher>(*hub->broker_.publisher, topics);
   hub->registry_ = std::make_unique<MachineRegistry>(hub->config_, *hub->log_, *hub->views_, *hub->projector_,
                                                      *hub->machine_configs_, submit, clock);
   hub->witness_ = std::make_unique<CommandWitness>(CommandWitnessOptions{}, submit, clock, metrics);
+  hub->registry_->on_entry = [hub = hub.get()](const MachineConfigPublisher::Entry& entry) {
+    const auto& machines = hub->config_.machines;
+    const auto is_it = [&](const MachineConfig& machine) { return machine.id == entry.id; };
+    if (std::any_of(machines.begin(), machines.end(), is_it)) return;  // the file's own word counts
+    if (!entry.connection || !entry.connection->enabled || entry.connection->moonraker_url.empty()) {
+      return hub->stopper_->remove(entry.id);
+    }
+    hub->stopper_->set(entry.id, emergency_target(*entry.connection, secrets_file(hub->config_.data_dir)));
+  };
   hub->projector_->on_applied = [edge = hub->edge_.get(), registry = hub->registry_.get(),
                                  witness = hub->witness_.get()](auto group) {
     registry->on_applied(*group);
@@ -129,6 +145,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->watch_clock(ClockWatch(clock));
   hub->loop_thread_ = std::thread([loop = &hub->loop_] { loop->run(); });
   hub->recorder_->start();
+  hub->emergency_recorder_->start();
   hub->retention_->start();
   hub->storage_->start();
   hub->anchors_ =
@@ -140,14 +157,15 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->maintenance_->start();
   if (auto watched = hub->watch_commands(); !watched) return watched.error();
   hub->machine_configs_->start();
+  hub->read_latches();
   hub->registry_->start();
   if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
   hub->broker_.start();
   hub->commands_->start();
   hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
   hub->older_import_ = std::make_unique<OlderImport>(hub->import_parts(clock), *hub->blobs_);
-  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_, {*hub->import_, *hub->older_import_},
-                                        clock, metrics);
+  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_,
+                                        {*hub->import_, *hub->older_import_, record_stop}, clock, metrics);
   return hub;
 }
 
@@ -174,6 +192,29 @@ Result<void> Hub::watch_commands() {
   for (const auto& command : page->items) witness_->saw(standing_of(command));
   witness_->start();
   return {};
+}
+
+// Before anything that takes its time, so that the connections stand by when the first request comes.
+void Hub::start_emergency_stops(const Clock& clock, Metrics& metrics) {
+  stopper_ = std::make_unique<EmergencyStopper>(clock, metrics);
+  for (auto& [machine, target] : emergency_targets(config_)) stopper_->set(machine, std::move(target));
+  emergency_recorder_ = std::make_unique<EmergencyRecorder>(
+      EmergencyRecorderOptions{}, EmergencyFile(emergency_file(config_.data_dir)), *log_,
+      [this](HubWrite write) { recorder_->submit(std::move(write)); }, clock, metrics);
+}
+
+// A long log takes its time to be looked through.
+void Hub::read_latches() {
+  latches_thread_ = std::thread([this] {
+    if (auto read = latches_.read(*log_); !read) {
+      log_error("hub", "adapters are not told of earlier emergency stops: {}", read.error().message());
+    }
+    publish_latches(latches_.all());
+  });
+}
+
+void Hub::publish_latches(const std::vector<EmergencyLatches::Change>& changes) {
+  for (const auto& [machine, latch] : changes) machine_configs_->latched(machine, latch);
 }
 
 // A database that is away is tried again later; only what the configuration says wrongly ends the start.
@@ -234,6 +275,12 @@ void Hub::watch_clock(ClockWatch watch) {
 }
 
 Hub::~Hub() {
+  if (emergency_recorder_) {
+    control_.reset();  // a backup under way is given up
+    stopper_.reset();  // stops under way are answered and recorded as not confirmed
+    emergency_recorder_->stop();
+  }
+  if (latches_thread_.joinable()) latches_thread_.join();
   if (mirror_) mirror_->stop();
   if (storage_) storage_->stop();
   if (registry_) registry_->stop();
@@ -242,7 +289,6 @@ Hub::~Hub() {
   if (anchors_) anchors_->stop();
   if (maintenance_) maintenance_->stop();
   if (witness_) witness_->stop();
-  control_.reset();                                    // a backup under way is given up
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed
   if (commands_) commands_->stop();

@@ -20,11 +20,14 @@
 #include "cli/older_import.h"
 #include "consumers/anchor_publisher.h"
 #include "consumers/command_witness.h"
+#include "consumers/emergency_latches.h"
+#include "consumers/emergency_recorder.h"
 #include "consumers/maintenance_watch.h"
 #include "consumers/recorder.h"
 #include "consumers/retention.h"
 #include "consumers/storage_watch.h"
 #include "mirror/mirror.h"
+#include "net/emergency_stopper.h"
 #include "net/io_loop.h"
 #include "projections/projector.h"
 #include "projections/view_store.h"
@@ -46,6 +49,9 @@ class Hub {
   explicit Hub(const Config& config) : config_(config) {}
   void watch_clock(ClockWatch watch);
   Result<void> start_mirror(const Clock& clock, Metrics& metrics);
+  void start_emergency_stops(const Clock& clock, Metrics& metrics);
+  void read_latches();
+  void publish_latches(const std::vector<EmergencyLatches::Change>& changes);
   HistoryImport::Parts import_parts(const Clock& clock);
   Result<void> prepare_commands();
   Result<void> send_command(const CommandMessage& message) const;
@@ -71,11 +77,15 @@ class Hub {
   std::unique_ptr<MachineRegistry> registry_;
   IoLoop loop_;
   std::unique_ptr<LoopTimer> clock_timer_;
+  std::unique_ptr<EmergencyRecorder> emergency_recorder_;
+  EmergencyLatches latches_;
+  std::thread latches_thread_;  // reads the log once
   std::unique_ptr<Edge> edge_;
   std::thread loop_thread_;
   std::unique_ptr<HistoryImport> import_;
   std::unique_ptr<OlderImport> older_import_;
   std::unique_ptr<ControlService> control_;
+  std::unique_ptr<EmergencyStopper> stopper_;  // what its stops come to goes to what stands before it
 };
 
 // Where the parts of the data folder lie.

@@ -130,6 +130,9 @@ void MachineRegistry::run() {
   for (const auto& [id, machine] : *machines) {
     if (machine.settings) entries.push_back(entry_of(machine));
   }
+  if (on_entry) {
+    for (const auto& entry : entries) on_entry(entry);
+  }
   publisher_.begin(std::move(entries));
 }
 
@@ -167,7 +170,9 @@ void MachineRegistry::on_applied(const AppliedGroup& group) {
     auto& version = versions_[machine->id];
     if (version == machine->settings->version) continue;
     version = machine->settings->version;
-    publisher_.changed(entry_of(*machine));
+    auto entry = entry_of(*machine);
+    if (on_entry) on_entry(entry);
+    publisher_.changed(std::move(entry));
   }
 }
 

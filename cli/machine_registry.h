@@ -35,6 +35,10 @@ class MachineRegistry {
                   MachineConfigPublisher& publisher, std::function<void(HubWrite)> submit, const Clock& clock);
   ~MachineRegistry();
 
+  // Told of each machine as it is known, at first and when it changes.  On the registry's own and the projector's
+  // thread; before start().
+  std::function<void(const MachineConfigPublisher::Entry&)> on_entry;
+
   // Once the views have everything that the log held at the start: writes the differences, then the publisher begins.
   void start();
   void stop();

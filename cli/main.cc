@@ -15,6 +15,7 @@
 #include "cli/command_replay.h"
 #include "cli/command_run.h"
 #include "cli/command_sim.h"
+#include "cli/command_stop.h"
 #include "cli/command_verify.h"
 #include "cli/config.h"
 #include "cli/opened_log.h"
@@ -56,6 +57,21 @@ void add_run(CLI::App& app, Command& chosen) {
       if (!roles) return fail(roles.error());
       return run_run_command(*config, *roles);
     };
+  });
+}
+
+void add_stop(CLI::App& app, Command& chosen) {
+  auto options = std::make_shared<StopCommandOptions>();
+  auto* stop =
+      app.add_subcommand("stop", "EMERGENCY STOP of a machine, straight to its Moonraker, without hub or broker");
+  auto* machine = stop->add_option("machine", options->machine, "which machine");
+  auto* all = stop->add_flag("--all", options->all, "every machine that is known here")->excludes(machine);
+  stop->add_option("--config", options->config, "configuration file")->capture_default_str();
+  stop->add_option("--data", options->data, "data folder, instead of hub.data_dir");
+  stop->add_option("--reason", options->reason, "kept with the record of the stop");
+  stop->callback([options, machine, all, &chosen] {
+    if (machine->count() + all->count() == 0) throw CLI::RequiredError("MACHINE or --all");
+    chosen = [options] { return run_stop_command(*options); };
   });
 }
 
@@ -305,10 +321,15 @@ void add_bench(CLI::App& app, Command& chosen) {
                           Verb{"replay", "a log folded into the history of jobs", run_bench_replay},
                           Verb{"soak", "what a hub writes and keeps, and its memory", run_bench_soak},
                           Verb{"start", "the start of a hub on a long log", run_bench_start},
+                          Verb{"stop", "emergency stops, also with a full disk and a killed hub", run_bench_stop},
                           Verb{"telemetry", "90 days of 10 signals by the minute", run_bench_telemetry},
                           Verb{"verify", "checking a log against SHA-256 of a plain file", run_bench_verify}}) {
     auto options = std::make_shared<BenchOptions>();
     if (verb.run == run_bench_jobs) options->events = 1'000'000;
+    if (verb.run == run_bench_stop) {
+      options->events = 1000;
+      options->machines = 100;
+    }
     auto* command = bench->add_subcommand(verb.name, verb.what);
     command->add_option("--events", options->events, "events per round")
         ->capture_default_str()
@@ -349,6 +370,7 @@ int main(int argc, char** argv) {
   Command chosen;
   add_run(app, chosen);
   add_sim(app, chosen);
+  add_stop(app, chosen);
   add_log(app, chosen);
   add_replay(app, chosen);
   add_import(app, chosen);

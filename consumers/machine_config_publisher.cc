@@ -64,6 +64,18 @@ void MachineConfigPublisher::changed(Entry entry) {
   wake_.notify_all();
 }
 
+void MachineConfigPublisher::latched(const std::string& machine, uint64_t position) {
+  {
+    std::lock_guard lock(mutex_);
+    if (latches_.size() >= kMaxRegisteredMachines && !latches_.contains(machine)) return;
+    auto& latch = latches_[machine];
+    if (std::exchange(latch, position) == position || !known_.contains(machine)) return;
+    due_.insert(machine);
+    list_due_ = true;
+  }
+  wake_.notify_all();
+}
+
 // The list goes first: an adapter takes up a machine only when the list has it too.
 bool MachineConfigPublisher::publish_all(const std::vector<std::string>& list,
                                          const std::map<std::string, std::string>& messages) {
@@ -85,7 +97,10 @@ bool MachineConfigPublisher::publish_due() {
       if (entry.connection) list.push_back(id);
     }
     for (const std::string& id : due_) {
-      const auto& connection = known_.at(id).connection;
+      auto connection = known_.at(id).connection;
+      if (const auto latch = latches_.find(id); connection && latch != latches_.end()) {
+        connection->emergency_latch = latch->second;
+      }
       messages[id] = connection ? encode(*connection) : "";  // an empty message takes the retained one away
     }
     due.swap(due_);

@@ -40,6 +40,8 @@ class MachineConfigPublisher {
   void begin(std::vector<Entry> all);
   // One that is older than what is known changes nothing.
   void changed(Entry entry);
+  // The position of the event that latched the machine last, 0 where it is not; also of machines that come later.
+  void latched(const std::string& machine, uint64_t position);
 
   // Publishes what is due.  False when it has to be tried again.  What the thread calls.
   bool publish_due();
@@ -54,6 +56,7 @@ class MachineConfigPublisher {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::map<std::string, Entry> known_;
+  std::map<std::string, uint64_t> latches_;
   std::set<std::string> due_;
   bool begun_ = false;
   bool list_due_ = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "bus/random.h"
 #include "producers/outbox_runner.h"
@@ -13,7 +14,27 @@ namespace millrace {
 namespace {
 
 constexpr std::chrono::seconds kClockInterval{1};
+constexpr std::string_view kEmergencyStop = "emergency_stop";
+constexpr size_t kMaxKnownStops = 256;
+constexpr size_t kMaxStopMessage = 16u << 10;  // of which a reason and an id are read
+constexpr size_t kMaxStopId = 100;
 constexpr size_t kMaxRegistryMessage = 512u << 10;  // the list of all machines
+
+// Of a stop that came by MQTT: nothing in it can keep the stop from being done.
+struct StopMessage {
+  std::string id;
+  std::string reason;
+};
+
+StopMessage stop_message(std::string_view payload) {
+  JsonReader reader(kMaxStopMessage, 8);
+  const auto json = reader.parse(payload);
+  if (!json) return {};
+  const auto id = text_member(*json, "command_id").value_or("");
+  const bool usable =
+      id.size() <= kMaxStopId && std::all_of(id.begin(), id.end(), [](unsigned char c) { return c > ' ' && c < 0x7f; });
+  return {usable ? std::string(id) : "", std::string(text_member(*json, "reason").value_or(""))};
+}
 
 }  // namespace
 
@@ -51,6 +72,7 @@ class Adapters::Machine final : private MachineLink, private EventSink {
   void serve(const AdapterMachine& machine, std::function<MachineSecret()> secret) {
     target_ = machine.target;
     used_secret_ = secret();
+    if (role_.stopper_) role_.stopper_->set(id_, {machine.target.url, machine.target.ca_file, secret});
     socket_ = std::make_unique<MoonrakerSocket>(role_.loop_, role_.clock_, machine.target,
                                                 [this, secret = std::move(secret)] { return used_secret_ = secret(); });
     socket_->on_open = [this](const LinkIdentity& identity) { drive([&] { adapter_->on_link_open(identity); }); };
@@ -82,6 +104,7 @@ class Adapters::Machine final : private MachineLink, private EventSink {
 
   // What is unconfirmed is still published until drained().
   void leave(MoonrakerAdapter::Leaving why) {
+    if (role_.stopper_) role_.stopper_->remove(id_);
     if (adapter_ && !fenced_) drive([&] { adapter_->leave(why); });
     end_link();
   }
@@ -114,6 +137,20 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     });
   }
   uint64_t unconfirmed() const { return runner_->unconfirmed(); }
+
+  // A stop was done from here.
+  void emergency_stopped(const EmergencyRecord& record) {
+    if (fenced_) return;
+    drive([&] {
+      if (adapter_) return adapter_->emergency_stopped(draft_of(record));
+      std::vector<EventDraft> events;
+      events.push_back(draft_of(record));
+      runner_->emit(std::move(events), runner_->state());
+    });
+  }
+  void hub_latched(uint64_t latch) {
+    if (adapter_ && !fenced_) drive([&] { adapter_->hub_latched(latch); });
+  }
 
   void tell(schema::JobMetadataReadT metadata) {
     if (fenced_) return;
@@ -211,7 +248,9 @@ Adapters::Adapters(IoLoop& loop, AdaptersOptions options, MqttClient& subscriber
       health_(health),
       files_(std::make_unique<JobFileReader>(loop, options_.keep_blob, clock)),
       clock_watch_(clock),
-      clock_timer_(loop) {}
+      clock_timer_(loop),
+      stopper_(std::make_shared<EmergencyStopper>(clock, metrics)),
+      stop_ids_(random_seed()) {}
 
 Adapters::~Adapters() = default;
 
@@ -254,9 +293,10 @@ Result<void> Adapters::start() {
   }
   if (!options_.registry_file.empty()) {
     registry_.emplace(options_.registry_file);
-    subscriber_.subscribe(topics_.config_all(), 1);
     serve_registry();
   }
+  subscriber_.subscribe(topics_.config_all(), 1);
+  subscriber_.subscribe(topics_.command("+", kEmergencyStop), 1);
   watch_clock();
   return {};
 }
@@ -275,6 +315,12 @@ void Adapters::watch_clock() {
 
 void Adapters::stop() {
   clock_timer_.cancel();
+  std::shared_ptr<EmergencyStopper> stopper;
+  {
+    std::lock_guard lock(mutex_);
+    stopper.swap(stopper_);
+  }
+  stopper.reset();  // what its stops came to is posted, and stored in the outbox
   for (const auto& [id, machine] : machines_) machine->stop();
 }
 
@@ -299,7 +345,56 @@ void Adapters::take_commands(MqttClient& client) {
   commands_->start();
 }
 
+// Straight to the machine, from the thread on which the message came.
+void Adapters::take_stop(const std::string& machine, const MqttClient::Message& message) {
+  if (message.retained) {
+    return log_warn("adapters", "on {}: a retained emergency stop is not carried out", message.topic);
+  }
+  std::shared_ptr<EmergencyStopper> stopper;
+  {
+    std::lock_guard lock(mutex_);
+    stopper = stopper_;
+  }
+  if (!stopper) return;
+  const std::vector<std::string> machines =
+      machine == kAllMachines ? stopper->machines() : std::vector<std::string>{machine};
+  StopMessage said = stop_message(message.payload);
+  if (said.id.empty()) said.id = make_emergency_id(stop_ids_);
+  // One that comes again is done again, which does no harm, and recorded once.
+  const bool again = std::find(known_stops_.begin(), known_stops_.end(), said.id) != known_stops_.end();
+  if (!again) known_stops_.push_back(said.id);
+  if (known_stops_.size() > kMaxKnownStops) known_stops_.pop_front();
+  for (const std::string& each : machines) {
+    if (!stopper->knows(each)) continue;  // another role's
+    EmergencyRecord record;
+    record.machine = each;
+    record.command_id = machine == kAllMachines ? said.id + "-" + each : said.id;
+    record.client = record.actor = "mqtt";  // the broker does not say who published (decision 18)
+    record.reason = said.reason;
+    record.asked_at = clock_.wall();
+    stopper->stop(each, [this, record, again](const EmergencyStopResult& result) mutable {
+      record.confirmed = result.confirmed;
+      record.text = result.text;
+      if (result.sent_after) record.sent_after_us = result.sent_after->count();
+      if (result.answered_after) record.answered_after_us = result.answered_after->count();
+      if (!again) loop_.post([this, record = std::move(record)] { stopped(record); });
+    });
+  }
+}
+
+void Adapters::stopped(const EmergencyRecord& record) {
+  if (!record.confirmed) {
+    log_error("adapters", "the emergency stop of '{}' is NOT CONFIRMED: {}", record.machine, record.text);
+  }
+  const auto machine = machines_.find(record.machine);
+  if (machine != machines_.end()) machine->second->emergency_stopped(record);
+}
+
 void Adapters::receive(const MqttClient::Message& message) {
+  if (const auto command = topics_.machine_and_command_of(message.topic)) {
+    if (command->command == kEmergencyStop) take_stop(command->machine, message);
+    return;
+  }
   if (const auto level = topics_.machine_of_config(message.topic)) {
     if (message.payload.size() > kMaxRegistryMessage) {
       return log_warn("adapters", "on {}: {} bytes are too many", message.topic, message.payload.size());
@@ -350,7 +445,19 @@ void Adapters::deliver() {
     if (machine != machines_.end()) machine->second->confirmed(confirmation);
   }
   if (!registry.empty()) take_registry(registry);
+  take_latches(registry);
   forget_drained();
+}
+
+// Of whatever machine is served here, whoever manages it.
+void Adapters::take_latches(const std::map<std::string, std::string>& messages) {
+  for (const auto& [level, payload] : messages) {
+    const auto machine = machines_.find(level);
+    if (machine == machines_.end() || payload.empty()) continue;
+    if (const auto said = decode_machine_connection(level, payload)) {
+      machine->second->hub_latched(said->emergency_latch);
+    }
+  }
 }
 
 void Adapters::take_registry(const std::map<std::string, std::string>& messages) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -15,12 +16,15 @@
 #include "bus/clock.h"
 #include "bus/clock_watch.h"
 #include "bus/confirmation.h"
+#include "bus/emergency_record.h"
 #include "bus/health.h"
 #include "bus/machine_secrets.h"
 #include "bus/metrics.h"
 #include "bus/mqtt_client.h"
 #include "bus/outbox.h"
+#include "bus/random.h"
 #include "bus/topics.h"
+#include "net/emergency_stopper.h"
 #include "net/io_loop.h"
 #include "producers/command_reception.h"
 #include "producers/moonraker/job_file_reader.h"
@@ -74,10 +78,13 @@ class Adapters {
  private:
   class Machine;
 
-  void receive(const MqttClient::Message& message);  // on the broker's thread
-  void deliver();                                    // on the loop's
+  void receive(const MqttClient::Message& message);                                // on the broker's thread
+  void take_stop(const std::string& machine, const MqttClient::Message& message);  // likewise
+  void stopped(const EmergencyRecord& record);                                     // on the loop's
+  void deliver();                                                                  // likewise
   void connection_changed(bool connected);
   Result<Machine*> machine_of(const std::string& id);
+  void take_latches(const std::map<std::string, std::string>& messages);
   void take_registry(const std::map<std::string, std::string>& messages);
   void serve_registry();
   void forget_drained();
@@ -102,10 +109,15 @@ class Adapters {
 
   // What arrived and the loop has not yet seen: per machine only the latest counts, so this is bounded.
   std::mutex mutex_;
+  std::shared_ptr<EmergencyStopper> stopper_;  // null from stop() on
   std::map<std::string, Confirmation> arrived_;
   std::map<std::string, std::string> registry_arrived_;  // by topic level, of which there are kMaxRegisteredMachines
   bool hub_came_ = false;
   bool delivery_posted_ = false;
+
+  // The broker's thread's own.
+  SeededRandom stop_ids_;
+  std::deque<std::string> known_stops_;  // ids that came lately, so that a repeated message is recorded once
 };
 
 }  // namespace millrace

@@ -42,7 +42,7 @@ void CommandReception::start() {
 
 void CommandReception::receive(const MqttClient::Message& message) {
   auto address = topics_.machine_and_command_of(message.topic);
-  if (!address) return;
+  if (!address || address->command == name_of(CommandKind::kEmergencyStop)) return;  // that waits for no loop
   Arrived arrived{std::move(*address),
                   std::string(message.payload.substr(0, kMaxPayload + 1)),
                   message.retained,

@@ -14,7 +14,7 @@ struct BenchOptions {
   uint64_t size = 256;        // bytes of one envelope
   uint64_t rounds = 5;
   uint64_t producers = 4;           // of ingest and soak
-  uint64_t machines = 50;           // of latency
+  uint64_t machines = 50;           // of latency and stop
   uint64_t seconds = 20;            // of latency
   uint64_t megabytes = 100;         // of the file of gcode
   bool peers = false;               // ingest, replay and telemetry: other stores beside it
@@ -44,6 +44,9 @@ int run_bench_replay(const BenchOptions& options);
 int run_bench_soak(const BenchOptions& options);
 // The start of a hub on a log of so many events, until it is ready.
 int run_bench_start(const BenchOptions& options);
+// Emergency stops from the request to Moonraker's socket: idle, and with so many machines, a full disk and a killed
+// hub.
+int run_bench_stop(const BenchOptions& options);
 // 90 days of 10 signals by the minute, read from the view; with `peers` from SQLite in the same rounds.
 int run_bench_telemetry(const BenchOptions& options);
 // `millrace log verify` of a log of so many events against SHA-256 of a plain file of the same size.

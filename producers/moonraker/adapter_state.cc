@@ -160,6 +160,8 @@ std::string encode_with(const AdapterState& state, size_t excluded) {
   write_commands(json, state);
   json.field("last_observed_us", state.jobs.last_observed_us).field("last_eventtime", state.jobs.last_eventtime);
   json.field("last_offset", state.jobs.last_offset);
+  if (state.latched) json.field("latch_text", state.latch_text);
+  json.field("latch_seen", static_cast<int64_t>(state.latch_seen)).field("emergency_seen", state.emergency_seen);
   write_facts(json, state);
   if (state.jobs.open) write_open(json, *state.jobs.open, excluded);
   json.key("known").array();
@@ -201,6 +203,12 @@ Result<AdapterState> decode_adapter_state(std::string_view text) {
   state.jobs.last_observed_us = integer_member(*json, "last_observed_us").value_or(0);
   state.jobs.last_eventtime = number_member(*json, "last_eventtime").value_or(0);
   state.jobs.last_offset = number_member(*json, "last_offset");
+  if (const auto latch = text_member(*json, "latch_text")) {
+    state.latched = true;
+    state.latch_text = std::string(*latch);
+  }
+  state.latch_seen = static_cast<uint64_t>(integer_member(*json, "latch_seen").value_or(0));
+  state.emergency_seen = flag_member(*json, "emergency_seen").value_or(false);
   read_facts(*json, state);
   if (const auto open = member(*json, "open")) {
     OpenJob job = read_open(*open);

@@ -28,6 +28,11 @@ struct AdapterState {
   std::set<std::string> conditions;  // told as active
   bool plate_clear = false;          // as somebody said since the last print
   std::vector<UnderWay> under_way;   // commands
+  // By an emergency stop, until a person resets it: nothing that restarts opens the latch.
+  bool latched = false;
+  std::string latch_text;
+  uint64_t latch_seen = 0;      // the newest latch that the hub told of
+  bool emergency_seen = false;  // Klipper's shutdown that stands has latched it already
   ToldFacts facts;
   JobMemory jobs;
 };

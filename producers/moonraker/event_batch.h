@@ -38,6 +38,12 @@ class EventBatch {
     events_.back().correlation = correlation;
   }
 
+  // One that says more of itself, such as who caused it.
+  void add_draft(EventDraft draft) {
+    has_facts_ = has_facts_ || family_of(draft.payload.type) == Family::kFact;
+    events_.push_back(std::move(draft));
+  }
+
   bool empty() const { return events_.empty(); }
   bool has_facts() const { return has_facts_; }
   size_t size() const { return events_.size(); }

@@ -8,6 +8,7 @@
 #include "bus/logging.h"
 #include "producers/backoff.h"
 #include "producers/moonraker/moonraker_adapter_impl.h"
+#include "safety/failure_cause.h"
 
 namespace millrace {
 namespace {
@@ -48,6 +49,7 @@ AdapterState restored(std::string_view saved, const std::string& machine) {
   return {};
 }
 
+constexpr size_t kMaxLatchText = 500;
 constexpr uint16_t kMessageTooBig = 1009;  // RFC 6455 7.4.1
 constexpr const char* kTlsAdvice =
     "; a certificate of your own authority needs moonraker_ca_file, and the URL must name the host that it is for";
@@ -344,6 +346,7 @@ void MoonrakerAdapter::Impl::update_machine_state() {
   if (waiting || (up && !subscribed_ && !absent)) return;
   const auto state = machine_state({up, klipper, view_.now().print_state});
   const std::string& text = !up ? offline_text_ : subscribed_ ? view_.now().klipper_text : klipper_text_;
+  if (up) watch_emergency(state, klipper, text);
   const bool calm = state == schema::MachineState::ready || state == schema::MachineState::printing ||
                     state == schema::MachineState::paused;
   if (state == state_.state && (calm || text == told_text_)) return;
@@ -376,6 +379,7 @@ MachineSnapshot MoonrakerAdapter::Impl::snapshot() const {
     machine.state_version = std::to_string(state_.state_epoch) + "-" + std::to_string(state_.state_sequence);
   }
   if (state_.jobs.open) machine.job_id = state_.jobs.open->id;
+  machine.emergency_latched = state_.latched;
   machine.plate_clear = state_.plate_clear;
   machine.nozzle_diameter = people_.nozzle_diameter;
   machine.loaded_materials = people_.loaded_materials;
@@ -406,8 +410,41 @@ CommandDesk::Machine MoonrakerAdapter::Impl::desk_machine() {
     cleared.command_id = asked.message.id;
     batch_.add_for(std::move(cleared), asked.message.actor, asked.message.id);
   };
-  machine.reset_emergency = [](const AskedCommand&, const std::string&) {};
+  machine.reset_emergency = [this](const AskedCommand& asked, const std::string& reason) {
+    reset_emergency(asked.message.id, asked.message.actor, reason);
+  };
   return machine;
+}
+
+// Each shutdown latches once: after a reset the same one still stands until Klipper is restarted.
+void MoonrakerAdapter::Impl::watch_emergency(schema::MachineState state, std::string_view klipper,
+                                             const std::string& text) {
+  if (state != schema::MachineState::shutdown) {
+    if (!klipper.empty()) state_.emergency_seen = false;
+    return;
+  }
+  const std::string_view cause = failure_cause(text, "");
+  if (state_.emergency_seen || (cause != "emergency_stop" && cause != "m112")) return;
+  state_.emergency_seen = true;
+  latch("Klipper: " + text);
+}
+
+void MoonrakerAdapter::Impl::latch(std::string_view text) {
+  if (std::exchange(state_.latched, true)) return;
+  state_.latch_text = std::string(text.substr(0, kMaxLatchText));
+  schema::EmergencyLatchedT latched;
+  latched.text = state_.latch_text;
+  batch_.add(std::move(latched));
+}
+
+void MoonrakerAdapter::Impl::reset_emergency(const std::string& command_id, const std::string& actor,
+                                             const std::string& reason) {
+  state_.latched = false;
+  state_.latch_text.clear();
+  schema::EmergencyResetT reset;
+  reset.command_id = command_id;
+  reset.reason = reason;
+  batch_.add_for(std::move(reset), actor, command_id);
 }
 
 void MoonrakerAdapter::Impl::finish_input() {
@@ -480,6 +517,30 @@ std::optional<MonotonicTime> MoonrakerAdapter::next_deadline() const { return im
 
 void MoonrakerAdapter::on_timer() {
   impl_->run_timers();
+  impl_->finish_input();
+}
+
+bool MoonrakerAdapter::latched() const { return impl_->state_.latched; }
+const std::string& MoonrakerAdapter::latch_text() const { return impl_->state_.latch_text; }
+
+void MoonrakerAdapter::emergency_stopped(EventDraft stopped) {
+  const auto* told = stopped.payload.AsEmergencyStopped();
+  const bool confirmed = told != nullptr && told->confirmed;
+  impl_->batch_.add_draft(std::move(stopped));
+  impl_->latch(confirmed ? "an emergency stop was asked for" : "an emergency stop was asked for and NOT CONFIRMED");
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::hub_latched(uint64_t latch) {
+  if (latch <= impl_->state_.latch_seen) return;
+  impl_->state_.latch_seen = latch;
+  impl_->latch("the hub knows of an emergency stop at position " + std::to_string(latch));
+  impl_->finish_input();
+}
+
+void MoonrakerAdapter::reset_emergency(const std::string& command_id, const std::string& actor,
+                                       const std::string& reason) {
+  impl_->reset_emergency(command_id, actor, reason);
   impl_->finish_input();
 }
 

@@ -74,6 +74,18 @@ class MoonrakerAdapter {
   std::optional<MonotonicTime> next_deadline() const;
   void on_timer();
 
+  // The latch of an emergency: closed by a stop that was done from here, by Klipper that was seen to be shut down by an
+  // emergency stop or M112, and by the hub's word; open again only when a person resets it.  Kept with the state.
+  // At any time, also before start() and after stop().
+  bool latched() const;
+  const std::string& latch_text() const;  // why, for people
+  // The EmergencyStopped of a stop that was done, confirmed or not.
+  void emergency_stopped(EventDraft stopped);
+  // MachineConnection::emergency_latch, as the hub says it; one that is no newer than the last changes nothing.
+  void hub_latched(uint64_t latch);
+  // Emits EmergencyReset, also where it was not latched.
+  void reset_emergency(const std::string& command_id, const std::string& actor, const std::string& reason);
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -56,6 +56,9 @@ struct MoonrakerAdapter::Impl {
   CommandDesk::Machine desk_machine();
   bool call(const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
             JsonRpc::Callback callback);
+  void watch_emergency(schema::MachineState state, std::string_view klipper, const std::string& text);
+  void latch(std::string_view text);
+  void reset_emergency(const std::string& command_id, const std::string& actor, const std::string& reason);
   void finish_input();  // what every entry point ends with: follow-up requests, telemetry, one emit
 
   // moonraker_handshake.cc

@@ -121,6 +121,8 @@ class SimulatedService final : public MoonrakerService {
   uint64_t tokens_given_ = 0;
   std::map<uint64_t, MoonrakerReply> waiting_;  // for the outcome of a command; bounded by kMaxPendingCommands
   uint64_t next_token_ = 1;
+  uint64_t emergency_stops_ = 0;
+  WallTime emergency_stop_at_{};  // when the last one arrived
 };
 
 }  // namespace millrace

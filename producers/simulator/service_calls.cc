@@ -98,6 +98,10 @@ bool SimulatedService::printer_call(const MoonrakerCall& call, const MoonrakerRe
   } else if (method == "printer.print.cancel") {
     run_script("CANCEL_PRINT", reply);
   } else {
+    if (method == "printer.emergency_stop") {
+      ++emergency_stops_;
+      emergency_stop_at_ = clock_.wall();
+    }
     method == "printer.emergency_stop" ? host_.emergency_stop()
     : method == "printer.restart"      ? host_.restart()
                                        : host_.firmware_restart();

@@ -87,6 +87,7 @@ MoonrakerAnswer SimulatedService::control(const HttpRequest& request) {
     json.object().field("behaviour", host_.behaviour()).field("simulated_s", host_.now());
     json.field("klippy_state", klippy_state()).field("print_state", name_of(host_.state().print));
     json.field("filename", host_.state().filename).field("connections", static_cast<int64_t>(front_.connections()));
+    json.field("emergency_stops", emergency_stops_).field("emergency_stop_at_us", to_unix_us(emergency_stop_at_));
     json.end();
     return json.take();
   }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <fstream>
 
 #include "bus/child_process.h"
@@ -88,6 +89,11 @@ void TlsProxy::accept() {
 }
 
 void TlsProxy::serve(int client) {
+  // OpenSSL writes without MSG_NOSIGNAL: a client that has gone must not end the test.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   SSL* tls = SSL_new(context_->tls);
   SSL_set_fd(tls, client);
   const int backend = SSL_accept(tls) == 1 ? loopback_socket(backend_port_, false) : -1;

@@ -360,6 +360,15 @@ std::string signal() {
                     {"last_minute", "time"}});
 }
 
+std::string emergency_stop() {
+  return object_of({{"machine", "text"},
+                    {"command_id", "text"},
+                    {"confirmed", "flag"},
+                    {"machine_said", "text"},
+                    {"sent_after", "number?"},
+                    {"answered_after", "number?"}});
+}
+
 std::string telemetry() {
   constexpr std::string_view kColumn = R"({"type":"array","items":{"type":["number","null"]}})";
   const std::string signals = R"({"type":"array","items":)" +
@@ -427,6 +436,10 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
        R"("bed_y":{"type":["number","null"]},"bed_z":{"type":["number","null"]},)"
        R"("heated_bed":{"type":["boolean","null"]},"heated_chamber":{"type":["boolean","null"]},)"
        R"("loaded_materials":{}}})"},
+      {"EmergencyStopRequest", R"({"type":"object","properties":{"reason":{"type":"string"}}})"},
+      {"EmergencyStop", emergency_stop()},
+      {"EmergencyStopAll",
+       object_of({{"confirmed", "flag"}, {"machines", R"({"type":"array","items":)" + emergency_stop() + "}"}})},
       {"ConnectionTestRequest",
        R"({"type":"object","required":["moonraker_url"],"properties":{"moonraker_url":{"type":"string"},)"
        R"("api_key":{"type":["string","null"]},"username":{"type":["string","null"]},)"

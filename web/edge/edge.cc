@@ -11,6 +11,7 @@
 #include "projections/command_history.h"
 #include "projections/record.h"
 #include "web/edge/command_lane.h"
+#include "web/edge/emergency_stops.h"
 #include "web/edge/klipperiwc_feed.h"
 #include "web/edge/klipperiwc_json.h"
 #include "web/edge/live_feed.h"
@@ -90,6 +91,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
         commands({parts.loop, parts.clock, [this](std::function<void()> task) { post(std::move(task)); }, parts.submit,
                   parts.send_command},
                  parts.metrics),
+        emergency_stops(parts, [this](std::function<void()> task) { post(std::move(task)); }),
         jobs(parts.store),
         server(parts.loop, *this,
                server_options(options, parts.metrics,
@@ -112,6 +114,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   std::pair<Position, std::function<void()>> late_write;  // whose position the views do not have yet
   WriteQueue writes;
   CommandLane commands;
+  EmergencyStops emergency_stops;
   JobCatalog jobs;
   size_t under_way = 0;  // of kLater
   HttpServer server;
@@ -275,6 +278,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     RouteMatch match = find_route(request.method, request.path);
     if (match.route == nullptr) return answer(without_route(request, match));
     requests_total.add();
+    if (match.route->runs_on == RunsOn::kUrgent) return emergency_stops.stop(request, match.path["id"], answer);
     if (match.route->runs_on == RunsOn::kSocket) {
       return answer(api_problem(426, "upgrade_required", fmt::format("{} is a WebSocket", request.path)));
     }
@@ -356,6 +360,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   template <class Answer>
   void command(const Route& route, std::map<std::string, std::string> path, HttpRequest& request,
                const Answer& answer) {
+    if (asks_for_emergency_stop(request)) return emergency_stops.stop(request, path.at("id"), answer);
     if (auto refused = refuse_change(request)) return answer(std::move(*refused));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
     const bool taken = worker.offer([this, &route, path = std::move(path), shared, answer] {

@@ -27,6 +27,9 @@
 
 namespace millrace {
 
+class EmergencyStopper;
+struct EmergencyRecord;
+
 struct EdgeOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;  // 0: a free one
@@ -66,9 +69,11 @@ struct EdgeParts {  // each outlives the edge
   const Clock& clock;
   Metrics& metrics;
   Health& health;
-  SubmitEvents submit = nullptr;  // empty: nothing can be changed by way of HTTP
-  BlobStore* blobs = nullptr;     // null: no pictures are kept
-  SendCommand send_command = nullptr;  // empty: no machine can be asked for anything
+  SubmitEvents submit = nullptr;                               // empty: nothing can be changed by way of HTTP
+  BlobStore* blobs = nullptr;                                  // null: no pictures are kept
+  SendCommand send_command = nullptr;                          // empty: no machine can be asked for anything
+  EmergencyStopper* stopper = nullptr;                         // null: no machine can be stopped from here
+  std::function<void(EmergencyRecord)> record_stop = nullptr;  // never waits
 };
 
 class Edge {

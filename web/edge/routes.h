@@ -37,6 +37,7 @@ inline ShownAt shown_at(const RouteContext& context) {
 enum class RunsOn {
   kLoop,    // from memory, at once
   kWorker,  // reads the log or a view's files
+  kUrgent,  // an emergency stop: done by the edge itself at once, whatever else there is
   kSocket,  // a WebSocket; answered by the edge itself, which knows it by its operation
   kWrite,   // changes something: decided and answered on the worker, one after the other
   kCommand,  // asks a machine for something: prepared on the worker, then recorded, sent and answered by the CommandLane

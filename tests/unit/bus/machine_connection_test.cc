@@ -16,6 +16,7 @@ MachineConnection voron() {
   connection.authentication = "api_key";
   connection.tls_ca = "shop-ca.pem";
   connection.version = 0xffff'ffff'ffff'fff0;
+  connection.emergency_latch = 0xffff'ffff'ffff'ff00;
   return connection;
 }
 
@@ -23,6 +24,16 @@ TEST(MachineConnectionTest, WhatIsSaidIsUnderstood) {
   const auto decoded = decode_machine_connection("voron-2", encode(voron()));
   ASSERT_TRUE(decoded) << decoded.error().message();
   EXPECT_EQ(*decoded, voron());
+}
+
+TEST(MachineConnectionTest, AHubBeforeEmergencyLatchesSaysNothingOfThem) {
+  std::string older = encode(voron());
+  const std::string latch = R"("emergency_latch":"18446744073709551360",)";
+  older.erase(older.find(latch), latch.size());
+  EXPECT_EQ(decode_machine_connection("voron-2", older).value().emergency_latch, 0u);
+  older = encode(voron());
+  older.replace(older.find("18446744073709551360"), 20, "soon");
+  EXPECT_FALSE(decode_machine_connection("voron-2", older));
 }
 
 TEST(MachineConnectionTest, NonsenseIsRefusedWithItsReason) {

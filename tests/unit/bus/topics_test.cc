@@ -40,6 +40,19 @@ TEST(Topics, ForeignTopicsHaveNoProducer) {
   EXPECT_EQ(topics.producer_of_recorded("r/v1/ingest/a"), std::nullopt);
 }
 
+TEST(Topics, CommandsNameTheirMachineAndThemselves) {
+  const Topics topics("shop/floor");
+  EXPECT_EQ(topics.command("voron-2", "pause"), "shop/floor/v1/command/voron-2/pause");
+  EXPECT_EQ(topics.command_all(), "shop/floor/v1/command/+/+");
+  EXPECT_EQ(topics.machine_and_command_of(topics.command(kAllMachines, "emergency_stop")),
+            (std::pair<std::string, std::string>("all", "emergency_stop")));
+  for (const char* foreign :
+       {"", "/", "shop/floor/v1/command/a", "shop/floor/v1/command/a/", "shop/floor/v1/command//b",
+        "shop/floor/v1/command/a/b/c", "shop/floor/v1/state/a/b", "v1/command/a/b"}) {
+    EXPECT_EQ(topics.machine_and_command_of(foreign), std::nullopt) << foreign;
+  }
+}
+
 TEST(Ids, MachineIdsAreShortAndPlain) {
   for (const char* good : {"a", "voron-2", "0", "-"}) EXPECT_TRUE(is_valid_machine_id(good)) << good;
   for (const char* bad : {"", "A", "a_b", "a/b", "a+", "#", "a b", "\xc3\xa4"})
@@ -51,6 +64,7 @@ TEST(Ids, MachineIdsAreShortAndPlain) {
 TEST(Ids, NamesOfRolesAreReserved) {
   EXPECT_TRUE(is_reserved_name("hub"));
   EXPECT_TRUE(is_reserved_name("gcode-gateway"));
+  EXPECT_TRUE(is_reserved_name(kAllMachines));
   EXPECT_FALSE(is_reserved_name("hub-2"));
 }
 

@@ -69,5 +69,23 @@ TEST_F(MachineConfigPublisherTest, WhatCouldNotBeSaidIsSaidLater) {
   EXPECT_EQ(said(), Lines{});
 }
 
+TEST_F(MachineConfigPublisherTest, ALatchIsSaidWithTheConnectionOnceForEachChange) {
+  publisher_.latched("a", 7);
+  publisher_.begin({entry("a", 1)});
+  EXPECT_TRUE(publisher_.publish_due());
+  EXPECT_EQ(decode_machine_connection("a", mqtt_.published.back().payload).value().emergency_latch, 7u);
+  said();
+  publisher_.latched("a", 7);
+  publisher_.latched("stranger", 9);
+  EXPECT_TRUE(publisher_.publish_due());
+  EXPECT_EQ(said(), Lines{});
+  publisher_.changed(entry("a", 2));
+  EXPECT_TRUE(publisher_.publish_due());
+  EXPECT_EQ(decode_machine_connection("a", mqtt_.published.back().payload).value().emergency_latch, 7u);
+  publisher_.latched("a", 0);
+  EXPECT_TRUE(publisher_.publish_due());
+  EXPECT_EQ(decode_machine_connection("a", mqtt_.published.back().payload).value().emergency_latch, 0u);
+}
+
 }  // namespace
 }  // namespace millrace

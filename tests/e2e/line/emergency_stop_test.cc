@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The emergency stop through the whole product, with every other part of it away, dead or full.
+#include <gtest/gtest.h>
+
+#include "bus/emergency_record.h"
+#include "bus/mqtt_client.h"
+#include "bus/outbox.h"
+#include "bus/topics.h"
+#include "cli/hub.h"
+#include "net/http_client.h"
+#include "producers/moonraker/adapter_state.h"
+#include "tests/support/shop/shop.h"
+#include "tests/support/small_disk.h"
+
+namespace millrace {
+namespace {
+
+using namespace testing;
+
+constexpr std::chrono::seconds kPatience{60};
+
+class EmergencyStopTest : public ::testing::Test {
+ protected:
+  struct Answer {
+    int status = 0;
+    json body;
+  };
+  static Answer http(const std::string& method, const std::string& url, const std::string& body = "") {
+    const auto answer = http_request({.method = method, .url = url, .body = body, .timeout = std::chrono::seconds(15)});
+    if (!answer) return {};
+    return {answer->status, json::parse(answer->body, nullptr, false)};
+  }
+  Answer post(const std::string& path, const std::string& body = "") {
+    return http("POST", "http://127.0.0.1:" + std::to_string(shop.http_port) + path, body);
+  }
+  Answer stop(const std::string& machine, const std::string& body = "") {
+    return post("/api/v1/machines/" + machine + "/emergency_stop", body);
+  }
+  // Idle machines sim-1, sim-2, ...
+  void begin(int count = 2) {
+    base = free_loopback_port();
+    simulate(count);
+    shop.start_all();
+    for (int i = 1; i <= count; ++i) ASSERT_TRUE(connected(name(i))) << shop.output();
+  }
+  void simulate(int count) {
+    shop.start_simulator({"--machines", std::to_string(count), "--behaviour", "idle", "--base-port",
+                          std::to_string(base), "--seed", "3"});
+  }
+  static std::string name(int number) { return "sim-" + std::to_string(number); }
+  bool connected(const std::string& machine) {
+    return eventually([&] { return shop.machine(machine).value("connection", "") == "connected"; }, kPatience);
+  }
+  json simulated(int number) {
+    return http("GET", "http://127.0.0.1:" + std::to_string(base + number - 1) + "/sim/state").body["result"];
+  }
+  bool is_stopped(int number) {
+    return eventually([&] { return simulated(number).value("klippy_state", "") == "shutdown"; });
+  }
+  void restart_klipper(int number) {
+    http("POST", "http://127.0.0.1:" + std::to_string(base + number - 1) + "/printer/firmware_restart");
+    EXPECT_TRUE(eventually([&] { return simulated(number).value("klippy_state", "") == "ready"; }));
+  }
+  std::vector<json> events(const std::string& type, const std::string& machine = "") {
+    std::vector<json> found;
+    const json answer =
+        shop.get("/api/v1/events?limit=500&type=" + type + (machine.empty() ? "" : "&machine=" + machine));
+    if (!answer.is_object()) return found;
+    for (const json& event : answer.value("items", json::array())) found.push_back(event);
+    return found;
+  }
+  bool recorded(size_t count, const std::string& machine = "") {
+    return eventually([&] { return events("EmergencyStopped", machine).size() >= count; }, kPatience);
+  }
+  void publish(const std::string& machine, const std::string& payload, Retain retain = Retain::kNo) {
+    MqttOptions options;
+    options.url = shop.broker.url();
+    const auto client = make_mqtt_client(options);
+    client->start();
+    ASSERT_TRUE(eventually([&] { return client->connected(); }));
+    ASSERT_TRUE(client->publish(Topics().command(machine, "emergency_stop"), payload, 1, retain));
+    client->stop();
+  }
+  Shop::Ran cli(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "stop");
+    arguments.insert(arguments.end(), {"--config", shop.config().string()});
+    return shop.run(arguments);
+  }
+  bool is_latched(const std::string& machine) {
+    const auto outbox = Outbox::open(outbox_directory(shop.data()) / machine, {});
+    if (!outbox) return false;
+    const auto state = decode_adapter_state((*outbox)->state());
+    return state && state->latched;
+  }
+
+  Shop shop;
+  uint16_t base = 0;
+};
+
+TEST_F(EmergencyStopTest, ByHttpItIsConfirmedRecordedOnceAndLatches) {
+  begin();
+  const Answer answer = stop("sim-1", R"({"reason":"smoke"})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.body["confirmed"], true);
+  EXPECT_EQ(answer.body["machine"], "sim-1");
+  EXPECT_LE(answer.body["sent_after"].get<double>(), answer.body["answered_after"].get<double>());
+  EXPECT_TRUE(is_stopped(1));
+  EXPECT_EQ(simulated(2)["klippy_state"], "ready");
+  ASSERT_TRUE(recorded(1));
+  const json event = events("EmergencyStopped").front();
+  EXPECT_EQ(event["payload"]["reason"], "smoke");
+  EXPECT_EQ(event["payload"]["client"], "http");
+  EXPECT_EQ(event["payload"]["command_id"], answer.body["command_id"]);
+  EXPECT_EQ(event["actor"], "local");
+  EXPECT_TRUE(eventually([&] { return events("EmergencyLatched", "sim-1").size() == 1; }, kPatience));
+  EXPECT_TRUE(eventually([&] { return shop.machine("sim-1").value("state", "") == "shutdown"; }, kPatience));
+  EXPECT_EQ(stop("sim-1").status, 200) << "also when it is shut down already";
+}
+
+TEST_F(EmergencyStopTest, WhatIsInTheBodyKeepsNoStopFromBeingDone) {
+  begin(1);
+  EXPECT_EQ(stop("sim-1", "}{ nonsense").status, 200);
+  EXPECT_EQ(stop("sim-1", R"({"reason":17,"more":[1,2]})").status, 200);
+  EXPECT_EQ(stop("nobody").status, 404);
+  EXPECT_EQ(stop("nobody").body["code"], "machine_not_found");
+  EXPECT_EQ(http("GET", "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/emergency_stop").status, 405);
+  const auto foreign =
+      http_request({.method = "POST",
+                    .url = "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/emergency_stop",
+                    .headers = {{"Origin", "http://evil.example"}}});
+  EXPECT_EQ(foreign->status, 403) << "another site's page stops nothing";
+}
+
+TEST_F(EmergencyStopTest, AllAreStoppedAndOneThatIsAwayIsNamed) {
+  begin(3);
+  EXPECT_EQ(post("/api/v1/emergency_stop").status, 200);
+  for (int i = 1; i <= 3; ++i) EXPECT_TRUE(is_stopped(i));
+  ASSERT_TRUE(recorded(3));
+  shop.machines.reset();
+  const Answer answer = post("/api/v1/emergency_stop");
+  EXPECT_EQ(answer.status, 502);
+  EXPECT_EQ(answer.body["code"], "not_confirmed");
+  EXPECT_EQ(answer.body["confirmed"], false);
+  EXPECT_EQ(answer.body["machines"].size(), 3u);
+  EXPECT_NE(answer.body["what_to_do"].get<std::string>().find("plug"), std::string::npos);
+  ASSERT_TRUE(recorded(6)) << "those that were not confirmed too";
+}
+
+TEST_F(EmergencyStopTest, ByHttpWithoutBrokerAndAdapters) {
+  begin(1);
+  shop.adapters.reset();
+  shop.broker.kill();
+  EXPECT_EQ(stop("sim-1").status, 200);
+  EXPECT_TRUE(is_stopped(1));
+  EXPECT_TRUE(recorded(1));
+}
+
+TEST_F(EmergencyStopTest, WithAFullDiskItIsDoneAndRecordedOnceThereIsRoom) {
+  SmallDisk disk(shop.data(), 300);
+  MILLRACE_NEEDS_MOUNTED(disk);
+  begin(1);
+  disk.fill_up_to(256 << 10);
+  ASSERT_TRUE(eventually([&] { return shop.status_of("/health/ready") == 503; }, kPatience));
+  const size_t before = events("EmergencyStopped").size();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(stop("sim-1", R"({"reason":"full"})").status, 200);
+  EXPECT_TRUE(is_stopped(1));
+  EXPECT_EQ(events("EmergencyStopped").size(), before);
+  const EmergencyFile file(emergency_file(shop.data()));
+  EXPECT_TRUE(eventually([&] { return file.read().value().records.size() == 20; })) << "they survive a power cut";
+  shop.hub->kill();
+  shop.hub.reset();
+  disk.make_room();
+  shop.start_hub();
+  ASSERT_TRUE(shop.wait_ready()) << shop.output();
+  ASSERT_TRUE(recorded(20, "sim-1"));
+  EXPECT_TRUE(eventually([&] { return file.read().value().records.empty(); }));
+  std::set<std::string> ids;
+  for (const json& event : events("EmergencyStopped")) ids.insert(event["payload"]["command_id"].get<std::string>());
+  EXPECT_EQ(ids.size(), 20u);
+  EXPECT_EQ(events("EmergencyStopped").size(), 20u);
+}
+
+TEST_F(EmergencyStopTest, FromTheCommandLineWithHubAndWithoutAnything) {
+  begin(2);
+  const auto one = cli({"sim-1", "--reason", "by hand"});
+  EXPECT_EQ(one.code, 0) << one.output;
+  EXPECT_NE(one.output.find("sim-1: STOPPED"), std::string::npos) << one.output;
+  EXPECT_TRUE(is_stopped(1));
+  ASSERT_TRUE(recorded(1));
+  EXPECT_EQ(events("EmergencyStopped").front()["payload"]["client"], "cli");
+  shop.hub->kill();
+  shop.hub.reset();
+  shop.adapters.reset();
+  shop.broker.kill();
+  const auto all = cli({"--all"});
+  EXPECT_EQ(all.code, 0) << all.output;
+  EXPECT_TRUE(is_stopped(2));
+  EXPECT_EQ(EmergencyFile(emergency_file(shop.data())).read().value().records.size(), 2u);
+  shop.machines.reset();
+  const auto dead = cli({"sim-2"});
+  EXPECT_EQ(dead.code, 1);
+  EXPECT_NE(dead.output.find("NOT CONFIRMED"), std::string::npos) << dead.output;
+  EXPECT_NE(dead.output.find("GO TO THE MACHINE"), std::string::npos) << dead.output;
+  EXPECT_EQ(cli({"nobody"}).code, 2);
+  EXPECT_EQ(cli({}).code, 2);
+  shop.broker.start();
+  shop.start_hub();
+  ASSERT_TRUE(shop.wait_ready());
+  ASSERT_TRUE(recorded(4));
+  EXPECT_EQ(events("EmergencyStopped").size(), 4u);
+}
+
+TEST_F(EmergencyStopTest, ByMqttWithoutAHub) {
+  begin(2);
+  publish("sim-1", "");
+  EXPECT_TRUE(is_stopped(1));
+  shop.hub->kill();
+  shop.hub.reset();
+  publish(std::string(kAllMachines), R"({"command_id":"all-1","reason":"from the wall"})");
+  EXPECT_TRUE(is_stopped(2));
+  EXPECT_TRUE(eventually([&] { return simulated(1)["emergency_stops"] == 2; }));
+  shop.start_hub();
+  ASSERT_TRUE(shop.wait_ready());
+  ASSERT_TRUE(recorded(3));
+  bool found = false;
+  for (const json& event : events("EmergencyStopped", "sim-2")) {
+    found = found || event["payload"]["command_id"] == "all-1-sim-2";
+    EXPECT_EQ(event["payload"]["client"], "mqtt");
+  }
+  EXPECT_TRUE(found);
+  EXPECT_EQ(events("EmergencyStopped").size(), 3u);
+}
+
+TEST_F(EmergencyStopTest, ARetainedMessageStopsNothing) {
+  begin(1);
+  publish("sim-1", R"({"reason":"old"})", Retain::kYes);
+  ASSERT_TRUE(is_stopped(1)) << "to those who are there it is a message like any other";
+  restart_klipper(1);
+  shop.adapters.reset();
+  shop.start_adapters();
+  ASSERT_TRUE(
+      eventually([&] { return shop.output().find("retained emergency stop") != std::string::npos; }, kPatience));
+  EXPECT_EQ(simulated(1)["klippy_state"], "ready");
+  EXPECT_EQ(simulated(1)["emergency_stops"], 1);
+}
+
+TEST_F(EmergencyStopTest, TheLatchOutlivesAdapterAndKlipper) {
+  begin(1);
+  EXPECT_EQ(stop("sim-1").status, 200);
+  ASSERT_TRUE(eventually([&] { return events("EmergencyLatched").size() == 1; }, kPatience));
+  shop.adapters->kill();
+  shop.adapters.reset();
+  EXPECT_TRUE(is_latched("sim-1"));
+  restart_klipper(1);
+  shop.start_adapters();
+  ASSERT_TRUE(eventually([&] { return shop.machine("sim-1").value("state", "") == "ready"; }, kPatience));
+  shop.adapters->kill();
+  shop.adapters.reset();
+  EXPECT_TRUE(is_latched("sim-1"));
+  EXPECT_EQ(events("EmergencyLatched").size(), 1u) << "told once";
+}
+
+TEST_F(EmergencyStopTest, AdaptersThatWereAwayLearnOfItFromTheHub) {
+  begin(1);
+  shop.adapters.reset();
+  EXPECT_EQ(stop("sim-1").status, 200);
+  restart_klipper(1);
+  EXPECT_FALSE(is_latched("sim-1"));
+  shop.start_adapters();
+  ASSERT_TRUE(eventually([&] { return events("EmergencyLatched", "sim-1").size() == 1; }, kPatience));
+  shop.adapters->kill();
+  shop.adapters.reset();
+  EXPECT_TRUE(is_latched("sim-1"));
+}
+
+}  // namespace
+}  // namespace millrace
