@@ -10,6 +10,7 @@
 #include "bus/log_backup.h"
 #include "bus/logging.h"
 #include "cli/hub.h"
+#include "cli/key_requests.h"
 
 namespace millrace {
 namespace {
@@ -101,9 +102,11 @@ Result<std::string> ControlService::do_command(std::string_view request) {
   }
   if (command == "import_rows") return import_rows(*json);
   if (command == "import_older") return import_older(*json);
+  if (command == "keys") return answer_key_request(*json, imports_.keys, clock_);
   return make_error(
       Errc::kInvalidArgument,
-      fmt::format("command '{}': expected ping, backup, import_rows or import_older; this hub may be older", command));
+      fmt::format("command '{}': expected ping, backup, import_rows, import_older or keys; this hub may be older",
+                  command));
 }
 
 Result<std::string> ControlService::import_rows(const Json& request) {

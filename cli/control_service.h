@@ -5,6 +5,7 @@
 //   {"command":"backup","directory":"/mnt/b","keep":7}      -> what `log backup --json` prints
 //   {"command":"import_rows","machine":"voron-2","skew_ms":12,"rows":[..]}  -> see history_import.h
 //   {"command":"import_older","source":"3d-print-logger","machine":"voron-2","jobs":[..]}  -> see older_import.h
+//   {"command":"keys","verb":"list"}                        -> see key_requests.h
 //   anything that fails                                     -> {"error":{"code":"full","message":".."}}
 #pragma once
 
@@ -23,6 +24,7 @@
 #include "cli/history_import.h"
 #include "cli/older_import.h"
 #include "net/local_socket.h"
+#include "web/edge/access/key_desk.h"
 
 namespace millrace {
 
@@ -31,6 +33,7 @@ class ControlService {
   struct Imports {
     HistoryImport& history;
     OlderImport& older;
+    KeyDesk& keys;
   };
   // The rest of the hub works without it: when the socket cannot be made, that is logged and nothing is served.
   // References outlive this.

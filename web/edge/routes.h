@@ -11,12 +11,15 @@
 #include "bus/events.h"
 #include "net/http_types.h"
 #include "projections/job_catalog.h"
+#include "web/edge/access/caller.h"
 #include "web/edge/edge.h"
 #include "web/edge/live_state.h"
 #include "web/edge/query.h"
 #include "web/edge/shown_json.h"
 
 namespace millrace {
+
+class Access;
 
 // What an answer may look at.  `live` is null on the worker.
 struct RouteContext {
@@ -25,6 +28,7 @@ struct RouteContext {
   const LiveState* live;
   JobCatalog* jobs = nullptr;  // of lists; null on the loop
   MonotonicTime started{};     // when the edge began
+  Access* access = nullptr;    // on the loop; null on the worker
 };
 
 // As of now, by the edge's clock.
@@ -34,7 +38,7 @@ inline ShownAt shown_at(const RouteContext& context) {
 
 enum class RunsOn {
   kLoop,    // from memory, at once
-  kWorker,  // reads the log or a view's files
+  kWorker,  // reads the log or a view's files; or changes a file of this computer, such as that of the keys
   kSocket,  // a WebSocket; answered by the edge itself, which knows it by its operation
   kWrite,   // changes something: decided and answered on the worker, one after the other
   kLater,   // prepared on the worker, answered by something that goes on on the loop; for whoever may change something
@@ -65,6 +69,7 @@ struct Route {
   WriteDecision (*decide)(const RouteContext&, const RouteRequest&) = nullptr;  // for kWrite
   std::string_view body = {};  // the schema of what it takes; empty: nothing
   LaterDecision (*prepare)(const RouteContext&, const RouteRequest&) = nullptr;  // for kLater
+  RouteAccess access = {};  // who may ask, and how often; access/route_access.h says what is left unsaid
 };
 
 const std::vector<Route>& routes();
