@@ -82,7 +82,7 @@ class ApiKeys {
   Result<void> refresh();
 
   // Each reads the file anew, changes it and replaces it; on an error the file is as it was.  kConflict for a name that
-  // another key has, kFull above kMaxApiKeys, kNotFound for an id that no key has.
+  // another key has, kTooLarge above kMaxApiKeys, kNotFound for an id that no key has.
   Result<Made> create(const ApiKeyFields& fields);
   Result<Made> rotate(const std::string& id);  // another text; the old one is not taken any more
   // Asked before anything is written, with the keys as they would be; its error is the answer.

@@ -45,7 +45,7 @@ class KeyDesk {
     bool recorded = true;
   };
   // kInvalidArgument as wrong_fields() has it, kConflict for a taken name and for what would leave nobody who may
-  // administer, kNotFound, kFull; the log's errors.
+  // administer, kNotFound, kTooLarge; the log's errors.
   Result<Made> create(const ApiKeyFields& fields, const KeyChanger& by);
   Result<Made> rotate(const std::string& id, const KeyChanger& by);
   Result<Done> change(const std::string& id, const ApiKeyFields& fields, const KeyChanger& by);

@@ -27,7 +27,7 @@ HttpResponse key_problem(const Error& error, std::string_view id) {
                          error.context);
     case Errc::kInvalidArgument:
       return api_problem(400, "invalid_field", "field " + error.context);
-    case Errc::kFull:
+    case Errc::kTooLarge:
       return api_problem(507, "keys_full", error.context);
     default:
       return api_problem(503, "keys_unavailable", error.context);
