@@ -193,6 +193,7 @@ void ApiKeys::take(Content content) {
 }
 
 Result<void> ApiKeys::refresh() {
+  std::lock_guard file_lock(file_mutex_);
   const std::string stamp = stamp_of(file_);
   {
     std::lock_guard lock(mutex_);
@@ -207,6 +208,7 @@ Result<void> ApiKeys::refresh() {
 }
 
 Result<void> ApiKeys::write(const Change& change) {
+  std::lock_guard file_lock(file_mutex_);
   const FileLock lock(file_);
   if (!lock.held()) return system_error("lock", file_);
   auto content = load();

@@ -121,6 +121,7 @@ class ApiKeys {
   const Clock& clock_;
   Random& random_;
 
+  std::mutex file_mutex_;     // held while the file is read or written, so that what is older never wins
   mutable std::mutex mutex_;  // of what follows; never held while a disk is waited for
   std::shared_ptr<const Content> content_ = std::make_shared<const Content>();
   std::multimap<std::string, std::string, std::less<>> by_prefix_;  // id
