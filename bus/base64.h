@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes as text: RFC 4648 section 4, with padding.
+// Bytes as text: RFC 4648.
 #pragma once
 
 #include <string>
@@ -7,7 +7,9 @@
 
 namespace millrace {
 
-// "" for no bytes; "TQ==" for "M".
+// Section 4, with padding: "" for no bytes; "TQ==" for "M".
 std::string base64(std::string_view bytes);
+// Section 5, without padding, for URLs, headers and file names: "TQ" for "M".
+std::string base64url(std::string_view bytes);
 
 }  // namespace millrace

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bus/machine_secrets.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <map>
 
 #include "bus/file_io.h"
+#include "bus/file_lock.h"
 #include "bus/json_reader.h"
 #include "bus/json_writer.h"
 
@@ -59,24 +57,6 @@ std::string encode(const Secrets& secrets) {
   return json.take() + "\n";
 }
 
-// Held while the file is read, changed and replaced.
-class WriteLock {
- public:
-  explicit WriteLock(const std::filesystem::path& file)
-      : descriptor_(::open((file.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kOwnerOnly)) {
-    if (descriptor_ >= 0) ::flock(descriptor_, LOCK_EX);
-  }
-  ~WriteLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  WriteLock(const WriteLock&) = delete;
-  WriteLock& operator=(const WriteLock&) = delete;
-  bool held() const { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
 }  // namespace
 
 Result<MachineSecret> MachineSecrets::read(const std::string& machine) const {
@@ -87,7 +67,7 @@ Result<MachineSecret> MachineSecrets::read(const std::string& machine) const {
 }
 
 Result<void> MachineSecrets::write(const std::string& machine, const MachineSecret& secret) {
-  const WriteLock lock(file_);
+  const FileLock lock(file_);
   if (!lock.held()) return system_error("lock", file_);
   auto secrets = load(file_);
   if (!secrets) return secrets.error();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace millrace {
 
@@ -29,5 +30,14 @@ class SeededRandom final : public Random {
 
 // A seed from the system's entropy.
 uint64_t random_seed();
+
+// Every number from the system's entropy: for keys and whatever else nobody may guess.  Any thread.
+class SystemRandom final : public Random {
+ public:
+  uint64_t next() override;
+};
+
+// `size` bytes of `random`.
+std::string random_bytes(Random& random, size_t size);
 
 }  // namespace millrace

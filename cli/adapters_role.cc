@@ -3,8 +3,10 @@
 
 #include <future>
 
+#include "bus/api_keys.h"
 #include "bus/blob_store.h"
 #include "bus/logging.h"
+#include "bus/random.h"
 #include "bus/sensor_names.h"
 #include "cli/hub.h"
 
@@ -57,6 +59,25 @@ AdaptersOptions options_from(const Config& config) {
   return options;
 }
 
+// Of the file that a hub with the same data folder keeps.
+std::function<Result<KeyHolder>(std::string_view)> key_holder_of(const Config& config, const Clock& clock) {
+  struct Keys {
+    SystemRandom random;
+    ApiKeys file;
+    Keys(std::filesystem::path path, const Clock& with) : file(std::move(path), with, random) {}
+  };
+  const auto keys = std::make_shared<Keys>(keys_file(config.data_dir), clock);
+  return [keys](std::string_view secret) -> Result<KeyHolder> {
+    if (auto read = keys->file.refresh(); !read) return read.error();
+    const ApiKeys::Found found = keys->file.verify(secret);
+    if (found.verdict == ApiKeys::Verdict::kExpired) return make_error(Errc::kInvalidArgument, "the key has expired");
+    if (found.verdict != ApiKeys::Verdict::kGood) return make_error(Errc::kInvalidArgument, "there is no such key");
+    const auto scopes = parse_scopes(found.key.scopes);
+    if (!scopes) return scopes.error();
+    return KeyHolder{found.key.id, found.key.name, *scopes, found.key.machines};
+  };
+}
+
 SensorsOptions sensors_from(const Config& config) {
   SensorsOptions options;
   options.outbox_directory = outbox_directory(config.data_dir);
@@ -75,8 +96,10 @@ Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, 
                                                           Health& health) {
   std::unique_ptr<AdaptersRole> role(new AdaptersRole);
   const Topics topics(config.mqtt_root);
+  AdaptersOptions options = options_from(config);
+  options.commands.key_holder = key_holder_of(config, clock);
   role->broker_ = BrokerConnections::make(config, topics, "adapters");
-  role->adapters_ = std::make_unique<Adapters>(role->loop_, options_from(config), *role->broker_.subscriber,
+  role->adapters_ = std::make_unique<Adapters>(role->loop_, std::move(options), *role->broker_.subscriber,
                                                *role->broker_.publisher, topics, clock, metrics, health);
   if (auto started = role->adapters_->start(); !started) return started.error();
   role->commands_ = make_command_client(config);

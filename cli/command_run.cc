@@ -64,7 +64,8 @@ int run_run_command(const Config& config, const std::set<std::string>& roles) {
     auto started = Hub::start(config, clock, *metrics, health);
     if (!started) return fail(started.error());
     hub = std::move(*started);
-    log_info("run", "http://{}:{}", parse_host_port(config.http_listen).value().host, hub->http_port());
+    log_info("run", "{}://{}:{}", config.http_tls_certificate.empty() ? "http" : "https",
+             parse_host_port(config.http_listen).value().host, hub->http_port());
     if (wait_for_broker(*hub) != 0) return 0;
   }
   if (roles.contains(kAdaptersRole)) {

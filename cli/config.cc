@@ -126,6 +126,9 @@ std::vector<Key> keys_of(Config& config) {
   constexpr int64_t kMinFrame = 64 << 10;
   constexpr int64_t kMaxFrame = 1 << 30;
   constexpr int64_t kMaxMirrorInterval = 3'600;
+  constexpr int64_t kMaxHsts = 2 * 31'536'000;
+  constexpr int64_t kMaxPerMinute = 600'000;
+  constexpr int64_t kMaxPerSecond = 10'000;
   constexpr int64_t kMinOutbox = 1 << 20;
   constexpr int64_t kMaxOutbox = int64_t{1} << 40;
   return {
@@ -139,6 +142,16 @@ std::vector<Key> keys_of(Config& config) {
       {"hub", "sd_card", kFlag, into(config.sd_card)},
       {"http", "listen", kText, checked(config.http_listen, is_host_port, "\"HOST:PORT\"")},
       {"http", "plain_jobs", kText, one_of(config.http_plain_jobs, {"klipperiwc", "3d-print-logger"})},
+      {"http", "tls_certificate", kText, into(config.http_tls_certificate)},
+      {"http", "tls_key", kText, into(config.http_tls_key)},
+      {"http", "hsts_seconds", kInteger, into(config.http_hsts_seconds, 0, kMaxHsts)},
+      {"limits", "requests_per_minute", kInteger, into(config.limit_requests_per_minute, 1, kMaxPerMinute)},
+      {"limits", "motion_per_second", kInteger, into(config.limit_motion_per_second, 1, kMaxPerSecond)},
+      {"limits", "sensor_per_second", kInteger, into(config.limit_sensor_per_second, 1, kMaxPerSecond)},
+      {"limits", "batch_per_second", kInteger, into(config.limit_batch_per_second, 1, kMaxPerSecond)},
+      {"limits", "sockets", kInteger, into(config.limit_sockets, 1, kMaxPerSecond)},
+      {"limits", "local_requests_per_minute", kInteger,
+       into(config.limit_local_requests_per_minute, 1, 10 * kMaxPerMinute)},
       {"mqtt", "url", kText, checked(config.mqtt_url, is_mqtt_url, "\"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\"")},
       {"mqtt", "username", kText, into(config.mqtt_username)},
       {"mqtt", "password", kText, into(config.mqtt_password)},
@@ -398,8 +411,8 @@ Result<void> read_document(const toml::table& document, Config& config, std::str
       read = read_sensors(node, config, source);
     } else if (std::none_of(keys.begin(), keys.end(), [&](const Key& key) { return key.section == section; })) {
       read = config_error(fmt::format("{}:{}", source, node.source().begin.line), section,
-                          "no such section; there are site, hub, http, mqtt, outbox, adapters, mirror, gcode_gateway, "
-                          "log, machine and sensor");
+                          "no such section; there are site, hub, http, limits, mqtt, outbox, adapters, mirror, "
+                          "gcode_gateway, log, machine and sensor");
     } else if (node.as_table() == nullptr) {
       read = config_error(source, section, fmt::format("expected a table [{}]", section));
     } else {
@@ -443,6 +456,10 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view source,
   if (auto applied = apply_environment(config, environment); !applied) return applied.error();
   if (auto checked = check_machines(config); !checked) return checked.error();
   if (auto checked = check_sensors(config); !checked) return checked.error();
+  if (config.http_tls_certificate.empty() != config.http_tls_key.empty()) {
+    return config_error(config.source, config.http_tls_key.empty() ? "http.tls_key" : "http.tls_certificate",
+                        "is missing; HTTPS takes both PEM files, the certificate and its key");
+  }
   return config;
 }
 

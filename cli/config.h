@@ -48,7 +48,16 @@ struct Config {
   int64_t cleanup_interval_seconds = 3600;  // between two looks for telemetry that is too old
   bool sd_card = false;                     // fewer fsyncs: samples wait for each other up to a second
   std::string http_listen = "127.0.0.1:8080";
-  std::string http_plain_jobs = "klipperiwc";  // whose answer /api/jobs gives without parameters
+  std::string http_tls_certificate;  // PEM files, both or none
+  std::string http_tls_key;          // the file, not the key itself
+  int64_t http_hsts_seconds = 31'536'000;
+  int64_t limit_requests_per_minute = 1'000;  // of each key
+  int64_t limit_motion_per_second = 100;
+  int64_t limit_sensor_per_second = 200;
+  int64_t limit_batch_per_second = 10;
+  int64_t limit_sockets = 100;
+  int64_t limit_local_requests_per_minute = 600'000;  // of this computer while there are no keys
+  std::string http_plain_jobs = "klipperiwc";         // whose answer /api/jobs gives without parameters
   std::string mqtt_url = "mqtt://127.0.0.1:1883";
   std::string mqtt_username;
   std::string mqtt_password;  // secret

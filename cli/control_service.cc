@@ -10,6 +10,7 @@
 #include "bus/log_backup.h"
 #include "bus/logging.h"
 #include "cli/hub.h"
+#include "cli/key_requests.h"
 
 namespace millrace {
 namespace {
@@ -102,11 +103,11 @@ Result<std::string> ControlService::do_command(std::string_view request) {
   if (command == "import_rows") return import_rows(*json);
   if (command == "import_older") return import_older(*json);
   if (command == "emergency_stopped") return take_emergency_stop(*json);
-  return make_error(
-      Errc::kInvalidArgument,
-      fmt::format(
-          "command '{}': expected ping, backup, import_rows, import_older or emergency_stopped; this hub may be older",
-          command));
+  if (command == "keys") return answer_key_request(*json, imports_.keys, clock_);
+  return make_error(Errc::kInvalidArgument,
+                    fmt::format("command '{}': expected ping, backup, import_rows, import_older, emergency_stopped or "
+                                "keys; this hub may be older",
+                                command));
 }
 
 Result<std::string> ControlService::import_rows(const Json& request) {

@@ -6,6 +6,7 @@
 //   {"command":"import_rows","machine":"voron-2","skew_ms":12,"rows":[..]}  -> see history_import.h
 //   {"command":"import_older","source":"3d-print-logger","machine":"voron-2","jobs":[..]}  -> see older_import.h
 //   {"command":"emergency_stopped","record":{..}}  -> {"taken":true}, see bus/emergency_record.h
+//   {"command":"keys","verb":"list"}                        -> see key_requests.h
 //   anything that fails                                     -> {"error":{"code":"full","message":".."}}
 #pragma once
 
@@ -25,6 +26,7 @@
 #include "cli/history_import.h"
 #include "cli/older_import.h"
 #include "net/local_socket.h"
+#include "web/edge/access/key_desk.h"
 
 namespace millrace {
 
@@ -34,6 +36,7 @@ class ControlService {
     HistoryImport& history;
     OlderImport& older;
     std::function<void(EmergencyRecord)> record_stop;  // of stops that the command line has done
+    KeyDesk& keys;
   };
   // The rest of the hub works without it: when the socket cannot be made, that is logged and nothing is served.
   // References outlive this.

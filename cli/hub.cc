@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/hub.h"
 
+#include <fmt/format.h>
+
 #include <future>
 
 #include "bus/command_key.h"
@@ -13,6 +15,7 @@
 #include "projections/maintenance.h"
 #include "projections/record.h"
 #include "projections/registry.h"
+#include "web/edge/access/credentials.h"
 
 namespace millrace {
 namespace {
@@ -30,6 +33,21 @@ CommandStanding standing_of(const schema::CommandViewT& command) {
   return {command.id, command.machine, command.command, stage, command.expires_in_s};
 }
 
+void set_access(const Config& config, EdgeOptions& options) {
+  options.access.sessions_file = sessions_file(config.data_dir);
+  options.access.tls = !config.http_tls_certificate.empty();
+  options.hsts = std::chrono::seconds(config.http_hsts_seconds);
+  options.http.tls_certificate = config.http_tls_certificate;
+  options.http.tls_key = config.http_tls_key;
+  RateLimitOptions& limits = options.access.limits;
+  limits.requests_per_minute = static_cast<uint64_t>(config.limit_requests_per_minute);
+  limits.motion_per_second = static_cast<uint64_t>(config.limit_motion_per_second);
+  limits.sensor_per_second = static_cast<uint64_t>(config.limit_sensor_per_second);
+  limits.batch_per_second = static_cast<uint64_t>(config.limit_batch_per_second);
+  limits.sockets = static_cast<size_t>(config.limit_sockets);
+  limits.local_requests_per_minute = static_cast<uint64_t>(config.limit_local_requests_per_minute);
+}
+
 }  // namespace
 
 std::filesystem::path log_directory(const std::filesystem::path& data_dir) { return data_dir / "log"; }
@@ -39,6 +57,8 @@ std::filesystem::path outbox_directory(const std::filesystem::path& data_dir) { 
 std::filesystem::path control_socket(const std::filesystem::path& data_dir) { return data_dir / "control.sock"; }
 std::filesystem::path secrets_file(const std::filesystem::path& data_dir) { return data_dir / "secrets.json"; }
 std::filesystem::path command_key_file(const std::filesystem::path& data_dir) { return data_dir / "command_key"; }
+std::filesystem::path keys_file(const std::filesystem::path& data_dir) { return data_dir / "keys.json"; }
+std::filesystem::path sessions_file(const std::filesystem::path& data_dir) { return data_dir / "sessions.json"; }
 std::filesystem::path registry_file(const std::filesystem::path& data_dir) {
   return data_dir / "adapters" / "registry.json";
 }
@@ -47,6 +67,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   const auto listen = parse_host_port(config.http_listen);
   if (!listen) return listen.error();
   std::unique_ptr<Hub> hub(new Hub(config));
+  if (auto opened = hub->open_keys(listen->host, clock); !opened) return opened.error();
 
   auto log = open_rocksdb_event_log(log_directory(config.data_dir), clock);
   if (!log) return log.error();
@@ -86,6 +107,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   const SubmitEvents submit_events = [hub = hub.get()](std::vector<EventDraft> events, auto done) {
     hub->recorder_->submit({std::move(events), std::nullopt, std::move(done)});
   };
+  set_access(config, options);
   options.secrets_file = secrets_file(config.data_dir);
   for (const MachineConfig& machine : config.machines) {
     options.file_secrets[machine.id] = {machine.moonraker_api_key, machine.moonraker_username,
@@ -97,7 +119,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
     recorder->record(std::move(record));
   };
   hub->edge_ = std::make_unique<Edge>(EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health,
-                                                submit_events, hub->blobs_.get(), send, hub->stopper_.get(), record_stop},
+                                                submit_events, hub->blobs_.get(), hub->key_desk_.get(), &hub->random_,
+                                                send, hub->stopper_.get(), record_stop},
                                       options);
 
   const Topics topics(config.mqtt_root);
@@ -165,7 +188,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
   hub->older_import_ = std::make_unique<OlderImport>(hub->import_parts(clock), *hub->blobs_);
   hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_,
-                                        {*hub->import_, *hub->older_import_, record_stop}, clock, metrics);
+                                        {*hub->import_, *hub->older_import_, record_stop, *hub->key_desk_}, clock,
+                                        metrics);
   return hub;
 }
 
@@ -217,6 +241,26 @@ void Hub::publish_latches(const std::vector<EmergencyLatches::Change>& changes) 
   for (const auto& [machine, latch] : changes) machine_configs_->latched(machine, latch);
 }
 
+// Before anything else: whoever can reach the port could else see and do everything until somebody thinks of a key.
+Result<void> Hub::open_keys(const std::string& host, const Clock& clock) {
+  keys_ = std::make_unique<ApiKeys>(keys_file(config_.data_dir), clock, random_);
+  if (auto read = keys_->refresh(); !read) return make_error(Errc::kInvalidArgument, read.error().message());
+  key_desk_ = std::make_unique<KeyDesk>(
+      *keys_, [this](std::vector<EventDraft> events) { return append(std::move(events)); }, clock);
+  if (host == "localhost" || is_this_computer(host) || !keys_->empty()) return {};
+  return make_error(Errc::kInvalidArgument,
+                    fmt::format("http.listen \"{}\" can be reached from other computers, and there is no key yet: make "
+                                "one with `millrace keys create --data {} --name NAME`",
+                                config_.http_listen, config_.data_dir.string()));
+}
+
+Result<Position> Hub::append(std::vector<EventDraft> events) {
+  std::promise<Result<Position>> written;
+  recorder_->submit(
+      {std::move(events), {}, [&written](const Result<Position>& outcome) { written.set_value(outcome); }});
+  return written.get_future().get();
+}
+
 // A database that is away is tried again later; only what the configuration says wrongly ends the start.
 Result<void> Hub::start_mirror(const Clock& clock, Metrics& metrics) {
   if (config_.mirror_url.empty()) return {};
@@ -230,12 +274,7 @@ Result<void> Hub::start_mirror(const Clock& clock, Metrics& metrics) {
 }
 
 HistoryImport::Parts Hub::import_parts(const Clock& clock) {
-  const auto append = [this](std::vector<EventDraft> events) {
-    std::promise<Result<Position>> written;
-    recorder_->submit(
-        {std::move(events), {}, [&written](const Result<Position>& outcome) { written.set_value(outcome); }});
-    return written.get_future().get();
-  };
+  const auto append = [this](std::vector<EventDraft> events) { return this->append(std::move(events)); };
   const auto wait_for_views = [this](Position position) -> Result<void> {
     if (projector_->wait_for(position, kImportViewsWait)) return {};
     return make_error(Errc::kUnavailable, "the views have not caught up with the log; try again later");

@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "bus/api_keys.h"
 #include "bus/blob_store.h"
 #include "bus/clock.h"
 #include "bus/clock_watch.h"
@@ -31,6 +32,7 @@
 #include "net/io_loop.h"
 #include "projections/projector.h"
 #include "projections/view_store.h"
+#include "web/edge/access/key_desk.h"
 #include "web/edge/edge.h"
 
 namespace millrace {
@@ -48,10 +50,13 @@ class Hub {
  private:
   explicit Hub(const Config& config) : config_(config) {}
   void watch_clock(ClockWatch watch);
+  Result<void> open_keys(const std::string& host, const Clock& clock);
   Result<void> start_mirror(const Clock& clock, Metrics& metrics);
   void start_emergency_stops(const Clock& clock, Metrics& metrics);
   void read_latches();
   void publish_latches(const std::vector<EmergencyLatches::Change>& changes);
+  // Returns once it is recorded; not on the recorder's thread.
+  Result<Position> append(std::vector<EventDraft> events);
   HistoryImport::Parts import_parts(const Clock& clock);
   Result<void> prepare_commands();
   Result<void> send_command(const CommandMessage& message) const;
@@ -75,6 +80,9 @@ class Hub {
   std::unique_ptr<CommandWitness> witness_;
   std::unique_ptr<MachineConfigPublisher> machine_configs_;
   std::unique_ptr<MachineRegistry> registry_;
+  SystemRandom random_;
+  std::unique_ptr<ApiKeys> keys_;
+  std::unique_ptr<KeyDesk> key_desk_;
   IoLoop loop_;
   std::unique_ptr<LoopTimer> clock_timer_;
   std::unique_ptr<EmergencyRecorder> emergency_recorder_;
@@ -96,6 +104,8 @@ std::filesystem::path outbox_directory(const std::filesystem::path& data_dir);
 std::filesystem::path control_socket(const std::filesystem::path& data_dir);
 std::filesystem::path secrets_file(const std::filesystem::path& data_dir);
 std::filesystem::path command_key_file(const std::filesystem::path& data_dir);
+std::filesystem::path keys_file(const std::filesystem::path& data_dir);
+std::filesystem::path sessions_file(const std::filesystem::path& data_dir);
 std::filesystem::path registry_file(const std::filesystem::path& data_dir);
 
 }  // namespace millrace

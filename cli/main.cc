@@ -9,6 +9,7 @@
 #include "cli/command_import_gcode.h"
 #include "cli/command_import_moonraker.h"
 #include "cli/command_import_older.h"
+#include "cli/command_keys.h"
 #include "cli/command_log.h"
 #include "cli/command_mirror.h"
 #include "cli/command_redact.h"
@@ -303,6 +304,43 @@ void add_mirror(CLI::App& app, Command& chosen) {
   });
 }
 
+void add_keys(CLI::App& app, Command& chosen) {
+  auto* keys = app.add_subcommand("keys", "API keys: who may see and do what over HTTP");
+  keys->require_subcommand(1);
+  struct Verb {
+    const char* name;
+    const char* what;
+    int (*run)(const KeysCommandOptions&);
+  };
+  for (const Verb verb : {Verb{"create", "make a key; its text is printed this once", run_keys_create},
+                          Verb{"list", "every key, without its text", run_keys_list},
+                          Verb{"revoke", "a key is no longer taken, and its sessions end", run_keys_revoke},
+                          Verb{"rotate", "another text for a key; the old one is no longer taken", run_keys_rotate}}) {
+    auto options = std::make_shared<KeysCommandOptions>();
+    auto* command = keys->add_subcommand(verb.name, verb.what);
+    command->add_option("--data", options->data_dir, "data folder of the hub, running or not")->capture_default_str();
+    command->add_flag("--json", options->json, "print one JSON object");
+    if (verb.run == run_keys_create) {
+      command->add_option("--name", options->name, "whose it is; events say this name")->required();
+      command
+          ->add_option("--scopes", options->scopes,
+                       "comma-separated: read, operate, gcode, moderate, administer; default: all for the first key, "
+                       "read and operate for others")
+          ->delimiter(',');
+      command->add_option("--machines", options->machines, "comma-separated ids; default: all")->delimiter(',');
+      command->add_option("--expires", options->expires, "RFC 3339 time; default: never");
+      command->add_option("--description", options->description, "what it is for");
+      command
+          ->add_option("--requests-per-minute", options->requests_per_minute, "instead of limits.requests_per_minute")
+          ->check(CLI::Range(1, 600'000));
+    }
+    if (verb.run == run_keys_revoke || verb.run == run_keys_rotate) {
+      command->add_option("key", options->key, "its id, its name, or its first 12 characters")->required();
+    }
+    command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
+  }
+}
+
 void add_bench(CLI::App& app, Command& chosen) {
   auto* bench = app.add_subcommand("bench", "measure, with ratios to a reference of the same round");
   bench->require_subcommand(1);
@@ -375,6 +413,7 @@ int main(int argc, char** argv) {
   add_replay(app, chosen);
   add_import(app, chosen);
   add_mirror(app, chosen);
+  add_keys(app, chosen);
   add_bench(app, chosen);
   app.add_subcommand("version", "print the version")->callback([&chosen] {
     chosen = [] { return std::printf("millrace %s\n", kVersion) < 0 ? 1 : 0; };

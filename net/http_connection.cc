@@ -17,6 +17,7 @@
 
 #include "bus/logging.h"
 #include "net/http_message.h"
+#include "net/tls_server.h"
 #include "net/url.h"
 #include "net/web_socket_stream.h"
 
@@ -27,7 +28,7 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
 constexpr size_t kReadBytes = 8u << 10;
-// A body has to arrive at least this fast: so many bytes in each idle_timeout.
+// A body has to arrive at least this fast: so many bytes in each body_timeout.
 constexpr size_t kMinBodyProgress = 16u << 10;
 // After the last answer the client may still be sending; closing at once would reset the connection and lose the
 // answer.
@@ -67,16 +68,17 @@ class PendingAnswer {
 class Connection final : public ServerSession, public std::enable_shared_from_this<Connection> {
  public:
   Connection(std::shared_ptr<ServerCore> core, TcpSocket socket)
-      : core_(core), options_(core->options), socket_(std::move(socket)), timer_(socket_.get_executor()) {
+      : core_(core), options_(core->options), plain_(std::move(socket)), timer_(plain_.get_executor()) {
     error_code error;
-    auto remote = socket_.remote_endpoint(error);
+    auto remote = plain_.remote_endpoint(error);
     if (!error) remote_ = host_and_port(remote.address().to_string(), remote.port());
   }
   ~Connection() override { leave(); }
 
   void start() {
-    core_.lock()->add(shared_from_this());
-    expect_request();
+    auto core = core_.lock();
+    core->add(shared_from_this());
+    core->tls ? expect_tls() : expect_request();
   }
 
   void refuse() {
@@ -95,7 +97,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     source_ = nullptr;
     timer_.cancel();
     error_code ignored;
-    socket_.close(ignored);
+    tcp().close(ignored);
     leave();
   }
 
@@ -104,12 +106,46 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   }
 
  private:
-  enum class Phase { kIdle, kHeader, kBody, kServing, kWriting, kLinger, kClosed };
+  enum class Phase { kTls, kIdle, kHeader, kBody, kServing, kWriting, kLinger, kClosed };
 
   void leave() {
     auto core = core_.lock();
     if (!core || !core->remove(this)) return;
     if (refused_) --core->refused;
+  }
+
+  TcpSocket& tcp() { return tls_ ? tls_->tcp() : plain_; }
+
+  // --- TLS --------------------------------------------------------------------------------------------------------
+
+  // The first byte tells a browser that was given http:// for https://; it gets a hint instead of a broken connection.
+  void expect_tls() {
+    phase_ = Phase::kTls;
+    start_timer(options_.header_timeout);
+    plain_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](const error_code& error) {
+      if (self->phase_ != Phase::kTls) return;
+      if (error) return self->drop();
+      self->begin_tls();
+    });
+  }
+
+  void begin_tls() {
+    unsigned char first = 0;
+    error_code error;
+    plain_.non_blocking(true, error);
+    const size_t got = plain_.receive(asio::buffer(&first, 1), asio::socket_base::message_peek, error);
+    const auto core = core_.lock();
+    if (error == asio::error::would_block) return expect_tls();
+    if (error || got == 0 || !core) return drop();
+    if (first != kTlsHandshakeByte) {
+      is_misled_ = true;
+      return expect_request();
+    }
+    tls_ = std::make_unique<TlsConnection>(std::move(plain_), core->tls);
+    tls_->handshake([self = shared_from_this()](const error_code& failure, size_t) {
+      if (self->phase_ != Phase::kTls) return;
+      failure ? self->drop() : self->expect_request();
+    });
   }
 
   // --- time -------------------------------------------------------------------------------------------------------
@@ -131,7 +167,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     if (phase_ == Phase::kHeader || phase_ == Phase::kBody) {
       // The read under way is cancelled and must not be taken for the end of the connection.
       error_code ignored;
-      socket_.cancel(ignored);
+      tcp().cancel(ignored);
       return fail(problem(408, "request_timeout", "the request did not arrive in time"));
     }
     drop();
@@ -146,16 +182,21 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   }
 
   void read_more() {
-    ++read_turn_;
-    socket_.async_read_some(received_.prepare(kReadBytes),
-                            [self = shared_from_this(), turn = read_turn_](const error_code& error, size_t bytes) {
-                              if (self->phase_ == Phase::kClosed || self->read_turn_ != turn) return;
-                              if (error) return self->drop();
-                              self->received_.commit(bytes);
-                              if (self->phase_ == Phase::kLinger) return self->discard(bytes);
-                              self->note_progress(bytes);
-                              self->advance();
-                            });
+    const auto done = [self = shared_from_this(), turn = ++read_turn_](const error_code& error, size_t bytes) {
+      if (self->phase_ == Phase::kClosed || self->read_turn_ != turn) return;
+      if (error) return self->drop();
+      self->received_.commit(bytes);
+      if (self->phase_ == Phase::kLinger) return self->discard(bytes);
+      self->note_progress(bytes);
+      self->advance();
+    };
+    // What comes after the end of TLS is only waited out.
+    if (tls_ && phase_ != Phase::kLinger) {
+      const auto room = received_.prepare(kReadBytes);
+      tls_->read_some({room.data(), room.size()}, done);
+    } else {
+      tcp().async_read_some(received_.prepare(kReadBytes), done);
+    }
   }
 
   void note_progress(size_t bytes) {
@@ -163,7 +204,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     progress_ += bytes;
     if (progress_ < kMinBodyProgress) return;
     progress_ = 0;
-    start_timer(options_.idle_timeout);
+    start_timer(options_.body_timeout);
   }
 
   // Goes on with the bytes that are there.
@@ -199,13 +240,15 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     parser_->header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
     parser_->body_limit(kMaxAnyBody);
     body_limit_ = options_.max_body_bytes;
-    start_timer(options_.idle_timeout);
+    start_timer(options_.header_timeout);
     return true;
   }
 
   // The header is complete.  False when the request was answered because of it.
   bool begin_body() {
     phase_ = Phase::kBody;
+    start_timer(options_.body_timeout);
+    if (is_misled_) return fail(problem(400, "https_required", "this port speaks HTTPS: use https://")), false;
     const Message& message = parser_->get();
     is_head_ = message.method() == http::verb::head;
     if (!is_token({message.method_string().data(), message.method_string().size()}) ||
@@ -254,7 +297,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     needs_continue_ = false;
     // 25 bytes into an empty send buffer: they fit, or the connection is no longer any good.
     asio::const_buffer line(kContinue.data(), kContinue.size());
-    socket_.async_write_some(line, [self = shared_from_this()](const error_code& error, size_t bytes) {
+    write_some({line, {}}, [self = shared_from_this()](const error_code& error, size_t bytes) {
       if (self->phase_ != Phase::kBody) return;
       if (error || bytes < kContinue.size()) return self->drop();
       self->read_more();
@@ -312,7 +355,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     auto core = core_.lock();
     if (!core || !core->service) return drop();
     auto self = shared_from_this();
-    auto web_socket = make_server_web_socket(core);
+    auto web_socket = make_server_web_socket(core, tls_ ? tls_->context() : nullptr);
     std::optional<boost::system::result<WebSocketEvents, HttpResponse>> verdict;
     guarded("upgrade of " + printable(request.path),
             [&] { verdict.emplace(core->service->on_web_socket(request, web_socket->peer())); });
@@ -321,7 +364,8 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     if (verdict->has_error()) return write(std::move(verdict->error()));
     phase_ = Phase::kClosed;
     leave();
-    web_socket->accept(std::move(socket_), request, std::move(**verdict));
+    if (tls_) return web_socket->accept(tls_->take(), request, std::move(**verdict));
+    web_socket->accept(std::move(plain_), request, std::move(**verdict));
   }
 
   std::optional<HttpResponse> check_upgrade(const HttpRequest& request) const {
@@ -402,13 +446,19 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
                                             asio::const_buffer(body_.data(), body_.size())};
     parts[0] += written_;
     parts[1] += written_ - std::min(written_, head_.size());
-    socket_.async_write_some(parts, [self = shared_from_this()](const error_code& error, size_t bytes) {
+    write_some(parts, [self = shared_from_this()](const error_code& error, size_t bytes) {
       if (self->phase_ != Phase::kWriting) return;
       if (error) return self->drop();
       self->written_ += bytes;
       if (self->written_ < self->head_.size() + self->body_.size()) return self->write_more();
       self->source_ ? self->ask_source() : self->on_answered();
     });
+  }
+
+  template <class Done>
+  void write_some(const std::array<asio::const_buffer, 2>& parts, Done done) {
+    if (tls_) return tls_->write_some(parts, std::move(done));
+    plain_.async_write_some(parts, std::move(done));
   }
 
   // What is under way on the worker keeps neither this connection nor its socket.
@@ -454,9 +504,16 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     body_ = {};
     if (framing_.keep_alive) return expect_request();
     phase_ = Phase::kLinger;
-    error_code ignored;
-    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
     start_timer(kMaxLinger);
+    if (!tls_) return linger();
+    tls_->shutdown([self = shared_from_this()](const error_code&, size_t) {
+      if (self->phase_ == Phase::kLinger) self->linger();
+    });
+  }
+
+  void linger() {
+    error_code ignored;
+    tcp().shutdown(asio::socket_base::shutdown_send, ignored);
     received_.clear();
     read_more();
   }
@@ -470,11 +527,13 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
 
   std::weak_ptr<ServerCore> core_;
   const HttpServerOptions options_;
-  TcpSocket socket_;
+  TcpSocket plain_;                     // until TLS takes it over
+  std::unique_ptr<TlsConnection> tls_;  // null: plain HTTP
   SteadyTimer timer_;
   std::string remote_;
   Phase phase_ = Phase::kIdle;
   bool refused_ = false;
+  bool is_misled_ = false;  // speaks plain HTTP where HTTPS is spoken
   uint64_t timer_turn_ = 0;
   uint64_t read_turn_ = 0;
 

@@ -7,6 +7,7 @@
 
 #include "net/http_server.h"
 #include "net/io_loop_impl.h"
+#include "net/tls_client.h"
 
 namespace millrace {
 
@@ -34,6 +35,7 @@ struct ServerCore {
   std::unordered_map<ServerSession*, std::shared_ptr<ServerSession>> sessions;
   size_t refused = 0;  // of these, those that are only told to come back later
   ServerMetrics metrics;
+  std::shared_ptr<TlsContext> tls;  // of new connections; null: plain HTTP
 
   void add(std::shared_ptr<ServerSession> session);
   bool remove(ServerSession* session);  // false when it was not there
@@ -52,7 +54,10 @@ class ServerWebSocket {
   virtual ~ServerWebSocket() = default;
   virtual std::shared_ptr<WebSocketPeer> peer() = 0;
   virtual void accept(TcpSocket socket, const HttpRequest& request, WebSocketEvents events) = 0;
+  virtual void accept(TlsStream stream, const HttpRequest& request, WebSocketEvents events) = 0;
 };
-std::shared_ptr<ServerWebSocket> make_server_web_socket(const std::shared_ptr<ServerCore>& core);
+// `tls`: of the connection; null for a plain one.
+std::shared_ptr<ServerWebSocket> make_server_web_socket(const std::shared_ptr<ServerCore>& core,
+                                                        std::shared_ptr<TlsContext> tls);
 
 }  // namespace millrace

@@ -8,6 +8,7 @@
 #include "bus/logging.h"
 #include "net/http_connection.h"
 #include "net/io_loop_impl.h"
+#include "net/tls_server.h"
 #include "net/url.h"
 
 namespace millrace {
@@ -92,7 +93,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
       return;
     }
     if (core->metrics.refused != nullptr) core->metrics.refused->add();
-    if (core->refused < kMaxRefused) refuse_http(core, std::move(socket));
+    // Over TLS the handshake would cost more than the connection that there is no room for.
+    if (core->refused < kMaxRefused && !core->tls) refuse_http(core, std::move(socket));
   }
 
   void wait_after(const error_code& error) {
@@ -123,15 +125,59 @@ bool ServerCore::remove(ServerSession* session) {
   return true;
 }
 
-struct HttpServer::Impl {
+struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   std::shared_ptr<ServerCore> core;
   std::shared_ptr<Listener> listener;
+  std::unique_ptr<LoopTimer> tls_timer;
+  std::string tls_stamp;  // of the files that core->tls is of
+
+  bool is_https() const { return !core->options.tls_certificate.empty() || !core->options.tls_key.empty(); }
+
+  Result<void> load_tls() {
+    const HttpServerOptions& options = core->options;
+    tls_stamp = tls_files_stamp(options.tls_certificate, options.tls_key);
+    auto context = make_tls_server_context(options.tls_certificate, options.tls_key);
+    if (!context) return context.error();
+    core->tls = std::move(*context);
+    tls_timer = std::make_unique<LoopTimer>(core->loop);
+    look_at_tls_files_later();
+    return {};
+  }
+
+  void look_at_tls_files_later() {
+    tls_timer->start(core->options.tls_check, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->look_at_tls_files();
+    });
+  }
+
+  // Where a disk may be waited for.  A pair that cannot be used, as between two copies, is tried again next time, and
+  // the one before serves on.
+  void look_at_tls_files() {
+    look_at_tls_files_later();
+    const auto look = [weak = weak_from_this(), loop = &core->loop, certificate = core->options.tls_certificate,
+                       key = core->options.tls_key, before = tls_stamp] {
+      const std::string stamp = tls_files_stamp(certificate, key);
+      if (stamp == before) return;
+      auto context = make_tls_server_context(certificate, key);
+      if (!context) return log_error("net", "the certificate before is used on: {}", context.error().message());
+      loop->post([weak, stamp, made = std::move(*context)] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->core->tls = made;
+        self->tls_stamp = stamp;
+        log_info("net", "'{}' was read again: new connections get this certificate",
+                 self->core->options.tls_certificate);
+      });
+    };
+    if (!core->options.work) return look();
+    (void)core->options.work(look);
+  }
 };
 
 HttpServer::HttpServer(IoLoop& loop, HttpService& service, const HttpServerOptions& options)
     : impl_(std::make_shared<Impl>()) {
-  impl_->core =
-      std::make_shared<ServerCore>(ServerCore{loop, &service, options, {}, 0, make_server_metrics(options.metrics)});
+  impl_->core = std::make_shared<ServerCore>(
+      ServerCore{loop, &service, options, {}, 0, make_server_metrics(options.metrics), nullptr});
 }
 
 HttpServer::~HttpServer() {
@@ -143,6 +189,9 @@ Result<void> HttpServer::listen(const std::string& host, uint16_t port) {
   if (impl_->listener) return make_error(Errc::kInvalidArgument, "the server listens already");
   auto address = parse_address(host);
   if (!address) return address.error();
+  if (impl_->is_https()) {
+    if (auto loaded = impl_->load_tls(); !loaded) return loaded;
+  }
   auto listener = std::make_shared<Listener>(impl_->core);
   if (auto error = listener->open({*address, port})) {
     return listen_error(host_and_port(address->to_string(), port), error);
@@ -156,6 +205,7 @@ uint16_t HttpServer::port() const { return impl_->listener ? impl_->listener->po
 
 void HttpServer::stop() {
   if (auto listener = std::exchange(impl_->listener, nullptr)) listener->close();
+  impl_->tls_timer = nullptr;
   auto sessions = impl_->core->sessions;  // a copy: a session that ends takes itself out
   for (auto& [_, session] : sessions) session->drop();
 }

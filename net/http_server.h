@@ -21,12 +21,18 @@ struct HttpServerOptions {
   size_t max_header_bytes = 16u << 10;
   size_t max_connections = 1024;  // further ones are answered 503 and closed
   std::chrono::seconds idle_timeout{60};
-  size_t max_web_socket_message_bytes = 1u << 20;  // incoming
-  size_t max_web_socket_queue_bytes = 4u << 20;    // outgoing; beyond it send() answers false
+  std::chrono::milliseconds header_timeout{10'000};  // from its first byte to its last; also of a TLS handshake
+  std::chrono::milliseconds body_timeout{10'000};    // for each 16 KiB of a body, and for its rest
+  size_t max_web_socket_message_bytes = 1u << 20;    // incoming
+  size_t max_web_socket_queue_bytes = 4u << 20;      // outgoing; beyond it send() answers false
   // Where body sources are asked, such as a worker that may wait for a disk; false when it has no room, which is tried
   // again.  Empty: on the loop's thread.  What it runs must have ended before the loop goes.
   std::function<bool(std::function<void()>)> work = {};
   Metrics* metrics = nullptr;  // where connections and refusals are counted; outlives the server
+  // PEM files, both or none: with them the port speaks HTTPS alone.  They are read again when they change.
+  std::string tls_certificate = {};  // with those above it
+  std::string tls_key = {};
+  std::chrono::milliseconds tls_check{60'000};  // how often they are looked at
 };
 
 // Answers one request, once, from the loop's thread, at once or later.  Dropping it without a call answers 500.
@@ -49,6 +55,7 @@ struct WebSocketEvents {
   std::function<void(std::string_view text)> on_text;
   std::function<void()> on_drained;             // the outgoing queue became empty
   std::function<void(uint16_t code)> on_close;  // once; no callback after it
+  std::string protocol = {};  // of those that the client offered in Sec-WebSocket-Protocol; empty: none is chosen
 };
 
 class HttpService {
@@ -70,7 +77,8 @@ class HttpServer {
   HttpServer(IoLoop& loop, HttpService& service, const HttpServerOptions& options = {});
   ~HttpServer();
 
-  // Port 0 picks a free one.  kConflict when the port is taken, kInvalidArgument for a bad host.
+  // Port 0 picks a free one.  kConflict when the port is taken, kInvalidArgument for a bad host, or files of TLS that
+  // cannot be used.
   Result<void> listen(const std::string& host, uint16_t port);
   uint16_t port() const;
   // Closes the listener and every connection.  Loop's thread, or before/after run().

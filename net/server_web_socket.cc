@@ -79,32 +79,48 @@ class Session final : public ServerSession, public WebSocketListener {
 
 class Upgrade final : public ServerWebSocket {
  public:
-  explicit Upgrade(const std::shared_ptr<ServerCore>& core)
-      : core_(core),
-        stream_(
-            make_web_socket_stream(core->loop.impl(), {.handshake_timeout = std::chrono::seconds(10),
-                                                       .idle_timeout = core->options.idle_timeout,
-                                                       .max_message_bytes = core->options.max_web_socket_message_bytes,
-                                                       .max_queue_bytes = core->options.max_web_socket_queue_bytes})) {}
+  Upgrade(const std::shared_ptr<ServerCore>& core, std::shared_ptr<TlsContext> tls)
+      : core_(core), stream_(make_stream(*core, std::move(tls))) {}
 
   std::shared_ptr<WebSocketPeer> peer() override { return std::make_shared<Peer>(stream_); }
 
   void accept(TcpSocket socket, const HttpRequest& request, WebSocketEvents events) override {
-    auto session = std::make_shared<Session>(core_, stream_, std::move(events));
-    core_->add(session);
-    stream_->listen(session);
-    stream_->accept(std::move(socket), request);
+    const std::string protocol = events.protocol;
+    begin_session(std::move(events));
+    stream_->accept(std::move(socket), request, protocol);
+  }
+
+  void accept(TlsStream stream, const HttpRequest& request, WebSocketEvents events) override {
+    const std::string protocol = events.protocol;
+    begin_session(std::move(events));
+    stream_->accept(std::move(stream), request, protocol);
   }
 
  private:
+  static std::shared_ptr<WebSocketStream> make_stream(const ServerCore& core, std::shared_ptr<TlsContext> tls) {
+    const WebSocketStreamOptions options{.handshake_timeout = std::chrono::seconds(10),
+                                         .idle_timeout = core.options.idle_timeout,
+                                         .max_message_bytes = core.options.max_web_socket_message_bytes,
+                                         .max_queue_bytes = core.options.max_web_socket_queue_bytes};
+    return tls ? make_tls_web_socket_stream(core.loop.impl(), options, std::move(tls), "")
+               : make_web_socket_stream(core.loop.impl(), options);
+  }
+
+  void begin_session(WebSocketEvents events) {
+    auto session = std::make_shared<Session>(core_, stream_, std::move(events));
+    core_->add(session);
+    stream_->listen(session);
+  }
+
   std::shared_ptr<ServerCore> core_;
   std::shared_ptr<WebSocketStream> stream_;
 };
 
 }  // namespace
 
-std::shared_ptr<ServerWebSocket> make_server_web_socket(const std::shared_ptr<ServerCore>& core) {
-  return std::make_shared<Upgrade>(core);
+std::shared_ptr<ServerWebSocket> make_server_web_socket(const std::shared_ptr<ServerCore>& core,
+                                                        std::shared_ptr<TlsContext> tls) {
+  return std::make_shared<Upgrade>(core, std::move(tls));
 }
 
 }  // namespace millrace

@@ -36,7 +36,7 @@ std::string_view sendable_reason(std::string_view text) {
   return text.substr(0, end);
 }
 
-// Over a plain socket, either side; over TLS the client's side only.
+// Over a plain socket or TLS, either side.
 template <class Layer>
 class BeastStream final : public WebSocketStream, public std::enable_shared_from_this<BeastStream<Layer>> {
  public:
@@ -59,16 +59,19 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
 
   void listen(std::shared_ptr<WebSocketListener> listener) override { listener_ = std::move(listener); }
 
-  void accept(TcpSocket socket, const HttpRequest& request) override {
+  void accept(TcpSocket socket, const HttpRequest& request, const std::string& protocol) override {
     if constexpr (!kTls) {
       take(std::move(socket));
-      websocket::request_type upgrade{beast::http::verb::get, "/", 11};
-      upgrade.set(beast::http::field::host, request.header("host").value_or(""));
-      upgrade.set(beast::http::field::connection, "upgrade");
-      upgrade.set(beast::http::field::upgrade, "websocket");
-      upgrade.set(beast::http::field::sec_websocket_version, "13");
-      upgrade.set(beast::http::field::sec_websocket_key, request.header("sec-websocket-key").value_or(""));
-      socket_.async_accept(upgrade, next(&BeastStream::on_handshake));
+      accept_upgrade(request, protocol);
+    }
+  }
+
+  void accept(TlsStream stream, const HttpRequest& request, const std::string& protocol) override {
+    if constexpr (kTls) {
+      socket_.next_layer() = std::move(stream);
+      error_code ignored;
+      if (aborted_) tcp().close(ignored);
+      accept_upgrade(request, protocol);
     }
   }
 
@@ -130,6 +133,21 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
     void operator()(const error_code& error, size_t = 0) { ((*self).*step)(error); }
   };
   Completion next(Step step) { return {shared_from_this(), step}; }
+
+  void accept_upgrade(const HttpRequest& request, const std::string& protocol) {
+    if (!protocol.empty()) {
+      socket_.set_option(websocket::stream_base::decorator([protocol](websocket::response_type& response) {
+        response.set(beast::http::field::sec_websocket_protocol, protocol);
+      }));
+    }
+    websocket::request_type upgrade{beast::http::verb::get, "/", 11};
+    upgrade.set(beast::http::field::host, request.header("host").value_or(""));
+    upgrade.set(beast::http::field::connection, "upgrade");
+    upgrade.set(beast::http::field::upgrade, "websocket");
+    upgrade.set(beast::http::field::sec_websocket_version, "13");
+    upgrade.set(beast::http::field::sec_websocket_key, request.header("sec-websocket-key").value_or(""));
+    socket_.async_accept(upgrade, next(&BeastStream::on_handshake));
+  }
 
   void take(TcpSocket socket) {
     error_code ignored;

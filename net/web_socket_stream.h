@@ -43,8 +43,10 @@ class WebSocketStream {
   virtual ~WebSocketStream() = default;
 
   virtual void listen(std::shared_ptr<WebSocketListener> listener) = 0;
-  // Each starts the stream, once.  `request` is a valid upgrade request; `host` and `target` go into the request line.
-  virtual void accept(TcpSocket socket, const HttpRequest& request) = 0;
+  // Each starts the stream, once.  `request` is a valid upgrade request, answered with `protocol` unless it is empty;
+  // `host` and `target` go into the request line.  The second is for a stream that was made with TLS.
+  virtual void accept(TcpSocket socket, const HttpRequest& request, const std::string& protocol) = 0;
+  virtual void accept(TlsStream stream, const HttpRequest& request, const std::string& protocol) = 0;
   virtual void connect(TcpSocket socket, const std::string& host, const std::string& target,
                        std::vector<std::pair<std::string, std::string>> headers) = 0;
 
@@ -61,7 +63,8 @@ class WebSocketStream {
 };
 
 std::shared_ptr<WebSocketStream> make_web_socket_stream(IoLoop::Impl& loop, const WebSocketStreamOptions& options);
-// The client's side over TLS, with a peer that must prove to be `host`.
+// Over TLS: as a client with a peer that must prove to be `host`, or as the server, which takes a stream whose
+// handshake is done.
 std::shared_ptr<WebSocketStream> make_tls_web_socket_stream(IoLoop::Impl& loop, const WebSocketStreamOptions& options,
                                                             std::shared_ptr<TlsContext> context, std::string host);
 

@@ -6,6 +6,8 @@
 #include <map>
 
 #include "bus/json_writer.h"
+#include "web/edge/access/access_routes.h"
+#include "web/edge/access/route_access.h"
 #include "web/edge/print_logger/older_errors.h"
 #include "web/edge/print_logger/print_logger_routes.h"
 
@@ -34,6 +36,16 @@ void write_parameters(JsonWriter& json, const Route& route) {
                      "Millrace-Min-Position"});
   }
   json.end();
+}
+
+// Any of the three ways to show a key, or nothing at all.
+void write_security(JsonWriter& json, const Route& route) {
+  const Needs needs = needs_of(route);
+  json.key("security").array();
+  if (needs != Needs::kNothing) {
+    for (const char* way : {"key", "bearer", "session"}) json.object().key(way).array().end().end();
+  }
+  json.end().field("x-millrace-scope", name_of(needs));
 }
 
 void write_content(JsonWriter& json, std::string_view type, std::string_view schema) {
@@ -79,6 +91,7 @@ std::string openapi_json(std::string_view version) {
       for (char& c : method) c = static_cast<char>(c - 'A' + 'a');
       json.key(method).object().field("operationId", route->operation).field("summary", route->summary);
       write_parameters(json, *route);
+      write_security(json, *route);
       if (!route->body.empty()) {
         json.key("requestBody").object();
         write_content(json, "application/json", route->body);
@@ -92,6 +105,11 @@ std::string openapi_json(std::string_view version) {
   json.end().key("components").object().key("schemas").object();
   for (const auto& [name, schema] : api_schemas()) json.key(name).raw(schema);
   for (const auto& [name, schema] : print_logger_schemas()) json.key(name).raw(schema);
+  for (const auto& [name, schema] : access_schemas()) json.key(name).raw(schema);
+  json.end().key("securitySchemes").object();
+  json.key("key").raw(R"({"type":"apiKey","in":"header","name":"X-API-Key"})");
+  json.key("bearer").raw(R"({"type":"http","scheme":"bearer"})");
+  json.key("session").raw(R"({"type":"apiKey","in":"cookie","name":"millrace_session"})");
   json.end().end().end();
   return json.take();
 }

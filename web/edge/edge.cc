@@ -12,6 +12,13 @@
 #include "projections/record.h"
 #include "web/edge/command_lane.h"
 #include "web/edge/emergency_stops.h"
+#include "projections/job_history.h"
+#include "web/edge/access/access.h"
+#include "web/edge/access/access_routes.h"
+#include "web/edge/access/credentials.h"
+#include "web/edge/access/key_desk.h"
+#include "web/edge/access/own_part.h"
+#include "web/edge/access/route_access.h"
 #include "web/edge/klipperiwc_feed.h"
 #include "web/edge/klipperiwc_json.h"
 #include "web/edge/live_feed.h"
@@ -59,6 +66,14 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     std::unique_ptr<LoopTimer> timer;
   };
 
+  // A request that was let in, and by whom.
+  struct Asked {
+    const Route& route;
+    std::map<std::string, std::string> path;
+    Caller caller;
+    RouteRequest for_route(const HttpRequest& http) const { return {http, path, caller.actor, caller}; }
+  };
+
   Impl(EdgeParts edge_parts, EdgeOptions edge_options)
       : parts(std::move(edge_parts)),
         options(std::move(edge_options)),
@@ -78,6 +93,10 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
               return klipperiwc_message(*shown, now());
             },
             [this](std::function<void()> task) { post(std::move(task)); }, options.max_live_clients, parts.metrics),
+        access({parts.keys == nullptr ? nullptr : &parts.keys->keys(), parts.clock,
+                parts.random == nullptr ? system_random : *parts.random, parts.metrics, parts.submit},
+               options.access),
+        access_timer(parts.loop),
         heartbeat(parts.loop),
         writes(
             {[this](std::function<void()> task) { return worker.offer(std::move(task)); },
@@ -108,6 +127,11 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   LiveState live;
   LiveFeed feed;
   KlipperiwcFeed klipperiwc;
+  SystemRandom system_random;
+  Access access;
+  LoopTimer access_timer;
+  uint64_t next_socket = 1;
+  std::string access_trouble;  // why the files of keys and sessions cannot be read or written; said once
   LoopTimer heartbeat;
   std::map<uint64_t, Waiting> waiting;
   uint64_t next_waiting = 1;
@@ -268,9 +292,13 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   // --- requests
 
   void on_request(HttpRequest request, Responder respond) override {
-    const auto answer = [respond = std::move(respond), older = is_older_surface(request.path)](HttpResponse response) {
+    const auto of_caller = std::make_shared<std::vector<std::pair<std::string, std::string>>>();
+    const auto answer = [respond = std::move(respond), of_caller, older = is_older_surface(request.path),
+                         placer = is_placer_surface(request.path), hsts = hsts()](HttpResponse response) {
       if (older) response = in_older_words(std::move(response));
-      add_security_headers(response);
+      if (placer) response = in_placer_words(std::move(response));
+      response.headers.insert(response.headers.end(), of_caller->begin(), of_caller->end());
+      add_security_headers(response, hsts);
       respond(std::move(response));
     };
     if (auto refused = refuse_host(request, options.host)) return answer(std::move(*refused));
@@ -278,27 +306,35 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     RouteMatch match = find_route(request.method, request.path);
     if (match.route == nullptr) return answer(without_route(request, match));
     requests_total.add();
-    if (match.route->runs_on == RunsOn::kUrgent) return emergency_stops.stop(request, match.path["id"], answer);
+    if (match.route->runs_on == RunsOn::kCommand && asks_for_emergency_stop(request)) {
+      match = find_route("POST", "/api/v1/machines/" + match.path.at("id") + std::string(kEmergencyStopEnd));
+    }
     if (match.route->runs_on == RunsOn::kSocket) {
       return answer(api_problem(426, "upgrade_required", fmt::format("{} is a WebSocket", request.path)));
     }
+    auto admitted = access.admit(request, *match.route, match.path);
+    if (!admitted) return answer(std::move(admitted.error()));
+    *of_caller = std::move(admitted->headers);
+    if (match.route->runs_on == RunsOn::kUrgent) {
+      return emergency_stops.stop(request, match.path["id"], admitted->caller, answer);
+    }
     if (auto known = check_known(request, match.route->parameters); !known)
       return answer(api_problem_from(known.error()));
-    if (match.route->runs_on == RunsOn::kWrite) return write(*match.route, std::move(match.path), request, answer);
-    if (match.route->runs_on == RunsOn::kCommand) return command(*match.route, std::move(match.path), request, answer);
-    if (match.route->runs_on == RunsOn::kLater) return later(*match.route, std::move(match.path), request, answer);
+    Asked asked{*match.route, std::move(match.path), std::move(admitted->caller)};
+    if (match.route->runs_on == RunsOn::kWrite) return write(std::move(asked), request, answer);
+    if (match.route->runs_on == RunsOn::kCommand) return command(std::move(asked), request, answer);
+    if (match.route->runs_on == RunsOn::kLater) return later(std::move(asked), request, answer);
     const auto position = min_position_in(request);
     if (!position) return answer(api_problem_from(position.error()));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
-    const auto go_on = [this, route = match.route, path = std::move(match.path), shared, answer,
-                        wanted = *position](bool reached) {
+    const auto go_on = [this, asked = std::move(asked), shared, answer, wanted = *position](bool reached) {
       if (!reached) {
         behind_total.add();
         return answer(api_problem(
             503, "view_behind",
             fmt::format("the views have position {}, asked for at least {}", live.position().value, wanted.value)));
       }
-      run(*route, path, shared, answer);
+      run(asked, shared, answer);
     };
     match.route->of_views ? when_reached(*position, go_on) : go_on(true);
   }
@@ -324,17 +360,23 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   }
 
   template <class Answer>
-  void run(const Route& route, const std::map<std::string, std::string>& path,
-           const std::shared_ptr<const HttpRequest>& request, const Answer& answer) {
+  void run(const Asked& asked, const std::shared_ptr<const HttpRequest>& request, const Answer& answer) {
+    const Route& route = asked.route;
     if (route.runs_on == RunsOn::kLoop) {
-      HttpResponse response = route.respond({parts, options, &live}, {*request, path, {}});
+      HttpResponse response =
+          route.respond({parts, options, &live, nullptr, started, &access}, asked.for_route(*request));
       finish(route, response);
+      if (concerns_of(route) == Concerns::kOwnPart && !asked.caller.of_all_machines()) {
+        response.body = own_part(response.body, asked.caller);
+      }
       return answer(std::move(response));
     }
-    const bool taken = worker.offer([this, &route, path, request, answer] {
+    const bool taken = worker.offer([this, asked, request, answer] {
+      auto refused = refuse_job(asked, *request);
       auto response = std::make_shared<HttpResponse>(
-          route.respond({parts, options, nullptr, &jobs, started}, {*request, path, {}}));
-      post([this, &route, response, answer] {
+          refused ? std::move(*refused)
+                  : asked.route.respond({parts, options, nullptr, &jobs, started}, asked.for_route(*request)));
+      post([this, &route = asked.route, response, answer] {
         finish(route, *response);
         answer(std::move(*response));
       });
@@ -344,12 +386,26 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     answer(overloaded("too many reads wait"));
   }
 
+  // On the worker: 403 when the job in the path is of a machine that the caller's key does not have.
+  std::optional<HttpResponse> refuse_job(const Asked& asked, const HttpRequest& request) {
+    if (asked.caller.of_all_machines() || concerns_of(asked.route) != Concerns::kJob) return std::nullopt;
+    const auto part = find_job(*parts.store.reader(), asked.path.at("id"));
+    // Whether there is such a job at all is nothing that it may know either.
+    const std::string machine = part ? part->job.machine : "";
+    auto refused = Access::refuse_machine(asked.caller, machine.empty() ? "unknown" : machine);
+    if (refused) {
+      const auto denied = std::make_shared<const std::pair<HttpRequest, HttpResponse>>(request, *refused);
+      post([this, denied, caller = asked.caller] { access.record_denial(denied->first, caller, denied->second); });
+    }
+    return refused;
+  }
+
   template <class Answer>
-  void write(const Route& route, std::map<std::string, std::string> path, HttpRequest& request, const Answer& answer) {
-    if (auto refused = refuse_change(request)) return answer(std::move(*refused));
+  void write(Asked asked, HttpRequest& request, const Answer& answer) {
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
-    writes.add({[this, &route, path = std::move(path), shared] {
-                  return route.decide({parts, options, nullptr, &jobs}, {*shared, path, std::string(kLocalActor)});
+    writes.add({[this, asked = std::move(asked), shared]() -> WriteDecision {
+                  if (auto refused = refuse_job(asked, *shared)) return std::move(*refused);
+                  return asked.route.decide({parts, options, nullptr, &jobs}, asked.for_route(*shared));
                 },
                 [this](const EdgeWrite& write) {
                   return write.answer({parts, options, nullptr, &jobs});
@@ -358,14 +414,11 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   }
 
   template <class Answer>
-  void command(const Route& route, std::map<std::string, std::string> path, HttpRequest& request,
-               const Answer& answer) {
-    if (asks_for_emergency_stop(request)) return emergency_stops.stop(request, path.at("id"), answer);
-    if (auto refused = refuse_change(request)) return answer(std::move(*refused));
+  void command(Asked asked, HttpRequest& request, const Answer& answer) {
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
-    const bool taken = worker.offer([this, &route, path = std::move(path), shared, answer] {
-      auto decision = std::make_shared<CommandDecision>(
-          route.ask({parts, options, nullptr}, {*shared, path, std::string(kLocalActor)}));
+    const bool taken = worker.offer([this, asked = std::move(asked), shared, answer] {
+      auto decision =
+          std::make_shared<CommandDecision>(asked.route.ask({parts, options, nullptr}, asked.for_route(*shared)));
       post([this, decision, answer] {
         if (!*decision) return answer(decision->error());
         commands.ask(std::move(**decision), answer);
@@ -375,19 +428,20 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
   }
 
   template <class Answer>
-  void later(const Route& route, std::map<std::string, std::string> path, HttpRequest& request, const Answer& answer) {
-    if (auto refused = refuse_change(request)) return answer(std::move(*refused));
+  void later(Asked asked, HttpRequest& request, const Answer& answer) {
     if (under_way >= options.max_connection_tests) return answer(overloaded("too many connections are being tested"));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
     ++under_way;
-    const auto end = [this, &route, answer](HttpResponse response) {
+    const auto end = [this, &route = asked.route, answer](HttpResponse response) {
       --under_way;
       finish(route, response);
       answer(std::move(response));
     };
-    const bool taken = worker.offer([this, &route, path = std::move(path), shared, end] {
+    const bool taken = worker.offer([this, asked = std::move(asked), shared, end] {
+      auto refused = refuse_job(asked, *shared);
       auto decision = std::make_shared<LaterDecision>(
-          route.prepare({parts, options, nullptr}, {*shared, path, std::string(kLocalActor)}));
+          refused ? LaterDecision(std::move(*refused))
+                  : asked.route.prepare({parts, options, nullptr}, asked.for_route(*shared)));
       post([this, decision, end] {
         if (!*decision) return end(decision->error());
         (**decision)(parts.loop, [weak = weak_from_this(), end](HttpResponse response) {
@@ -408,8 +462,8 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
 
   boost::system::result<WebSocketEvents, HttpResponse> on_web_socket(const HttpRequest& request,
                                                                      std::shared_ptr<WebSocketPeer> peer) override {
-    const auto refuse = [](HttpResponse response) {
-      add_security_headers(response);
+    const auto refuse = [hsts = hsts()](HttpResponse response) {
+      add_security_headers(response, hsts);
       return response;
     };
     if (auto refused = refuse_host(request, options.host)) return refuse(std::move(*refused));
@@ -419,25 +473,61 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
       return refuse(
           api_problem(404, "not_found", fmt::format("there is no WebSocket at {}", request.path.substr(0, 200))));
     }
-    if (auto known = check_known(request, match.route->parameters); !known)
-      return refuse(api_problem_from(known.error()));
-    const bool is_klipperiwc = match.route->operation == "klipperiwcFeed";
+    auto admitted = access.admit_socket(request, *match.route);
+    if (!admitted) return refuse(std::move(admitted.error()));
+    const uint64_t socket = next_socket++;
+    access.socket_opened(admitted->caller, peer, socket);
+    auto events = open_socket(request, *match.route, own_part_of(std::move(peer), admitted->caller));
+    if (!events) {
+      access.socket_closed(socket);
+      return refuse(std::move(events.error()));
+    }
+    events->on_close = [this, socket, inner = std::move(events->on_close)](uint16_t code) {
+      access.socket_closed(socket);
+      if (inner) inner(code);
+    };
+    if (offers_socket_protocol(request)) events->protocol = kSocketProtocol;
+    return events;
+  }
+
+  boost::system::result<WebSocketEvents, HttpResponse> open_socket(const HttpRequest& request, const Route& route,
+                                                                   std::shared_ptr<WebSocketPeer> peer) {
+    if (auto known = check_known(request, route.parameters); !known) return api_problem_from(known.error());
+    const bool is_klipperiwc = route.operation == "klipperiwcFeed";
     if (is_klipperiwc ? klipperiwc.full() : feed.full()) {
       refused_total.add();
-      return refuse(overloaded("too many live clients"));
+      return overloaded("too many live clients");
     }
     if (is_klipperiwc) {
       const std::string machine = text_in(request, "machine");
-      if (!machine.empty() && live.machine_or_first(machine) == nullptr) {
-        return refuse(machine_not_found(machine));
-      }
+      if (!machine.empty() && live.machine_or_first(machine) == nullptr) return machine_not_found(machine);
       return klipperiwc.add(std::move(peer), machine);
     }
     const auto position = number_in(request, "position");
-    if (!position) return refuse(api_problem_from(position.error()));
+    if (!position) return api_problem_from(position.error());
     std::optional<Position> resume;
     if (*position) resume = Position{**position};
     return feed.add(std::move(peer), resume, text_in(request, "incarnation"));
+  }
+
+  // --- access
+
+  std::chrono::seconds hsts() const { return options.access.tls ? options.hsts : std::chrono::seconds(0); }
+
+  // Keys that were made or revoked by another process count from here on; what this one knows is written.
+  void tend_access() {
+    access.look_at_sockets();
+    access_timer.start(options.access_interval, [this] { tend_access(); });
+    worker.offer([this] {
+      auto trouble = std::make_shared<std::string>();
+      if (auto tended = access.tend(); !tended) *trouble = tended.error().message();
+      post([this, trouble] {
+        if (*trouble == access_trouble) return;
+        access_trouble = *trouble;
+        parts.health.set("access", trouble->empty(), *trouble);
+        if (!trouble->empty()) log_error("access", "keys stay as they were read last: {}", *trouble);
+      });
+    });
   }
 };
 
@@ -453,9 +543,11 @@ Result<void> Edge::start() {
   impl_->live = std::move(*state);
   impl_->live.newly_stale_or_fresh(impl_->now());
   impl_->feed.restart(impl_->live.position());
+  if (auto loaded = impl_->access.load(); !loaded) return loaded;
   if (auto listening = impl_->server.listen(impl_->options.host, impl_->options.port); !listening) return listening;
   impl_->catch_up_jobs();
   impl_->heartbeat.start(impl_->options.heartbeat, [impl = impl_.get()] { impl->beat(); });
+  if (impl_->parts.keys != nullptr) impl_->tend_access();
   impl_->parts.health.set(std::string(kPart), true);
   return {};
 }
@@ -466,6 +558,7 @@ void Edge::stop() {
   if (impl_->stopped) return;
   impl_->stopped = true;
   impl_->heartbeat.cancel();
+  impl_->access_timer.cancel();
   impl_->waiting.clear();
   impl_->writes.stop();
   impl_->commands.stop();

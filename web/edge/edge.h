@@ -20,10 +20,12 @@
 #include "bus/health.h"
 #include "bus/machine_secrets.h"
 #include "bus/metrics.h"
+#include "bus/random.h"
 #include "net/http_server.h"
 #include "net/io_loop.h"
 #include "projections/projector.h"
 #include "projections/view_store.h"
+#include "web/edge/access/access_options.h"
 
 namespace millrace {
 
@@ -54,6 +56,9 @@ struct EdgeOptions {
   bool plain_jobs_as_page =
       false;  // what /api/jobs without parameters answers: 3d-print-logger's page, not KlipperIWC's
   HttpServerOptions http;
+  AccessOptions access;
+  std::chrono::seconds hsts{31'536'000};  // with TLS: how long browsers refuse plain HTTP of this host; 0: not told
+  std::chrono::milliseconds access_interval{1'000};  // how soon a change of the file of keys counts
 };
 
 // Hands events over to be appended as one group; `done` is called once, on any thread, with the position of the last.
@@ -61,6 +66,8 @@ using SubmitEvents = std::function<void(std::vector<EventDraft>, std::function<v
 
 // Hands a command to the broker.  Any thread, never blocks.
 using SendCommand = std::function<Result<void>(const CommandMessage&)>;
+
+class KeyDesk;
 
 struct EdgeParts {  // each outlives the edge
   IoLoop& loop;
@@ -71,6 +78,8 @@ struct EdgeParts {  // each outlives the edge
   Health& health;
   SubmitEvents submit = nullptr;                               // empty: nothing can be changed by way of HTTP
   BlobStore* blobs = nullptr;                                  // null: no pictures are kept
+  KeyDesk* keys = nullptr;                                     // null: no keys, and only this computer is let in
+  Random* random = nullptr;                                    // for sessions; with keys
   SendCommand send_command = nullptr;                          // empty: no machine can be asked for anything
   EmergencyStopper* stopper = nullptr;                         // null: no machine can be stopped from here
   std::function<void(EmergencyRecord)> record_stop = nullptr;  // never waits

@@ -12,6 +12,7 @@
 #include "bus/random.h"
 #include "net/emergency_stopper.h"
 #include "net/http_types.h"
+#include "web/edge/access/caller.h"
 #include "web/edge/edge.h"
 
 namespace millrace {
@@ -24,7 +25,8 @@ class EmergencyStops {
   using Respond = std::function<void(HttpResponse)>;
 
   // Stops `machine`, or all where it is empty, and answers when they have answered or their time is over.
-  void stop(const HttpRequest& request, const std::string& machine, Respond respond);
+  // `caller` was admitted: any valid key may stop, whatever its scopes (decision 13).
+  void stop(const HttpRequest& request, const std::string& machine, const Caller& caller, Respond respond);
 
  private:
   const EdgeParts& parts_;

@@ -13,6 +13,7 @@
 #include "bus/ids.h"
 #include "bus/result.h"
 #include "net/http_types.h"
+#include "web/edge/access/caller.h"
 
 namespace millrace {
 
@@ -25,7 +26,8 @@ struct Parameter {
 struct RouteRequest {
   const HttpRequest& http;
   std::map<std::string, std::string> path;
-  std::string actor;  // who asks; "local": somebody at this computer
+  std::string actor;  // who asks: the key's name, or "local" for somebody at this computer
+  Caller caller = {};
 };
 
 inline constexpr size_t kDefaultLimit = 50;

@@ -78,9 +78,10 @@ CommandDecision ask_command(const RouteContext& context, const RouteRequest& req
   if (auto refused = body.problem()) return std::move(*refused);
   if (auto refused = misshapen(message.command, message.args, message.args)) return std::move(*refused);
   message.actor = request.actor;
+  message.key_id = request.caller.key_id;
   message.client = "http";
-  message.address = request.http.remote.substr(0, request.http.remote.rfind(':'));
-  message.scopes = names_of(ScopeSet::all());
+  message.address = request.caller.address;
+  message.scopes = names_of(request.caller.scopes);
   message.id = new_command_id();
   if (message.idempotency_key.empty()) return asked;
   auto earlier = find_repeated_command(*reader, machine, message.actor, message.idempotency_key);
@@ -158,6 +159,7 @@ std::vector<Route> command_routes() {
             nullptr};
   ask.body = "CommandRequest";
   ask.ask = ask_command;
+  ask.access = {.needs = Needs::kOperate, .rate = RateClass::kMotion};
   routes.push_back(std::move(ask));
   routes.push_back({"GET",
                     "/api/v1/machines/{id}/commands",

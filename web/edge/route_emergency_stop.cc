@@ -5,7 +5,6 @@
 #include "bus/json_writer.h"
 #include "web/edge/emergency_stops.h"
 #include "web/edge/problem.h"
-#include "web/edge/security.h"
 
 namespace millrace {
 namespace {
@@ -14,12 +13,6 @@ constexpr size_t kMaxBody = 16u << 10;  // of which a reason is read
 constexpr size_t kMaxDepth = 4;
 constexpr std::string_view kWhatToDo =
     "go to the machine and press its emergency stop, or pull its plug; whether it has stopped is not known";
-
-// Who asks, or why not.  Any valid key may stop, whatever its scope (decision 13): the one place that decides it.
-boost::system::result<std::string, HttpResponse> admitted(const HttpRequest& request) {
-  if (auto refused = refuse_change(request)) return std::move(*refused);
-  return std::string(kLocalActor);
-}
 
 // "" where the body has none that can be read.
 std::string reason_in(const std::string& body) {
@@ -109,9 +102,7 @@ bool asks_for_emergency_stop(const HttpRequest& request) {
 EmergencyStops::EmergencyStops(const EdgeParts& parts, std::function<void(std::function<void()>)> post)
     : parts_(parts), post_(std::move(post)), random_(random_seed()) {}
 
-void EmergencyStops::stop(const HttpRequest& request, const std::string& machine, Respond respond) {
-  const auto actor = admitted(request);
-  if (!actor) return respond(actor.error());
+void EmergencyStops::stop(const HttpRequest& request, const std::string& machine, const Caller& caller, Respond respond) {
   if (parts_.stopper == nullptr) {
     return respond(api_problem(501, "not_served", "this edge has no connections to machines of its own"));
   }
@@ -127,8 +118,9 @@ void EmergencyStops::stop(const HttpRequest& request, const std::string& machine
   asked.machine = machine;
   asked.command_id = make_emergency_id(random_);
   asked.client = "http";
-  asked.address = request.remote;
-  asked.actor = *actor;
+  asked.address = caller.address;
+  asked.actor = caller.actor;
+  asked.key_id = caller.key_id;
   asked.reason = reason_in(request.body);
   asked.asked_at = parts_.clock.wall();
   // Recorded from the stopper's thread, so that a stop is recorded also when the edge ends meanwhile.

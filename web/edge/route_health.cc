@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the process lives and works, and the shop that it serves.
 #include "bus/json_writer.h"
+#include "web/edge/access/access.h"
 #include "web/edge/routes.h"
 
 namespace millrace {
@@ -39,7 +40,8 @@ HttpResponse answer_site(const RouteContext& context, const RouteRequest&) {
   json.object().field("name", context.options.site_name).field("timezone", context.options.timezone);
   json.field("version", context.options.version).field("demo", context.options.demo);
   json.field("incarnation", context.parts.log.incarnation()).field("position", context.live->position().value);
-  json.field("time", to_rfc3339(context.parts.clock.wall())).end();
+  json.field("time", to_rfc3339(context.parts.clock.wall()));
+  json.field("access", context.access == nullptr || context.access->is_open() ? "open" : "keys").end();
   HttpResponse response;
   response.body = json.take();
   return response;

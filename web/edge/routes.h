@@ -13,12 +13,15 @@
 #include "net/http_types.h"
 #include "projections/job_catalog.h"
 #include "schemas/view_generated.h"
+#include "web/edge/access/caller.h"
 #include "web/edge/edge.h"
 #include "web/edge/live_state.h"
 #include "web/edge/query.h"
 #include "web/edge/shown_json.h"
 
 namespace millrace {
+
+class Access;
 
 // What an answer may look at.  `live` is null on the worker.
 struct RouteContext {
@@ -27,6 +30,7 @@ struct RouteContext {
   const LiveState* live;
   JobCatalog* jobs = nullptr;  // of lists; null on the loop
   MonotonicTime started{};     // when the edge began
+  Access* access = nullptr;    // on the loop; null on the worker
 };
 
 // As of now, by the edge's clock.
@@ -36,8 +40,8 @@ inline ShownAt shown_at(const RouteContext& context) {
 
 enum class RunsOn {
   kLoop,    // from memory, at once
-  kWorker,  // reads the log or a view's files
   kUrgent,  // an emergency stop: done by the edge itself at once, whatever else there is
+  kWorker,  // reads the log or a view's files; or changes a file of this computer, such as that of the keys
   kSocket,  // a WebSocket; answered by the edge itself, which knows it by its operation
   kWrite,   // changes something: decided and answered on the worker, one after the other
   kCommand,  // asks a machine for something: prepared on the worker, then recorded, sent and answered by the CommandLane
@@ -78,6 +82,7 @@ struct Route {
   std::string_view body = {};  // the schema of what it takes; empty: nothing
   LaterDecision (*prepare)(const RouteContext&, const RouteRequest&) = nullptr;  // for kLater
   CommandDecision (*ask)(const RouteContext&, const RouteRequest&) = nullptr;    // for kCommand
+  RouteAccess access = {};  // who may ask, and how often; access/route_access.h says what is left unsaid
 };
 
 const std::vector<Route>& routes();

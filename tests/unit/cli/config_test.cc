@@ -329,5 +329,18 @@ TEST(HostPort, OtherTextIsRefused) {
   }
 }
 
+TEST(ConfigTest, TlsTakesBothFilesAndLimitsHaveBounds) {
+  const Config config = good("[http]\ntls_certificate = \"a.pem\"\ntls_key = \"a.key\"\nhsts_seconds = 0\n"
+                             "[limits]\nrequests_per_minute = 5\nsockets = 7\n");
+  EXPECT_EQ(config.http_tls_certificate, "a.pem");
+  EXPECT_EQ(config.http_hsts_seconds, 0);
+  EXPECT_EQ(config.limit_requests_per_minute, 5);
+  EXPECT_EQ(config.limit_sockets, 7);
+  EXPECT_EQ(good("").limit_requests_per_minute, 1'000);
+  expect_all(refusal("[http]\ntls_certificate = \"a.pem\"\n"), {"http.tls_key", "is missing"});
+  expect_all(refusal("[http]\ntls_key = \"a.key\"\n"), {"http.tls_certificate", "is missing"});
+  expect_all(refusal("[limits]\nrequests_per_minute = 0\n"), {"limits.requests_per_minute", "from 1 to 600000"});
+}
+
 }  // namespace
 }  // namespace millrace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_server.h"
 
+#include <condition_variable>
+#include <mutex>
 #include <random>
 #include <stdexcept>
 
@@ -249,6 +251,7 @@ TEST_F(HttpServerTest, AnyBytesLeaveTheServerAlive) {
 
 TEST_F(HttpServerTest, SlowRequestIsTimedOut) {
   options_.idle_timeout = 1s;
+  options_.header_timeout = options_.body_timeout = 1s;
   start();
   RawClient header(port_);
   RawClient body(port_);
@@ -258,6 +261,26 @@ TEST_F(HttpServerTest, SlowRequestIsTimedOut) {
   EXPECT_TRUE(header.read_to_end().starts_with("HTTP/1.1 408 "));
   EXPECT_TRUE(body.read_to_end().starts_with("HTTP/1.1 408 "));
   EXPECT_EQ(idle.read_to_end(), "");
+}
+
+// A byte now and then keeps no connection: the header has its time as a whole, and a body its least speed.
+TEST_F(HttpServerTest, SlowClientsThatNeverStopSendingAreTimedOut) {
+  options_.header_timeout = options_.body_timeout = 500ms;
+  start();
+  RawClient header(port_);
+  RawClient body(port_);
+  header.write("GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+  body.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  for (int i = 0; i < 30; ++i) {
+    never.wait_for(lock, 50ms, [] { return false; });
+    header.write("x");
+    body.write("x");
+  }
+  EXPECT_TRUE(header.read_until("\r\n\r\n").starts_with("HTTP/1.1 408 "));
+  EXPECT_TRUE(body.read_until("\r\n\r\n").starts_with("HTTP/1.1 408 "));
 }
 
 TEST_F(HttpServerTest, ClientThatDoesNotReadItsAnswerIsDropped) {

@@ -35,6 +35,12 @@ Named named_in(std::string_view text) {
   return {};
 }
 
+// Their clients compare these texts.
+std::string_view older_401(std::string_view code) {
+  if (code == "key_expired") return "API key expired";
+  return code == "key_invalid" ? "Invalid API key" : "Missing API key";
+}
+
 }  // namespace
 
 bool is_older_surface(std::string_view path) {
@@ -79,6 +85,8 @@ HttpResponse in_older_words(HttpResponse response, std::span<const RenamedField>
       break;
     }
     older = older_invalid(named.where, named.name, shown);
+  } else if (response.status == 401) {
+    older = older_error(401, older_401(problem ? text_member(*problem, "code").value_or("") : ""));
   } else {
     older = older_error(response.status, text);
   }

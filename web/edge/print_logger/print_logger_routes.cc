@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "web/edge/print_logger/print_logger_routes.h"
 
+#include "web/edge/access/route_access.h"
 #include "web/edge/api_document.h"
 
 namespace millrace {
@@ -9,17 +10,25 @@ namespace {
 constexpr bool kOfViews = true;
 constexpr std::string_view kFlag = R"({"type":"boolean","default":false})";
 
+// Its lists name printers by number, so a key of some machines alone cannot be held to them here.
+constexpr RouteAccess kOfTheShop{Needs::kByMethod, RateClass::kOrdinary, Concerns::kShop};
+
 using Answer = HttpResponse (*)(const RouteContext&, const RouteRequest&);
 using Decide = WriteDecision (*)(const RouteContext&, const RouteRequest&);
 
 Route read_route(std::string_view pattern, std::string_view operation, std::string_view summary,
                  std::string_view answer, Answer respond, std::vector<Parameter> parameters = {}) {
-  return {"GET", pattern, operation, summary, RunsOn::kWorker, kOfViews, std::move(parameters), answer, respond};
+  return with_access(kOfTheShop, {"GET", pattern, operation, summary, RunsOn::kWorker, kOfViews, std::move(parameters),
+                                  answer, respond});
 }
 
 Route write_route(std::string_view method, std::string_view pattern, std::string_view operation,
                   std::string_view summary, std::string_view answer, Decide decide, std::string_view body = {}) {
-  return {method, pattern, operation, summary, RunsOn::kWrite, false, {}, answer, nullptr, decide, body};
+  Route route{method, pattern, operation, summary, RunsOn::kWrite, false, {}, answer, nullptr, decide, body};
+  // Printers are what machines are here, and it takes the same to add or change one.
+  route.access = kOfTheShop;
+  route.access.needs = pattern.starts_with("/api/printers") ? Needs::kAdminister : Needs::kOperate;
+  return route;
 }
 
 // limit and offset, then what the list filters by.
@@ -199,16 +208,17 @@ std::vector<Route> print_logger_routes() {
                  answer_older_status),
       read_route("/api/printers/{id}/jobs", "olderPrinterJobs", "3d-print-logger: a printer's jobs, newest first",
                  "OlderJobPage", answer_older_printer_jobs, page_parameters()),
-      {"POST",
-       "/api/printers/{id}/import-history",
-       "importOlderHistory",
-       "3d-print-logger: the history is read on every connection by itself; tells what is there",
-       RunsOn::kWrite,
-       false,
-       {{"limit", R"({"type":"integer"})", "Not needed: all of it is read"}},
-       "OlderImport",
-       nullptr,
-       decide_import_history},
+      needs(Needs::kAdminister,
+            {"POST",
+             "/api/printers/{id}/import-history",
+             "importOlderHistory",
+             "3d-print-logger: the history is read on every connection by itself; tells what is there",
+             RunsOn::kWrite,
+             false,
+             {{"limit", R"({"type":"integer"})", "Not needed: all of it is read"}},
+             "OlderImport",
+             nullptr,
+             decide_import_history}),
       write_route("POST", "/api/printers/{id}/backfill-details", "backfillOlderDetails",
                   "3d-print-logger: details are read when a job begins; nothing is left to do", "OlderBackfill",
                   decide_backfill_details),

@@ -235,14 +235,14 @@ WriteDecision decide_change_older_job(const RouteContext& context, const RouteRe
   const auto current = in_current_words(request.http, {.fields = kJobFields, .shown_only = kShownOnly});
   if (!current) return current.error();
   const std::string id = part->job.id;
-  return older_decision(change_job(context, {*current, {{"id", id}}, request.actor}), kJobFields,
+  return older_decision(change_job(context, {*current, {{"id", id}}, request.actor, request.caller}), kJobFields,
                         [id](const RouteContext& after) { return job_answer(after, id); });
 }
 
 WriteDecision decide_hide_older_job(const RouteContext& context, const RouteRequest& request) {
   const auto part = job_of_path(context, request);
   if (!part) return part.error();
-  return older_decision(hide_job(context, {request.http, {{"id", part->job.id}}, request.actor}), {});
+  return older_decision(hide_job(context, {request.http, {{"id", part->job.id}}, request.actor, request.caller}), {});
 }
 
 }  // namespace millrace

@@ -158,7 +158,7 @@ WriteDecision decide_add_older_record(const RouteContext& context, const RouteRe
                                                        .value = value_in_our_words,
                                                        .defaults = {{"done", "false"}}});
   if (!current) return current.error();
-  auto decision = decide_add_maintenance_record(context, {*current, {{"id", *machine}}, request.actor});
+  auto decision = decide_add_maintenance_record(context, {*current, {{"id", *machine}}, request.actor, request.caller});
   const auto* event =
       decision && !decision->events.empty() ? decision->events.front().payload.AsMaintenanceRecorded() : nullptr;
   const std::string id = event == nullptr ? "" : event->record_id;

@@ -128,7 +128,7 @@ WriteDecision decide_add_older_printer(const RouteContext& context, const RouteR
        .shown_only = kShownOnly,
        .defaults = {{"filament_diameter", "1.75"}, {"has_heated_bed", "false"}, {"has_heated_chamber", "false"}}});
   if (!current) return current.error();
-  auto decision = decide_add_machine(context, {*current, {}, request.actor});
+  auto decision = decide_add_machine(context, {*current, {}, request.actor, request.caller});
   const std::string id = decision && !decision->events.empty() ? decision->events.front().machine : "";
   return older_decision(std::move(decision), kPrinterFields, answer_with_printer(id, 201));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads from the HTTP interface. Every read carries the newest position that this browser has seen, so that an answer
 // is never older than what is already on the page.
-import type { Job, JobChanges, Outcome, Page, Site } from './types'
+import type { Caller, Job, JobChanges, Outcome, Page, Site } from './types'
 
 // What went wrong, in the words of RFC 9457. `status` 0 means that no answer came at all.
 export class Problem extends Error {
@@ -28,9 +28,25 @@ export interface JobQuery {
 
 export class Client {
   private readonly minPosition: () => number | null
+  private readonly onRefused: () => void
 
-  constructor(minPosition: () => number | null) {
+  // `onRefused` is called when the hub wants a key.
+  constructor(minPosition: () => number | null, onRefused: () => void = () => undefined) {
     this.minPosition = minPosition
+    this.onRefused = onRefused
+  }
+
+  session(): Promise<Caller> {
+    return this.get<Caller>('/api/v1/session')
+  }
+
+  async openSession(key: string): Promise<Caller> {
+    const answer = await this.send('POST', '/api/v1/session', { key })
+    return (await answer.json()) as Caller
+  }
+
+  async closeSession(): Promise<void> {
+    await this.send('DELETE', '/api/v1/session')
   }
 
   site(signal?: AbortSignal): Promise<Site> {
@@ -82,7 +98,7 @@ export class Client {
     } catch {
       throw new Problem(0, 'unreachable', 'No answer', null)
     }
-    if (!response.ok) throw problemOf(response.status, await response.json().catch(() => null))
+    if (!response.ok) throw this.problem(response.status, await response.json().catch(() => null))
     return response
   }
 
@@ -98,11 +114,16 @@ export class Client {
       throw new Problem(0, 'unreachable', 'No answer', null)
     }
     const body: unknown = await response.json().catch(() => null)
-    if (!response.ok) throw problemOf(response.status, body)
+    if (!response.ok) throw this.problem(response.status, body)
     if (typeof body !== 'object' || body === null) {
       throw new Problem(response.status, 'not_json', 'The answer is not JSON', null)
     }
     return body as T
+  }
+
+  private problem(status: number, body: unknown): Problem {
+    if (status === 401) this.onRefused()
+    return problemOf(status, body)
   }
 }
 

@@ -104,6 +104,18 @@ export interface Site {
   demo?: Maybe<boolean>
   incarnation?: Maybe<string>
   position?: Maybe<number>
+  // 'open': there is no key yet, and this computer alone is let in.
+  access?: Maybe<'open' | 'keys'>
+}
+
+// Who this browser is to the hub.
+export interface Caller {
+  how: 'local' | 'key' | 'session' | 'token'
+  actor: string
+  key_id?: Maybe<string>
+  scopes: string[]
+  // null: all.
+  machines?: Maybe<string[]>
 }
 
 export interface Page<T> {

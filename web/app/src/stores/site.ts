@@ -3,11 +3,16 @@ import { ref } from 'vue'
 import { defineStore } from 'pinia'
 import { Client } from '@/api/client'
 import type { Site } from '@/api/types'
+import { useAccess } from './access'
 import { useLive } from './live'
 
 export const useSite = defineStore('site', () => {
   const live = useLive()
-  const client = new Client(() => live.position)
+  const access = useAccess()
+  const client = new Client(
+    () => live.position,
+    () => access.refused(),
+  )
   const site = ref<Site | null>(null)
 
   // Leaves the last answer in place when none comes: the link state already says that the hub is away.
