@@ -28,6 +28,7 @@ constexpr int kMaxInflight = 1000;  // the broker is configured alike; fewer mak
 // within this computer has a buffer of 2.5 MB, one to another computer begins with 87 KB.
 constexpr size_t kBytesInFlightWithin = 384u << 10;
 constexpr size_t kBytesInFlightBeyond = 64u << 10;
+const std::string kSystemAuthorities = "/etc/ssl/certs/ca-certificates.crt";  // of Debian's ca-certificates
 constexpr int kMaxBuffered = 2 * kMaxInflight;
 constexpr std::chrono::seconds kConnectTimeout{5};
 constexpr std::chrono::seconds kSubscribeTimeout{5};
@@ -62,7 +63,12 @@ void fill(mqtt::connect_options& connect, const MqttOptions& options) {
   if (!options.will_topic.empty()) {
     connect.set_will_message(mqtt::message(options.will_topic, options.will_payload, 1, true));
   }
-  if (options.url.starts_with("mqtts://")) connect.set_ssl(mqtt::ssl_options_builder().finalize());
+  if (options.url.starts_with("mqtts://")) {
+    // The certificate has to be for the URL's host.
+    auto tls = mqtt::ssl_options_builder().verify(true).enable_server_cert_auth(true);
+    tls.trust_store(options.ca_file.empty() ? kSystemAuthorities : options.ca_file);
+    connect.set_ssl(tls.finalize());
+  }
   if (options.mqtt5) connect.set_properties(mqtt::properties{});
 }
 

@@ -20,6 +20,7 @@ struct MqttOptions {
   std::string url = "mqtt://127.0.0.1:1883";  // mqtts:// for TLS
   std::string username;
   std::string password;
+  std::string ca_file;    // PEM, of a private authority, for mqtts; empty: the system's
   std::string client_id;  // empty: the broker gives one
   std::chrono::seconds keep_alive{15};
   std::chrono::milliseconds reconnect_min{250};

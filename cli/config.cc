@@ -155,6 +155,7 @@ std::vector<Key> keys_of(Config& config) {
       {"mqtt", "url", kText, checked(config.mqtt_url, is_mqtt_url, "\"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\"")},
       {"mqtt", "username", kText, into(config.mqtt_username)},
       {"mqtt", "password", kText, into(config.mqtt_password)},
+      {"mqtt", "ca_file", kText, into(config.mqtt_ca_file)},
       {"mqtt", "command_scopes", kText,
        checked(config.mqtt_command_scopes, is_scope_list,
                "\"auto\", \"none\" or some of read, operate, gcode, moderate, administer, with commas")},

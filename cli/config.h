@@ -61,6 +61,7 @@ struct Config {
   std::string mqtt_url = "mqtt://127.0.0.1:1883";
   std::string mqtt_username;
   std::string mqtt_password;  // secret
+  std::string mqtt_ca_file;   // PEM, of a private authority, for mqtts
   std::string mqtt_root = "millrace";
   // Of whoever publishes commands without an API key: names with commas, "none", or "auto": read and operate where the
   // broker is on this computer, none elsewhere.

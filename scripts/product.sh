@@ -79,7 +79,9 @@ start_everything() {
   if [[ -n $own_broker ]]; then
     local broker
     broker=$(broker_program) || exit
-    sed "s/^listener .*/listener $mqtt_port 127.0.0.1/" mosquitto.conf >"$state/mosquitto.conf"
+    settle_broker_user
+    prepare_broker "$state/mosquitto.conf" "$mqtt_port" "$data/broker" "$anonymous" "$broker_user" "$broker_password" \
+      "${MILLRACE_MQTT_ROOT:-$(root_configured)}"
     # Mosquitto gives up root and with it the wish to end when ./run is killed; the shell around it does not.  (The
     # first wait ends with the signal, the second with Mosquitto.)
     # shellcheck disable=SC2016
@@ -89,6 +91,28 @@ start_everything() {
   fi
   [[ -n $config ]] || start_demo_shop
   start millrace "$millrace" run --config "$config" --data "$data" --http "$http" --mqtt-url "$broker_url"
+}
+
+# The user by which the program speaks to our broker.  The demo shop is for this computer alone and needs none.
+anonymous='' broker_user='' broker_password=''
+settle_broker_user() {
+  if [[ -z $config ]]; then
+    anonymous=1
+    return
+  fi
+  broker_user=${MILLRACE_MQTT_USERNAME:-$(configured mqtt username)}
+  broker_password=${MILLRACE_MQTT_PASSWORD:-$(configured mqtt password)}
+  [[ -z $broker_user ]] || return 0
+  broker_user=millrace
+  (umask 077 && mkdir -p "$data/broker")
+  broker_password=$(password_of "$data/broker" "$broker_user")
+  export MILLRACE_MQTT_USERNAME=$broker_user MILLRACE_MQTT_PASSWORD=$broker_password
+}
+
+root_configured() {
+  local root
+  root=$(configured mqtt root)
+  echo "${root:-millrace}"
 }
 
 # Debian keeps it where only root's search path leads.
