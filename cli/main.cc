@@ -350,6 +350,7 @@ void add_bench(CLI::App& app, Command& chosen) {
     int (*run)(const BenchOptions&);
   };
   for (const Verb verb : {Verb{"append", "durable appends against a plain file", run_bench_append},
+                          Verb{"command", "commands to Moonraker's socket", run_bench_command},
                           Verb{"confirm", "a lone event until it is confirmed", run_bench_confirm},
                           Verb{"gcode", "metadata of a large G-code file", run_bench_gcode},
                           Verb{"guard", "the guard's decisions about commands", run_bench_guard},

@@ -28,6 +28,8 @@ int run_bench_append(const BenchOptions& options);
 int run_bench_gcode(const BenchOptions& options);
 // The guard's decisions over a mixed list of commands from their JSON, against parsing the same JSON.
 int run_bench_guard(const BenchOptions& options);
+// Commands from the HTTP request to Moonraker's socket, 100 a second, against Moonraker's own answers.
+int run_bench_command(const BenchOptions& options);
 // A lone event from its emission to its confirmation, against one fdatasync and one MQTT QoS 1 round trip.
 int run_bench_confirm(const BenchOptions& options);
 // Producers with outbox through a Mosquitto of its own to confirmed events; 64 and 1 events per publish, interleaved.

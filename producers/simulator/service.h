@@ -49,6 +49,12 @@ class SimulatedService final : public MoonrakerService {
  private:
   // How far Moonraker itself has come since its start.
   enum class Boot { kAway, kNoKlippy, kNoEndpoints, kUp };
+  struct NotedScript {
+    std::string text;
+    WallTime received_at{};
+  };
+  static constexpr size_t kMaxNotedScripts = 4096;
+  static constexpr size_t kMaxNotedScript = 64;  // bytes
   struct Delayed {
     MonotonicTime due;
     std::shared_ptr<const std::string> frame;
@@ -84,6 +90,7 @@ class SimulatedService final : public MoonrakerService {
   void run_script(std::string_view script, MoonrakerReply reply);
   MoonrakerAnswer toggle();
   std::string power_answer() const;
+  void note_script(const MoonrakerCall& call);
 
   // service_access.cc
   bool knows_key(const HttpRequest& request);
@@ -105,6 +112,7 @@ class SimulatedService final : public MoonrakerService {
   MoonrakerStores stores_;
   SimulatedJobQueue queue_;
   bool power_on_ = false;
+  std::deque<NotedScript> scripts_;
 
   MonotonicTime started_;
   double left_out_s_ = 0;

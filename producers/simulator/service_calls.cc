@@ -32,9 +32,17 @@ std::string names_with_commas(const Json& params, std::string_view name) {
 
 void SimulatedService::call(const MoonrakerCall& call, MoonrakerReply reply) {
   if (boot_ == Boot::kAway) return reply(failure(503, "Server Shutdown"));
+  note_script(call);
   if (!admits(call, reply)) return;
   if (call.method.starts_with("printer.") ? printer_call(call, reply) : server_call(call, reply)) return;
   reply(failure(404, call.connection == 0 ? "Not Found" : "Method not found"));
+}
+
+// When each script came in, for whoever measures its way; the newest few.
+void SimulatedService::note_script(const MoonrakerCall& call) {
+  if (call.method != "printer.gcode.script") return;
+  scripts_.push_back({std::string(text_member(call.params, "script").value_or("").substr(0, kMaxNotedScript)), clock_.wall()});
+  if (scripts_.size() > kMaxNotedScripts) scripts_.pop_front();
 }
 
 std::string SimulatedService::klippy_state() const {

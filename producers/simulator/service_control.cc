@@ -82,6 +82,15 @@ bool SimulatedService::on_http(const HttpRequest& request, const Responder& resp
 }
 
 MoonrakerAnswer SimulatedService::control(const HttpRequest& request) {
+  if (request.path == "/sim/scripts" && request.method == "GET") {
+    JsonWriter json;
+    json.array();
+    for (const NotedScript& script : scripts_) {
+      json.object().field("script", script.text).field("received_at_us", to_unix_us(script.received_at)).end();
+    }
+    json.end();
+    return json.take();
+  }
   if (request.path == "/sim/state" && request.method == "GET") {
     JsonWriter json;
     json.object().field("behaviour", host_.behaviour()).field("simulated_s", host_.now());
