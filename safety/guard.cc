@@ -7,47 +7,10 @@
 #include <cmath>
 
 #include "safety/command_effects.h"
-#include "safety/motion_trace.h"
+#include "safety/judgement.h"
 #include "safety/names.h"
 
 namespace millrace {
-
-struct Judgement {
-  const Command& command;
-  const GuardRequest& request;
-  const MachineSnapshot& machine;
-  Limits limits;  // narrowed by the machine's own
-  GcodeEffects effects;
-  std::optional<Error> effects_error;  // why the G-code was refused whole; there are no effects then
-  std::vector<TracedEffect> traced;
-};
-
-class Reasons {
- public:
-  template <class... Args>
-  void add(fmt::format_string<Args...> text, Args&&... args) {
-    if (++count_ <= kMaxReasonsOfRule) details_.push_back(fmt::format(text, std::forward<Args>(args)...));
-  }
-  // The same, about one line of G-code.
-  template <class... Args>
-  void add_for(const GcodeEffect& effect, fmt::format_string<Args...> text, Args&&... args) {
-    if (++count_ > kMaxReasonsOfRule) return;
-    const std::string place =
-        effect.line == 0 ? std::string() : fmt::format("line {} ({}): ", effect.line, effect.command);
-    details_.push_back(place + fmt::format(text, std::forward<Args>(args)...));
-  }
-
-  void take_into(std::vector<Refusal>& refusals, std::string_view rule) {
-    if (count_ > kMaxReasonsOfRule) {
-      details_.back() += fmt::format("; and {} more", count_ - kMaxReasonsOfRule);
-    }
-    for (std::string& detail : details_) refusals.push_back({std::string(rule), std::move(detail)});
-  }
-
- private:
-  size_t count_ = 0;
-  std::vector<std::string> details_;
-};
 
 namespace {
 
@@ -684,6 +647,7 @@ std::vector<Refusal> judge(const Command& command, const GuardRequest& request, 
     Reasons reasons;
     rule.check(judgement, reasons);
     reasons.take_into(refusals, rule.code);
+    if (refusals.size() > kMaxReasons) refusals.resize(kMaxReasons);
   }
   return refusals;
 }

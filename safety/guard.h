@@ -27,8 +27,8 @@ struct Refusal {
   std::string detail;  // for people: the offending value and what would be right
 };
 
-struct Judgement;  // what one judgement is about
-class Reasons;     // collects what a rule has to say
+struct Judgement;  // of judgement.h, for the rules alone
+class Reasons;
 
 struct Rule {
   std::string_view code;
@@ -37,8 +37,10 @@ struct Rule {
   void (*check)(const Judgement& judgement, Reasons& reasons);
 };
 
-// Most reasons that one rule tells; further ones are counted in the last.
-constexpr size_t kMaxReasonsOfRule = 5;
+// Together they fit into one event.
+constexpr size_t kMaxReasonsOfRule = 5;  // further ones are counted in the last
+constexpr size_t kMaxReasons = 64;
+constexpr size_t kMaxDetailBytes = 400;
 
 // In the order in which reasons are told.
 std::span<const Rule> guard_rules();

@@ -2,6 +2,7 @@
 // Whatever somebody sends as a command: a name, a line break and the JSON of its arguments, as the broker and the edge
 // read them; and the same bytes as G-code.  What is understood is judged.
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "bus/utf8.h"
@@ -69,7 +70,7 @@ void read_gcode(std::string_view text) {
   fuzz::check(effects->unjudged.size() + effects->unreadable.size() <= effects->lines, "a line is told once");
   for (const GcodeEffect& effect : effects->effects) {
     fuzz::check(effect.line >= 1 && effect.line <= effects->lines, "an effect is of a line");
-    fuzz::check(!effect.value || std::abs(*effect.value) <= 1.8e308, "numbers are finite");
+    fuzz::check(!effect.value || std::isfinite(*effect.value), "numbers are finite");
   }
   for (const auto* lines : {&effects->unjudged, &effects->unreadable}) {
     for (const GcodeLine& line : *lines)

@@ -509,6 +509,23 @@ TEST(GuardTest, ReasonsOfOneRuleAreBounded) {
   EXPECT_THAT(refusals.back().detail, HasSubstr("995 more"));
 }
 
+TEST(GuardTest, AllReasonsTogetherFitIntoAnEvent) {
+  auto machine = kReady();
+  machine.macros.assign(1000, std::string(128, 'M'));
+  machine.objects = machine.pins = machine.lights = machine.critical_alarms = machine.macros;
+  machine.homed = {};
+  machine.link_up = machine.subscribed = machine.plate_clear = false;
+  std::string script;
+  for (int i = 0; i < 30; ++i) {
+    script +=
+        "G1 X1000 F99999\nM104 S999\nM106 S999\nSET_PIN PIN=a VALUE=9\nSET_LED LED=a RED=9\nM204 S9999\nM220 S9999\n"
+        "EXCLUDE_OBJECT NAME=a\nM112\nRESTART\nFORCE_MOVE\nM24\nFOO\nG1 X(\nG10\n";
+  }
+  const auto refusals = judge(gcode(script), by({}), machine, Limits());
+  EXPECT_EQ(refusals.size(), kMaxReasons);
+  EXPECT_LT(text_of(refusals).size(), 40u << 10);
+}
+
 TEST(GuardTest, TextThatIsRefusedWholeSaysWhy) {
   EXPECT_THAT(rules_of(judge(gcode(std::string(kMaxGcodeBytes + 1, ' ')), by(kExpert), kReady(), Limits())),
               ElementsAre("gcode_refused"));
