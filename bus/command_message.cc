@@ -84,7 +84,9 @@ Result<void> take_field(std::string_view name, const Json& value, ReceivedComman
   if (name == "args") {
     if (!value.is_object()) return bad_field(name, value, "an object");
     message.args = to_text(value);
-    return {};
+    if (message.args.size() <= kMaxCommandArgs) return {};
+    message.args = "{}";
+    return bad_field(name, value, fmt::format("at most {} bytes", kMaxCommandArgs));
   }
   if (name == "expires_in_s") {
     const auto seconds = as_number(value);

@@ -20,6 +20,7 @@ namespace millrace {
 inline constexpr double kCommandExpiresInS = 5;      // where the sender says nothing
 inline constexpr double kMaxCommandExpiresInS = 600;
 inline constexpr size_t kMaxCommandBytes = 96u << 10;  // of a payload; 64 KiB of G-code and what JSON escapes in it
+inline constexpr size_t kMaxCommandArgs = 40u << 10;   // of the arguments: an event, which records them, has 48 KiB
 inline constexpr size_t kMaxCommandIdBytes = 64;       // of letters, digits, '-', '_', '.' and ':'
 
 struct CommandMessage {

@@ -43,6 +43,7 @@ class Topics {
   struct MachineAndCommand {
     std::string machine;
     std::string command;
+    bool operator==(const MachineAndCommand&) const = default;
   };
   std::optional<MachineAndCommand> machine_and_command_of(std::string_view topic) const;
 

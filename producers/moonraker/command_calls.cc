@@ -56,10 +56,17 @@ std::string move_text(const MoveArguments& move) {
   return text + fmt::format("\nRESTORE_GCODE_STATE NAME={}", kState);
 }
 
+// A letter and a number, such as M600: Klipper then reads its parameters as "X1", without '='.
+bool is_classic(std::string_view name) {
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || c == '.'; };
+  return name.size() > 1 && name[0] >= 'A' && name[0] <= 'Z' && std::all_of(name.begin() + 1, name.end(), is_digit);
+}
+
 std::string macro_text(const MacroArguments& macro) {
   std::string text = macro.name;
   for (const MacroParameter& parameter : macro.parameters) {
-    text += fmt::format(" {}={}", parameter.name, parameter.is_number ? parameter.value : in_quotes(parameter.value));
+    const std::string value = parameter.is_number ? parameter.value : in_quotes(parameter.value);
+    text += fmt::format(" {}{}{}", parameter.name, is_classic(macro.name) ? "" : "=", value);
   }
   return text;
 }

@@ -69,7 +69,7 @@ CommandDecision ask_command(const RouteContext& context, const RouteRequest& req
   CommandMessage& message = asked.message;
   message.machine = machine;
   message.command = body.text("command", {.max_bytes = 64, .empty = false}).value_or("");
-  message.args = body.json("args", kMaxCommandBytes).value_or("{}");
+  message.args = body.json("args", kMaxCommandArgs).value_or("{}");
   message.expires_in_s = body.number("expires_in_s", 0.1, kMaxCommandExpiresInS).value_or(kCommandExpiresInS);
   message.idempotency_key = body.text("idempotency_key", {.max_bytes = kMaxKey}).value_or("");
   message.expected_state_version = body.text("expected_state_version", {.max_bytes = kMaxKey}).value_or("");

@@ -45,7 +45,7 @@ TEST(Topics, CommandsNameTheirMachineAndThemselves) {
   EXPECT_EQ(topics.command("voron-2", "pause"), "shop/floor/v1/command/voron-2/pause");
   EXPECT_EQ(topics.command_all(), "shop/floor/v1/command/+/+");
   EXPECT_EQ(topics.machine_and_command_of(topics.command(kAllMachines, "emergency_stop")),
-            (std::pair<std::string, std::string>("all", "emergency_stop")));
+            (Topics::MachineAndCommand{"all", "emergency_stop"}));
   for (const char* foreign :
        {"", "/", "shop/floor/v1/command/a", "shop/floor/v1/command/a/", "shop/floor/v1/command//b",
         "shop/floor/v1/command/a/b/c", "shop/floor/v1/state/a/b", "v1/command/a/b"}) {
