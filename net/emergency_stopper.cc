@@ -6,47 +6,27 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <deque>
 #include <future>
 #include <set>
 
-#include "bus/json_reader.h"
 #include "bus/json_writer.h"
+#include "net/emergency_connection.h"
 #include "net/io_loop_impl.h"
+#include "net/moonraker_reply.h"
 #include "net/tls_client.h"
-#include "net/url.h"
 
 namespace millrace {
 namespace {
 
-namespace http = boost::beast::http;
-using Endpoint = asio::ip::tcp::endpoint;
-using Endpoints = std::vector<Endpoint>;
-using Parser = http::response_parser<http::string_body>;
+using Endpoint = EmergencyConnection::Endpoint;
+using Endpoints = EmergencyConnection::Endpoints;
 
 constexpr size_t kMaxEndpoints = 8;  // of one name
-constexpr size_t kMaxAnswer = 256u << 10;
-constexpr uint32_t kMaxHeader = 64u << 10;
-constexpr size_t kMaxUnanswered = 32;  // requests on one connection
-constexpr size_t kMaxSaid = 500;       // bytes of the machine's words that are handed on
-constexpr size_t kMaxToken = 4096;
 constexpr size_t kMaxSecret = 1024;
 constexpr size_t kMaxParallel = 3;  // fresh connections of one stop at a time
 
 bool is_one_line(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxToken && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
-           c == '.';
-  });
 }
 
 // What a machine's connections need and what takes a disk to know.
@@ -57,79 +37,6 @@ struct Credentials {
   std::shared_ptr<TlsContext> tls;
   std::string wrong;  // why there is no TLS
 };
-
-struct Answer {
-  int status = 0;
-  std::string body;
-  bool keep_alive = true;
-};
-
-struct Judged {
-  bool confirmed = false;
-  std::string said;
-};
-
-std::string last_line(std::string_view text) {
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  return std::string(text.substr(text.rfind('\n') + 1));
-}
-
-// Moonraker's words of an error: a message of several lines comes as "Unknown", the text is in the traceback then.
-std::string words_of(const Answer& answer) {
-  JsonReader reader(kMaxAnswer, 16);
-  const auto json = reader.parse(answer.body);
-  const auto error = json ? member(*json, "error") : std::nullopt;
-  std::string said(error ? text_member(*error, "message").value_or("") : "");
-  if (error && (said.empty() || said == "Unknown")) {
-    if (const auto trace = text_member(*error, "traceback")) said = last_line(*trace);
-  }
-  return fmt::format("{}{}{}", answer.status, said.empty() ? "" : ": ", said.substr(0, kMaxSaid));
-}
-
-Judged judge(const Answer& answer) {
-  if (answer.status != 200) return {false, words_of(answer)};
-  JsonReader reader(kMaxAnswer, 16);
-  const auto json = reader.parse(answer.body);
-  if (json && text_member(*json, "result") == "ok") return {true, "ok"};
-  return {false, "200, but not \"ok\": " + answer.body.substr(0, kMaxSaid)};
-}
-
-std::optional<std::string> token_in(const Answer& answer) {
-  if (answer.status != 200) return std::nullopt;
-  JsonReader reader(kMaxAnswer, 16);
-  const auto json = reader.parse(answer.body);
-  const auto result = json ? member(*json, "result") : std::nullopt;
-  const auto token = result ? text_member(*result, "token") : std::nullopt;
-  if (!token || !is_token(*token)) return std::nullopt;
-  return std::string(*token);
-}
-
-// "http://printer:7125/a/websocket" -> host, port and "/a".
-struct Address {
-  Url url;
-  std::string base;
-  bool tls = false;
-};
-
-Result<Address> address_of(const std::string& text) {
-  auto url = parse_url(text);
-  if (!url) return url.error();
-  Address address{std::move(*url), "", false};
-  address.tls = address.url.scheme == "https" || address.url.scheme == "wss";
-  // The Host header leaves out the scheme's own port, which is the same for ws and http.
-  address.url.scheme = address.tls ? "https" : "http";
-  std::string_view path = address.url.target;
-  path = path.substr(0, path.find('?'));
-  const auto without_slashes = [&] {
-    while (path.ends_with('/')) path.remove_suffix(1);
-  };
-  without_slashes();
-  constexpr std::string_view kSocket = "/websocket";
-  if (path.ends_with(kSocket)) path.remove_suffix(kSocket.size());
-  without_slashes();
-  address.base = path;
-  return address;
-}
 
 }  // namespace
 
@@ -150,171 +57,6 @@ struct EmergencyStopper::Shared {
   std::set<std::string> warm;
 };
 
-// One connection, plain or over TLS.  Requests may be sent while others are unanswered; answers come in their order.
-class EmergencyStopper::Connection : public std::enable_shared_from_this<Connection> {
- public:
-  using OnOpen = std::function<void(const std::string& failure)>;  // "": it is open
-  using OnSent = std::function<void()>;
-  using OnAnswer = std::function<void(const Result<Answer>&)>;
-
-  Connection(LoopExecutor executor, std::shared_ptr<TlsContext> tls, std::string host)
-      : plain_(executor), context_(std::move(tls)), host_(std::move(host)) {}
-
-  // Called once when an open connection ends by itself; nothing is called after close().
-  std::function<void(const std::string& why)> on_ended;
-
-  void open(Endpoints endpoints, OnOpen on_open) {
-    endpoints_ = std::move(endpoints);
-    std::reverse(endpoints_.begin(), endpoints_.end());  // they are taken from the back
-    on_open_ = std::move(on_open);
-    connect_next();
-  }
-
-  bool is_open() const { return open_ && !closed_; }
-  size_t unanswered() const { return waiting_.size(); }
-
-  // False when it cannot be sent; nothing is called then.
-  bool ask(std::string request, OnSent on_sent, OnAnswer on_answer) {
-    if (!is_open() || waiting_.size() >= kMaxUnanswered) return false;
-    waiting_.push_back(std::move(on_answer));
-    outgoing_.push_back({std::move(request), std::move(on_sent)});
-    write_next();
-    return true;
-  }
-
-  void close() {
-    closed_ = true;
-    on_open_ = nullptr;
-    on_ended = nullptr;
-    waiting_.clear();
-    error_code ignored;
-    tls_ ? tls_->next_layer().close(ignored) : plain_.close(ignored);
-  }
-
- private:
-  struct Outgoing {
-    std::string bytes;
-    OnSent on_sent;
-  };
-
-  void connect_next() {
-    if (endpoints_.empty()) return fail("no address");
-    const Endpoint endpoint = endpoints_.back();
-    endpoints_.pop_back();
-    error_code ignored;
-    plain_.close(ignored);
-    plain_.async_connect(endpoint, [self = shared_from_this(), endpoint](const error_code& error) {
-      self->on_connected(error, endpoint);
-    });
-  }
-
-  void on_connected(const error_code& error, const Endpoint& endpoint) {
-    if (closed_) return;
-    if (error && !endpoints_.empty()) return connect_next();
-    if (error) {
-      return fail(
-          fmt::format("{}: {}", host_and_port(endpoint.address().to_string(), endpoint.port()), error.message()));
-    }
-    error_code ignored;
-    plain_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    if (!context_) return opened();
-    tls_.emplace(std::move(plain_), *context_);
-    expect_peer(*tls_, host_);
-    tls_->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](const error_code& failure) {
-      if (self->closed_) return;
-      if (failure) return self->fail(tls_failure(*self->tls_, failure));
-      self->opened();
-    });
-  }
-
-  void opened() {
-    open_ = true;
-    read_next();
-    if (const auto on_open = std::exchange(on_open_, nullptr)) on_open("");
-  }
-
-  void write_next() {
-    if (writing_ || outgoing_.empty() || closed_) return;
-    writing_ = true;
-    tls_ ? write_on(*tls_) : write_on(plain_);
-  }
-
-  // What the socket has room for is handed to the kernel before this returns.
-  template <class Stream>
-  void write_on(Stream& stream) {
-    asio::async_write(stream, asio::buffer(outgoing_.front().bytes),
-                      [self = shared_from_this()](const error_code& error, size_t) { self->on_written(error); });
-  }
-
-  void on_written(const error_code& error) {
-    if (closed_) return;
-    writing_ = false;
-    const OnSent on_sent = std::move(outgoing_.front().on_sent);
-    outgoing_.pop_front();
-    if (error) return fail(error.message());
-    if (on_sent) on_sent();
-    write_next();
-  }
-
-  // Also while nothing was asked, so that an end of the connection is noticed when it comes.
-  void read_next() {
-    parser_.emplace();
-    parser_->body_limit(kMaxAnswer);
-    parser_->header_limit(kMaxHeader);
-    tls_ ? read_on(*tls_) : read_on(plain_);
-  }
-
-  template <class Stream>
-  void read_on(Stream& stream) {
-    http::async_read(stream, buffer_, *parser_,
-                     [self = shared_from_this()](const error_code& error, size_t) { self->on_read(error); });
-  }
-
-  void on_read(const error_code& error) {
-    if (closed_) return;
-    if (error == http::error::end_of_stream) return fail("Moonraker closed the connection");
-    if (error) return fail(error.message());
-    if (waiting_.empty()) return fail("an answer that nobody asked for");
-    Answer answer;
-    answer.status = static_cast<int>(parser_->get().result_int());
-    answer.keep_alive = parser_->keep_alive();
-    answer.body = std::move(parser_->get().body());
-    const OnAnswer on_answer = std::move(waiting_.front());
-    waiting_.pop_front();
-    const bool goes_on = answer.keep_alive;
-    on_answer(Result<Answer>(std::move(answer)));
-    if (closed_) return;
-    if (!goes_on) return fail("Moonraker closed the connection");
-    read_next();
-  }
-
-  void fail(const std::string& why) {
-    const auto on_open = std::exchange(on_open_, nullptr);
-    const auto ended = std::exchange(on_ended, nullptr);
-    const auto waiting = std::exchange(waiting_, {});
-    const bool was_open = std::exchange(open_, false);
-    close();
-    const Result<Answer> failure(make_error(Errc::kUnavailable, why));
-    for (const OnAnswer& on_answer : waiting) on_answer(failure);
-    if (on_open) on_open(why);
-    if (was_open && ended) ended(why);
-  }
-
-  TcpSocket plain_;
-  const std::shared_ptr<TlsContext> context_;  // outlives the stream over it
-  const std::string host_;
-  std::optional<TlsStream> tls_;
-  Endpoints endpoints_;
-  OnOpen on_open_;
-  std::deque<Outgoing> outgoing_;
-  std::deque<OnAnswer> waiting_;
-  std::optional<Parser> parser_;
-  boost::beast::flat_buffer buffer_;
-  bool writing_ = false;
-  bool open_ = false;
-  bool closed_ = false;
-};
-
 // One machine: how it is reached, and its warm connection.
 class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
  public:
@@ -328,7 +70,7 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
         warm_gauge_(shared_.metrics.gauge("millrace_emergency_stop_warm",
                                           "1 while a connection for an emergency stop stands by",
                                           {{"machine", name_}})) {
-    auto address = address_of(target_.url);
+    auto address = moonraker_address(target_.url);
     if (address) {
       address_ = std::move(*address);
     } else {
@@ -365,9 +107,9 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
   bool has_login() const { return credentials_ && credentials_->api_key.empty() && !credentials_->username.empty(); }
   bool has_token() const { return !token_.empty(); }
 
-  std::shared_ptr<Connection> warm() const { return warm_ && warm_->is_open() && proven_ ? warm_ : nullptr; }
+  std::shared_ptr<EmergencyConnection> warm() const { return warm_ && warm_->is_open() && proven_ ? warm_ : nullptr; }
   // Null where that is not possible, for `why`.
-  std::shared_ptr<Connection> make_connection(std::string& why) const {
+  std::shared_ptr<EmergencyConnection> make_connection(std::string& why) const {
     if (endpoints_.empty()) {
       why = trouble_.empty() ? "its address is not known yet" : trouble_;
       return nullptr;
@@ -376,8 +118,8 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
       why = credentials_ ? credentials_->wrong : "its certificates are not read yet";
       return nullptr;
     }
-    return std::make_shared<Connection>(shared_.executor(), credentials_ ? credentials_->tls : nullptr,
-                                        address_.url.host);
+    return std::make_shared<EmergencyConnection>(shared_.executor(), credentials_ ? credentials_->tls : nullptr,
+                                                 address_.url.host);
   }
   const Endpoints& endpoints() const { return endpoints_; }
 
@@ -396,7 +138,7 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
     token_.clear();
     if (!preparing_) ask_for_credentials();
   }
-  void warm_failed_to_answer(const std::shared_ptr<Connection>& connection) {
+  void warm_failed_to_answer(const std::shared_ptr<EmergencyConnection>& connection) {
     if (warm_ == connection) reconnect("it did not answer");
   }
   void remove_stop(const std::shared_ptr<Stop>& stop) {
@@ -504,7 +246,7 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
       return reconnect_later();
     }
     const std::weak_ptr<Machine> weak = weak_from_this();
-    const std::weak_ptr<Connection> connection = warm_;
+    const std::weak_ptr<EmergencyConnection> connection = warm_;
     warm_->on_ended = [weak, connection](const std::string& why_ended) {
       const auto self = weak.lock();
       if (self && self->warm_ == connection.lock()) self->reconnect(why_ended);
@@ -532,25 +274,24 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
     const bool logs_in = has_login() && (token_.empty() || old);
     expect_within(shared_.options.keep_alive_answer);
     const std::weak_ptr<Machine> weak = weak_from_this();
-    const bool asked =
-        warm_->ask(logs_in ? login_request() : request("GET", "/server/info", ""), nullptr,
-                   [weak, logs_in, connection = std::weak_ptr<Connection>(warm_)](const Result<Answer>& answer) {
-                     const auto self = weak.lock();
-                     if (!self || self->ended_ || self->warm_ != connection.lock() || !answer)
-                       return;  // on_ended tells
-                     logs_in ? self->on_login(*answer) : self->on_alive(*answer);
-                   });
+    const bool asked = warm_->ask(
+        logs_in ? login_request() : request("GET", "/server/info", ""), nullptr,
+        [weak, logs_in, connection = std::weak_ptr<EmergencyConnection>(warm_)](const Result<MoonrakerReply>& answer) {
+          const auto self = weak.lock();
+          if (!self || self->ended_ || self->warm_ != connection.lock() || !answer) return;  // on_ended tells
+          logs_in ? self->on_login(*answer) : self->on_alive(*answer);
+        });
     if (!asked) reconnect("too much is unanswered");
   }
 
-  void on_login(const Answer& answer) {
+  void on_login(const MoonrakerReply& answer) {
     auto token = token_in(answer);
     if (!token) return reconnect("the login is not accepted: " + words_of(answer));
     take_token(std::move(*token));
     ask_whether_alive();
   }
 
-  void on_alive(const Answer& answer) {
+  void on_alive(const MoonrakerReply& answer) {
     answer_timer_.cancel();
     if (answer.status == 401 || answer.status == 403) {
       token_.clear();
@@ -599,7 +340,7 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
   Shared& shared_;
   const std::string name_;
   const EmergencyTarget target_;
-  Address address_;
+  MoonrakerAddress address_;
   std::string wrong_;    // why it can never be reached
   std::string trouble_;  // why there is no warm connection now
   TcpResolver resolver_;
@@ -610,7 +351,7 @@ class EmergencyStopper::Machine : public std::enable_shared_from_this<Machine> {
   Endpoints endpoints_;
   std::string token_;
   MonotonicTime token_at_{};
-  std::shared_ptr<Connection> warm_;
+  std::shared_ptr<EmergencyConnection> warm_;
   bool proven_ = false;  // it has answered
   int attempts_ = 0;
   bool preparing_ = false;
@@ -687,7 +428,7 @@ class EmergencyStopper::Stop : public std::enable_shared_from_this<Stop> {
                               std::chrono::duration<double>(shared_.options.total).count()));
   }
 
-  void send_on(const std::shared_ptr<Connection>& connection) {
+  void send_on(const std::shared_ptr<EmergencyConnection>& connection) {
     ++outstanding_;
     if (connection != warm_.lock()) ++tries_;
     const bool asked = connection->ask(
@@ -695,7 +436,9 @@ class EmergencyStopper::Stop : public std::enable_shared_from_this<Stop> {
         [self = shared_from_this()] {
           if (!self->sent_after_) self->sent_after_ = self->since();
         },
-        [self = shared_from_this(), connection](const Result<Answer>& answer) { self->on_answer(connection, answer); });
+        [self = shared_from_this(), connection](const Result<MoonrakerReply>& answer) {
+          self->on_answer(connection, answer);
+        });
     if (!asked) failed(connection, "too much is unanswered");
   }
 
@@ -722,17 +465,18 @@ class EmergencyStopper::Stop : public std::enable_shared_from_this<Stop> {
     ++opening_;
   }
 
-  void opened(const std::shared_ptr<Connection>& connection) {
+  void opened(const std::shared_ptr<EmergencyConnection>& connection) {
     if (!machine_->has_login() || machine_->has_token()) return send_on(connection);
     ++outstanding_;
     ++tries_;
-    const bool asked = connection->ask(
-        machine_->login_request(), nullptr,
-        [self = shared_from_this(), connection](const Result<Answer>& answer) { self->on_login(connection, answer); });
+    const bool asked = connection->ask(machine_->login_request(), nullptr,
+                                       [self = shared_from_this(), connection](const Result<MoonrakerReply>& answer) {
+                                         self->on_login(connection, answer);
+                                       });
     if (!asked) failed(connection, "too much is unanswered");
   }
 
-  void on_login(const std::shared_ptr<Connection>& connection, const Result<Answer>& answer) {
+  void on_login(const std::shared_ptr<EmergencyConnection>& connection, const Result<MoonrakerReply>& answer) {
     if (ended_) return;
     if (!answer) return failed(connection, answer.error().context);
     auto token = token_in(*answer);
@@ -746,11 +490,11 @@ class EmergencyStopper::Stop : public std::enable_shared_from_this<Stop> {
     send_on(connection);
   }
 
-  void on_answer(const std::shared_ptr<Connection>& connection, const Result<Answer>& answer) {
+  void on_answer(const std::shared_ptr<EmergencyConnection>& connection, const Result<MoonrakerReply>& answer) {
     if (connection == warm_.lock()) answered_ = true;
     if (ended_) return;
     if (!answer) return failed(connection, answer.error().context);
-    const Judged judged = judge(*answer);
+    const JudgedReply judged = judge_stop(*answer);
     if (judged.confirmed) return finish(true, judged.said);
     said_ = judged.said;
     if (answer->status == 401 || answer->status == 403) machine_->refused();
@@ -758,7 +502,7 @@ class EmergencyStopper::Stop : public std::enable_shared_from_this<Stop> {
   }
 
   // One way came to nothing.  Another one is tried, at once the first time, as long as tries are left.
-  void failed(const std::shared_ptr<Connection>& connection, const std::string& why) {
+  void failed(const std::shared_ptr<EmergencyConnection>& connection, const std::string& why) {
     failure_ = why;
     --outstanding_;
     if (connection && fresh_.erase(connection) > 0) connection->close();
@@ -786,9 +530,9 @@ class EmergencyStopper::Stop : public std::enable_shared_from_this<Stop> {
   SteadyTimer next_;  // the next fresh connection
   std::chrono::milliseconds patience_;
   std::chrono::milliseconds pause_;
-  std::weak_ptr<Connection> warm_;
+  std::weak_ptr<EmergencyConnection> warm_;
   bool answered_ = false;  // the warm one, or it broke
-  std::set<std::shared_ptr<Connection>> fresh_;
+  std::set<std::shared_ptr<EmergencyConnection>> fresh_;
   int opening_ = 0;      // fresh ones on their way
   int outstanding_ = 0;  // requests that nothing is known of
   int tries_ = 0;        // beside the warm one

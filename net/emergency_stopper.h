@@ -86,7 +86,6 @@ class EmergencyStopper {
 
  private:
   struct Shared;
-  class Connection;
   class Machine;
   class Stop;
 
