@@ -259,7 +259,7 @@ void MachineMonitor::judge_all(bool full) {
   judge_temperatures();
   judge_position();
   judge_fans();
-  judge_mcus();
+  for (const auto& [name, mcu] : mcus_) judge_mcu(name, mcu);
   judge_host();
   sweep(full);
 }

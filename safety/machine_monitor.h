@@ -124,7 +124,8 @@ class MachineMonitor {
   void judge_sensor(const std::string& name, const Temperature& sensor);
   void judge_position();
   void judge_fans();
-  void judge_mcus();
+  void judge_fan(const std::string& name, const Fan& fan, double hottest);
+  void judge_mcu(const std::string& name, const Mcu& mcu);
   void judge_host();
   void judge_facts();
   // `text` is asked only for an alarm that is raised.

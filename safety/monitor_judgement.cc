@@ -108,12 +108,15 @@ void MachineMonitor::judge_heater(const std::string& name, const Temperature& he
                                 : Verdict::kOk,
          above, runaway},
         [&] { return fmt::format("{} has warmed up to {:.1f} °C; its target is {:.1f} °C", name, value, target); });
-  if (!klipper_works()) return;  // what is shut down does not hold its target
   const double off = std::abs(value - target);
   const double drift = rules_.of(kTemperatureDrift).threshold;
   const bool ramp = !heater.reached && (value > target || now_ - heater.improved_at < kRampUs);
   Verdict verdict = Verdict::kOk;
-  if (target > 0 && !ramp && off >= drift / 2) verdict = off >= drift ? Verdict::kBad : Verdict::kBetween;
+  if (!klipper_works()) {
+    verdict = Verdict::kBetween;  // what is shut down does not hold its target
+  } else if (target > 0 && !ramp && off >= drift / 2) {
+    verdict = off >= drift ? Verdict::kBad : Verdict::kBetween;
+  }
   sight({kTemperatureDrift, name, verdict, off, drift}, [&] {
     return fmt::format("{} is at {:.1f} °C and {} {:.1f} °C", name, value,
                        heater.reached ? "does not hold" : "gets no nearer to", target);
@@ -141,50 +144,52 @@ void MachineMonitor::judge_position() {
 
 void MachineMonitor::judge_fans() {
   const double hottest = hottest_extruder();
-  const double slowest = rules_.of(kFanStoppedWhileHot).threshold;
   bool hotend_fans = false;
   bool any_on = false;
   for (const auto& [name, fan] : fans_) {
-    if (name.starts_with("heater_fan ") && fan.speed) {
-      hotend_fans = true;
-      any_on = any_on || *fan.speed > 0;
-    }
-    if (!fan.rpm || !fan.speed) continue;
-    const bool stopped = *fan.speed >= kMustTurn && *fan.rpm < slowest && hottest >= kHot;
-    sight({kFanStoppedWhileHot, name, stopped ? Verdict::kBad : Verdict::kOk, fan.rpm, slowest}, [&] {
-      return fmt::format("{} turns with {:.0f} rpm at {:.0f} % while an extruder is at {:.0f} °C", name, *fan.rpm,
-                         *fan.speed * 100, hottest);
-    });
+    if (!fan.speed) continue;
+    judge_fan(name, fan, hottest);
+    if (!name.starts_with("heater_fan ")) continue;
+    hotend_fans = true;
+    any_on = any_on || *fan.speed > 0;
   }
   if (!hotend_fans) return;
-  sight({kFanStoppedWhileHot, "", !any_on && hottest >= kHotWithoutFan ? Verdict::kBad : Verdict::kOk, std::nullopt,
-         std::nullopt},
+  const bool none_on = !any_on && hottest >= kHotWithoutFan;
+  sight({kFanStoppedWhileHot, "", none_on ? Verdict::kBad : Verdict::kOk, std::nullopt, std::nullopt},
         [&] { return fmt::format("no hotend fan is on while an extruder is at {:.0f} °C", hottest); });
 }
 
-void MachineMonitor::judge_mcus() {
-  const double errors = rules_.of(kMcuErrors).threshold;
-  const double slowest = rules_.of(kMcuOverload).threshold;
-  for (const auto& [name, mcu] : mcus_) {
-    if (mcu.errors) {
-      sight({kMcuErrors, name,
-             *mcu.errors >= errors       ? Verdict::kBad
-             : *mcu.errors >= errors / 2 ? Verdict::kBetween
-                                         : Verdict::kOk,
-             mcu.errors, errors},
-            [&] {
-              return fmt::format("{}: {:.0f} bytes in a minute were sent again or made no sense", name, *mcu.errors);
-            });
-    }
-    if (!mcu.task_average || !mcu.task_deviation) continue;
-    const double load = *mcu.task_average + 3 * *mcu.task_deviation;
-    sight({kMcuOverload, name,
-           load >= slowest         ? Verdict::kBad
-           : load >= slowest * 0.8 ? Verdict::kBetween
-                                   : Verdict::kOk,
-           load, slowest},
-          [&] { return fmt::format("{}: its tasks take {:.2f} ms", name, load * 1000); });
+void MachineMonitor::judge_fan(const std::string& name, const Fan& fan, double hottest) {
+  if (!fan.rpm) return;
+  const double slowest = rules_.of(kFanStoppedWhileHot).threshold;
+  const bool stopped = *fan.speed >= kMustTurn && *fan.rpm < slowest && hottest >= kHot;
+  sight({kFanStoppedWhileHot, name, stopped ? Verdict::kBad : Verdict::kOk, fan.rpm, slowest}, [&] {
+    return fmt::format("{} turns with {:.0f} rpm at {:.0f} % while an extruder is at {:.0f} °C", name, *fan.rpm,
+                       *fan.speed * 100, hottest);
+  });
+}
+
+void MachineMonitor::judge_mcu(const std::string& name, const Mcu& mcu) {
+  if (mcu.errors) {
+    const double most = rules_.of(kMcuErrors).threshold;
+    sight({kMcuErrors, name,
+           *mcu.errors >= most       ? Verdict::kBad
+           : *mcu.errors >= most / 2 ? Verdict::kBetween
+                                     : Verdict::kOk,
+           mcu.errors, most},
+          [&] {
+            return fmt::format("{}: {:.0f} bytes in a minute were sent again or made no sense", name, *mcu.errors);
+          });
   }
+  if (!mcu.task_average || !mcu.task_deviation) return;
+  const double load = *mcu.task_average + 3 * *mcu.task_deviation;
+  const double slowest = rules_.of(kMcuOverload).threshold;
+  sight({kMcuOverload, name,
+         load >= slowest         ? Verdict::kBad
+         : load >= slowest * 0.8 ? Verdict::kBetween
+                                 : Verdict::kOk,
+         load, slowest},
+        [&] { return fmt::format("{}: its tasks take {:.2f} ms", name, load * 1000); });
 }
 
 void MachineMonitor::judge_host() {
