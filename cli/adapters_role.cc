@@ -36,7 +36,8 @@ AdaptersOptions options_from(const Config& config) {
   options.outbox.sync = config.outbox_sync;
   options.max_frame_bytes = static_cast<size_t>(config.adapters_max_frame_bytes);
   options.secrets_file = secrets_file(config.data_dir);
-  if (config.adapters_registry) options.registry_file = registry_file(config.data_dir);
+  options.registry_file = registry_file(config.data_dir);
+  options.serve_registry = config.adapters_registry;
   for (const MachineConfig& machine : config.machines) {
     if (machine.kind != "printer") {
       log_warn("adapters", "machine '{}' is of kind {}: it is not served by this version", machine.id, machine.kind);

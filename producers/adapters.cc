@@ -61,7 +61,13 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     adapter_ = std::make_unique<MoonrakerAdapter>(machine.adapter, runner_->state(), role_.clock_, random_,
                                                   static_cast<MachineLink&>(*this), static_cast<EventSink&>(*this),
                                                   role_.metrics_);
+    adapter_->on_alarm_action = [this](const schema::AlarmRaisedT& alarm) {
+      if (role_.options_.on_alarm_action) role_.options_.on_alarm_action(id_, alarm);
+    };
     if (!fenced_) drive([this] { adapter_->start(); });
+  }
+  void watch_by(const MachineSafety& safety) {
+    if (adapter_ && !fenced_) drive([&] { adapter_->watch_by(safety); });
   }
   bool serves() const { return adapter_ != nullptr; }
   // Whether another connection would have to be made.
@@ -361,7 +367,8 @@ void Adapters::serve_registry() {
   };
   std::map<std::string, MachineConnection> wanted;
   for (const auto& [id, connection] : known) {
-    if (connection.managed_by == "api" && connection.enabled && connection.kind == "printer" && !is_own(id)) {
+    if (options_.serve_registry && connection.managed_by == "api" && connection.enabled &&
+        connection.kind == "printer" && !is_own(id)) {
       wanted.emplace(id, connection);
     }
   }
@@ -408,6 +415,15 @@ void Adapters::serve_registry() {
       machine.rename(connection.name, connection.kind);
     }
     served_.insert_or_assign(id, connection);
+  }
+  watch_as_told();
+}
+
+// Also the machines of the own file: people set limits and rules in the hub, whoever says how a machine is reached.
+void Adapters::watch_as_told() {
+  for (const auto& [id, connection] : registry_->machines()) {
+    const auto machine = machines_.find(id);
+    if (machine != machines_.end()) machine->second->watch_by(connection.safety);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -37,13 +38,16 @@ struct AdapterMachine {
 
 struct AdaptersOptions {
   std::vector<AdapterMachine> machines;      // of this process's own file: they win over the registry's of the same id
-  std::filesystem::path registry_file;       // what the hub's registry says, kept; empty: the registry is not served
+  std::filesystem::path registry_file;       // what the hub says of machines, kept; empty: nothing is taken from it
+  bool serve_registry = true;                // false: only limits and rules of the own machines are taken from it
   std::filesystem::path secrets_file;        // of the registry's machines; certificates lie in the same folder
   MoonrakerAdapterOptions registry_adapter;  // what the registry's machines have in common
   size_t max_frame_bytes = 16u << 20;
   KeepBlob keep_blob;  // for what is too large for an event; on a thread of its own; empty: that is left out
   std::filesystem::path outbox_directory;  // a folder per machine lies in it
   OutboxOptions outbox;
+  // An alarm of a machine asks for more than to be recorded or told.  On the loop's thread; hands it on and returns.
+  std::function<void(const std::string& machine, const schema::AlarmRaisedT& alarm)> on_alarm_action;
 };
 
 class Adapters {
@@ -74,6 +78,7 @@ class Adapters {
   Result<Machine*> machine_of(const std::string& id);
   void take_registry(const std::map<std::string, std::string>& messages);
   void serve_registry();
+  void watch_as_told();
   void forget_drained();
   void watch_clock();
 

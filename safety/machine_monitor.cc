@@ -346,6 +346,17 @@ void MachineMonitor::sweep(bool full) {
   });
 }
 
+std::vector<AlarmTransition> MachineMonitor::end_all(const std::string& text) {
+  transitions_.clear();
+  for (auto& [key, watch] : watches_) {
+    if (watch.standing) clear(key, watch, text);
+  }
+  forget_values();
+  cause_.clear();
+  clock_off_ = false;
+  return std::exchange(transitions_, {});
+}
+
 std::vector<std::string> MachineMonitor::standing() const {
   std::vector<std::string> ids;
   for (const auto& [key, watch] : watches_) {

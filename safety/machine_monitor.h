@@ -55,6 +55,11 @@ class MachineMonitor {
   // What this event raises and clears, in a fixed order.
   std::vector<AlarmTransition> observe(const EventView& event);
 
+  // The machine is no longer watched: clears what stands, with this text, and forgets what it stood for.
+  std::vector<AlarmTransition> end_all(const std::string& text);
+
+  // As the last LimitsApplied said.
+  const schema::LimitSetT& limits() const { return limits_; }
   // Alarms that stand, by their ids.
   std::vector<std::string> standing() const;
   // How often an alarm would have been raised once more but for kMaxRaises.

@@ -160,6 +160,7 @@ void MachineMonitor::encode(JsonWriter& json, bool brief) const {
   write_limits(json, limits_, false);
   json.end().key("watches").array();
   for (const auto& [key, watch] : watches_) {
+    if (brief && !watch.standing && watch.raises.back() == 0) continue;
     json.array().value(row_of(key.first).code).value(key.second);
     NumberWriter write(json);
     each_watch_number(watch, write);

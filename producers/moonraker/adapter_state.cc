@@ -129,7 +129,7 @@ void read_facts(const Json& json, AdapterState& state) {
   }
 }
 
-std::string encode_with(const AdapterState& state, size_t excluded) {
+std::string encode_with(const AdapterState& state, size_t excluded, bool monitor = true) {
   JsonWriter json;
   json.object().field("millrace_adapter", kVersion).field("name", state.name).field("kind", state.kind);
   json.field("connected", state.connected).field("state", static_cast<int>(state.state));
@@ -137,6 +137,8 @@ std::string encode_with(const AdapterState& state, size_t excluded) {
   json.field("last_observed_us", state.jobs.last_observed_us).field("last_eventtime", state.jobs.last_eventtime);
   json.field("last_offset", state.jobs.last_offset);
   write_facts(json, state);
+  json.field("limits_version", static_cast<int64_t>(state.limits_version));
+  if (monitor && !state.monitor.empty()) json.key("monitor").raw(state.monitor);
   if (state.jobs.open) write_open(json, *state.jobs.open, excluded);
   json.key("known").array();
   for (const KnownRow& row : state.jobs.known.rows()) write_known(json, row);
@@ -149,7 +151,8 @@ std::string encode_with(const AdapterState& state, size_t excluded) {
 std::string encode(const AdapterState& state) {
   std::string text = encode_with(state, kMaxExcludedStored);
   // Names full of characters that JSON escapes: without them, those objects are told once more after a restart.
-  return text.size() <= kMaxStateBytes ? text : encode_with(state, 0);
+  if (text.size() > kMaxStateBytes) text = encode_with(state, 0);
+  return text.size() <= kMaxStateBytes ? text : encode_with(state, 0, false);
 }
 
 Result<AdapterState> decode_adapter_state(std::string_view text) {
@@ -175,6 +178,8 @@ Result<AdapterState> decode_adapter_state(std::string_view text) {
   state.jobs.last_eventtime = number_member(*json, "last_eventtime").value_or(0);
   state.jobs.last_offset = number_member(*json, "last_offset");
   read_facts(*json, state);
+  state.limits_version = static_cast<uint64_t>(integer_member(*json, "limits_version").value_or(0));
+  if (const auto monitor = member(*json, "monitor")) state.monitor = to_text(*monitor);
   if (const auto open = member(*json, "open")) {
     OpenJob job = read_open(*open);
     if (job.id.empty()) return make_error(Errc::kMalformed, "adapter state with an open job without id");

@@ -24,6 +24,8 @@ struct AdapterState {
   std::set<std::string> conditions;  // told as active
   ToldFacts facts;
   JobMemory jobs;
+  uint64_t limits_version = 0;  // of the last LimitsApplied
+  std::string monitor;          // JSON: alarms that stand
 };
 
 inline constexpr size_t kMaxStateBytes = 64 * 1024;

@@ -30,6 +30,7 @@ class EventBatch {
     has_facts_ = has_facts_ || family_of(events_.back().payload.type) == Family::kFact;
   }
 
+  const std::vector<EventDraft>& events() const { return events_; }
   bool empty() const { return events_.empty(); }
   bool has_facts() const { return has_facts_; }
   size_t size() const { return events_.size(); }

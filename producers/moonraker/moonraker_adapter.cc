@@ -90,7 +90,8 @@ MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view s
       jobs_({.row_hold = options_.row_hold,
              .progress_interval = options_.progress_interval,
              .klipper_back_hold = options_.klipper_back_hold},
-            clock, time_, batch_, state_.jobs) {
+            clock, time_, batch_, state_.jobs),
+      alarms_(batch_, state_.monitor, state_.limits_version, metrics) {
   errors_.on_error = [this](std::string_view kind, std::string_view detail) {
     if (std::ranges::find(kHarmless, kind) != kHarmless.end()) return;
     conditions_.seen("protocol_error", std::string(kind) + (detail.empty() ? "" : ": ") + std::string(detail));
@@ -129,6 +130,7 @@ void MoonrakerAdapter::Impl::leave(Leaving why) {
   if (why == Leaving::kRemoved) jobs_.on_machine_removed();
   conditions_.end_all();
   stop();
+  alarms_.end_all();
 }
 
 void MoonrakerAdapter::Impl::link_opened(const LinkIdentity& identity) {
@@ -358,8 +360,12 @@ void MoonrakerAdapter::Impl::finish_input() {
     if (auto sample = sampler_.take()) batch_.add(std::move(*sample), time_.occurred());
   }
   if (batch_.empty()) return;
+  alarms_.watch();
   // The open job's counters alone are not worth a write of the state with every sample.
-  if (batch_.has_facts() || stored_state_.empty()) stored_state_ = encode(state_);
+  if (batch_.has_facts() || stored_state_.empty()) {
+    state_.monitor = alarms_.state();
+    stored_state_ = encode(state_);
+  }
   events_.add(static_cast<double>(batch_.size()));
   batch_.emit(stored_state_);
 }
@@ -370,48 +376,60 @@ MoonrakerAdapter::MoonrakerAdapter(MoonrakerAdapterOptions options, std::string_
 
 MoonrakerAdapter::~MoonrakerAdapter() = default;
 
+void MoonrakerAdapter::finish() {
+  impl_->finish_input();
+  for (const schema::AlarmRaisedT& alarm : impl_->alarms_.take_actions()) {
+    if (on_alarm_action) on_alarm_action(alarm);
+  }
+}
+
 void MoonrakerAdapter::start() {
   impl_->start();
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::stop() {
   impl_->stop();
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::leave(Leaving why) {
   impl_->leave(why);
-  impl_->finish_input();
+  finish();
+}
+
+void MoonrakerAdapter::watch_by(const MachineSafety& safety) {
+  impl_->alarms_.watch_by(safety);
+  finish();
 }
 
 void MoonrakerAdapter::rename(const std::string& name, const std::string& kind) {
   impl_->options_.name = name;
   impl_->options_.kind = kind;
   impl_->register_machine();
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::on_link_open(const LinkIdentity& identity) {
   impl_->link_opened(identity);
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::on_link_text(std::string_view frame) {
   impl_->take_frame(frame);
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::on_link_closed(std::string_view reason, uint16_t close_code, std::string_view text) {
   impl_->link_closed(reason, close_code, text);
-  impl_->finish_input();
+  finish();
 }
 
 std::optional<MonotonicTime> MoonrakerAdapter::next_deadline() const { return impl_->next_deadline(); }
 
 void MoonrakerAdapter::on_timer() {
   impl_->run_timers();
-  impl_->finish_input();
+  finish();
 }
 
 }  // namespace millrace

@@ -5,12 +5,14 @@
 // One thread.  The owner calls on_timer() at or after next_deadline(), which every other call may change.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "bus/clock.h"
+#include "bus/machine_safety.h"
 #include "bus/metrics.h"
 #include "bus/random.h"
 #include "producers/event_sink.h"
@@ -49,6 +51,8 @@ class MoonrakerAdapter {
   // open job ends as interrupted (K8).  Nothing is done afterwards.
   enum class Leaving { kDisabled, kRemoved };
   void leave(Leaving why);
+  // Limits and rules from now on; says LimitsApplied when the limits differ from those that it worked by.
+  void watch_by(const MachineSafety& safety);
   // Registers the machine anew when either differs.
   void rename(const std::string& name, const std::string& kind);
 
@@ -59,8 +63,13 @@ class MoonrakerAdapter {
   std::optional<MonotonicTime> next_deadline() const;
   void on_timer();
 
+  // An alarm asks for more than to be recorded or told.  Called once for each that is raised, after the sink has its
+  // event; the owner hands it on and does not call back from here.
+  std::function<void(const schema::AlarmRaisedT& alarm)> on_alarm_action;
+
  private:
   struct Impl;
+  void finish();
   std::unique_ptr<Impl> impl_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "bus/json_reader.h"
 #include "producers/moonraker/adapter_state.h"
+#include "producers/moonraker/alarm_telling.h"
 #include "producers/moonraker/event_batch.h"
 #include "producers/moonraker/fact_telling.h"
 #include "producers/moonraker/history_backfill.h"
@@ -100,6 +101,7 @@ struct MoonrakerAdapter::Impl {
   MachineConditions conditions_;
   FactTelling facts_;
   JobTracker jobs_;
+  AlarmTelling alarms_;
 
   LinkIdentity identity_;
   Link link_state_ = Link::kStopped;
