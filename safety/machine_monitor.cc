@@ -280,19 +280,19 @@ MachineMonitor::Watch* MachineMonitor::due(const Sighting& sighting) {
   }
   sighted_.push_back(std::move(key));
   Watch& watch = found->second;
-  const int64_t clear_us = to_us(row_of(sighting.rule).clear_s);
+  const int64_t clear_us = sighting.at_once ? 0 : to_us(row_of(sighting.rule).clear_s);
+  const int64_t raise_us = sighting.at_once ? 0 : to_us(setting.for_s);
   if (sighting.verdict == Verdict::kBad) {
     if (watch.ok_since != 0 && now_ - watch.ok_since >= clear_us) ++held_back_;
     watch.ok_since = 0;
     if (watch.bad_since == 0) watch.bad_since = now_;
-    return !watch.standing && now_ - watch.bad_since >= to_us(setting.for_s) ? &watch : nullptr;
+    return !watch.standing && now_ - watch.bad_since >= raise_us ? &watch : nullptr;
   }
   watch.bad_since = 0;
   if (sighting.verdict == Verdict::kBetween) watch.ok_since = 0;
   if (!watch.standing || sighting.verdict == Verdict::kBetween) return nullptr;
   if (watch.ok_since == 0) watch.ok_since = now_;
-  const int64_t quiet = is_chattering(watch) ? kChatterTime : clear_us;
-  if (now_ - watch.ok_since >= quiet) clear(found->first, watch, "it is over");
+  if (now_ - watch.ok_since >= clear_us && !is_chattering(watch)) clear(found->first, watch, "it is over");
   return nullptr;
 }
 

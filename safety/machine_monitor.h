@@ -41,9 +41,9 @@ struct AlarmTransition {
 
 class MachineMonitor {
  public:
-  static constexpr size_t kMaxObjects = 48;        // of each kind; further ones are not watched
-  static constexpr size_t kMaxWatches = 64;        // what is about to be, or is, an alarm
-  static constexpr size_t kMaxRaises = 3;          // of one alarm in kChatterTime; then it stands until it was quiet
+  static constexpr size_t kMaxObjects = 48;  // of each kind; further ones are not watched
+  static constexpr size_t kMaxWatches = 64;  // what is about to be, or is, an alarm
+  static constexpr size_t kMaxRaises = 3;    // of one alarm in kChatterTime; so often, it stands until that is over
   static constexpr int64_t kMaxStep = 30'000'000;  // microseconds
   static constexpr int64_t kChatterTime = 600'000'000;
 
@@ -113,6 +113,7 @@ class MachineMonitor {
     Verdict verdict = Verdict::kOk;
     std::optional<double> value;
     std::optional<double> threshold;
+    bool at_once = false;  // it need not hold for any time
   };
 
   void pass_time(int64_t observed_us);

@@ -220,7 +220,7 @@ void MachineMonitor::judge_facts() {
   const auto is = [this](std::string_view cause) { return cause_ == cause; };
   const bool of_its_own = is("heater_fault") || is("sensor_fault") || is("mcu_lost");
   const auto shutdown = [&](MonitorRule rule, std::string_view subject, bool bad) {
-    sight({rule, subject, bad ? Verdict::kBad : Verdict::kOk, std::nullopt, std::nullopt},
+    sight({rule, subject, bad ? Verdict::kBad : Verdict::kOk, std::nullopt, std::nullopt, true},
           [this] { return cause_text_; });
   };
   shutdown(kHeaterFault, "", is("heater_fault"));

@@ -16,7 +16,7 @@ using State = schema::MachineState;
 struct MachineMonitorTest : ::testing::Test {
   MonitoredMachine m;
 
-  void heat(const std::string& heater, double target, double value, double power = 0.4) {
+  void heat(const std::string& heater, double target, double value, double power = 0) {
     m.sample({{heater, "target", target}, {heater, "temperature", value}, {heater, "power", power}});
   }
 };
@@ -81,8 +81,8 @@ TEST_F(MachineMonitorTest, RampIsNoDriftHoweverSlowUntilItGetsNoFurther) {
   double value = 25;
   for (; value < 80; value += 1) m.hold(40, {{"heater_bed", "temperature", value}});
   EXPECT_TRUE(m.told().empty()) << "1 K in 40 s is slow, and still a ramp";
-  m.hold(100, {{"heater_bed", "temperature", 79.5}});
-  EXPECT_EQ(m.told().front(), "raised m/temperature_drift/heater_bed");
+  for (int i = 0; i < 100; ++i) m.hold(1, {{"heater_bed", "temperature", i % 2 == 0 ? 79.5 : 79.51}});
+  EXPECT_EQ(m.told(), Lines{"raised m/temperature_drift/heater_bed"});
   EXPECT_EQ(m.last.text, "heater_bed is at 79.5 °C and gets no nearer to 110.0 °C");
 }
 
@@ -98,7 +98,7 @@ TEST_F(MachineMonitorTest, SensorThatSaysNothingBelievableIsDead) {
   EXPECT_TRUE(m.told().empty());
   m.hold(3, {{"temperature_sensor chamber", "temperature", 0}});
   EXPECT_EQ(m.told(), Lines{"raised m/sensor_dead/temperature_sensor chamber"});
-  m.hold(12, {{"temperature_sensor chamber", "temperature", 21}});
+  m.hold(12, {{"temperature_sensor chamber", "temperature", 19}});
   EXPECT_EQ(m.told(), Lines{"cleared m/sensor_dead/temperature_sensor chamber"}) << "a jump from 0 is slow enough";
   m.hold(70, {{"extruder", "temperature", -55}});
   EXPECT_EQ(m.told().front(), "raised m/sensor_dead/extruder");
@@ -108,7 +108,7 @@ TEST_F(MachineMonitorTest, HeatedSensorThatNeverChangesIsDeadAndAnIdleOneIsNot) 
   heat("heater_bed", 0, 23, 0);
   m.hold(600);
   EXPECT_TRUE(m.told().empty()) << "not heated";
-  heat("extruder", 210, 210);
+  heat("extruder", 210, 210, 0.4);
   for (int i = 0; i < 60; ++i) m.hold(2, {{"extruder", "temperature", 210 + (i % 2) * 0.01}});
   EXPECT_TRUE(m.told().empty());
   m.hold(95);
@@ -168,8 +168,9 @@ TEST_F(MachineMonitorTest, NoHotendFanOnWhileHot) {
   heat("extruder", 0, 85, 0);
   m.hold(30);
   EXPECT_TRUE(m.told().empty());
-  heat("extruder", 0, 100, 0);
-  m.hold(12);
+  heat("extruder", 100, 85);
+  m.hold(1, {{"extruder", "temperature", 95}});
+  m.hold(12, {{"extruder", "temperature", 100}});
   EXPECT_EQ(m.told(), Lines{"raised m/fan_stopped_while_hot"});
   m.hold(12, {{"heater_fan hotend", "speed", 1}});
   EXPECT_EQ(m.told(), Lines{"cleared m/fan_stopped_while_hot"});
@@ -195,7 +196,7 @@ TEST_F(MachineMonitorTest, LongRampAndAPauseAreNoStall) {
   heat("heater_bed", 110, 25, 1);
   for (double value = 25; value < 65; value += 1) m.hold(50, {{"heater_bed", "temperature", value}});
   m.state(State::paused);
-  m.hold(3000, {{"heater_bed", "temperature", 110}});
+  m.hold(3000, {{"heater_bed", "temperature", 65}});
   EXPECT_TRUE(m.told().empty());
 }
 
@@ -240,7 +241,7 @@ TEST_F(MachineMonitorTest, ClockThatIsOff) {
   EXPECT_EQ(m.told(), Lines{"cleared m/clock_off"});
 }
 
-TEST_F(MachineMonitorTest, EachShutdownOfKlipperIsOneAlarmByItsCause) {
+TEST_F(MachineMonitorTest, EachShutdownOfKlipperIsOneAlarmByItsCauseAndAtOnce) {
   const std::vector<std::pair<std::string, std::string>> texts = {
       {"Heater extruder not heating at expected rate", "m/heater_fault"},
       {"MCU 'mcu' shutdown: ADC out of range", "m/sensor_dead/klipper"},
@@ -273,7 +274,7 @@ TEST_F(MachineMonitorTest, AlarmBelongsToThePrintUnderWay) {
   EXPECT_EQ(m.last.job_id, "m.1");
 }
 
-TEST_F(MachineMonitorTest, AlarmThatKeepsComingBackIsRaisedThreeTimesAndThenStandsUntilItWasQuiet) {
+TEST_F(MachineMonitorTest, AlarmThatKeepsComingBackIsRaisedThreeTimesInTenMinutesAndThenStands) {
   const auto come_and_go = [&] {
     m.hold(5, {{"extruder", "temperature", 257}});
     m.hold(8, {{"extruder", "temperature", 249}});
@@ -283,9 +284,9 @@ TEST_F(MachineMonitorTest, AlarmThatKeepsComingBackIsRaisedThreeTimesAndThenStan
   EXPECT_EQ(std::ranges::count(lines, "raised m/temperature_above_limit/extruder"), 3);
   EXPECT_EQ(lines.back(), "raised m/temperature_above_limit/extruder") << "it stands";
   EXPECT_EQ(m.monitor.held_back(), 17u);
-  m.hold(590);
+  m.hold(603 - 21 * 13);
   EXPECT_TRUE(m.told().empty());
-  m.hold(20);
+  m.hold(15);
   EXPECT_EQ(m.told(), Lines{"cleared m/temperature_above_limit/extruder"});
 }
 
