@@ -4,6 +4,7 @@
 #include <future>
 
 #include "bus/logging.h"
+#include "cli/alarm_sight.h"
 #include "cli/command_mirror.h"
 #include "cli/process_limits.h"
 #include "cli/version.h"
@@ -118,6 +119,10 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
       MaintenanceWatchOptions{}, [hub = hub.get()](WallTime now) { return hub->look_at_maintenance(now); }, submit,
       clock, metrics);
   hub->maintenance_->start();
+  hub->alarms_ = std::make_unique<AlarmWatch>(
+      AlarmWatchOptions{}, [hub = hub.get()](WallTime now) { return hub->look_at_alarms(now); }, submit, clock,
+      metrics);
+  hub->alarms_->start();
   hub->machine_configs_->start();
   hub->registry_->start();
   if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
@@ -170,6 +175,14 @@ Result<std::vector<MaintenanceStanding>> Hub::look_at_maintenance(WallTime now) 
   return standings;
 }
 
+// On the watch's thread.
+Result<AlarmSight> Hub::look_at_alarms(WallTime now) const {
+  if (!projector_->wait_for(log_->last(), kViewsWait)) {
+    return make_error(Errc::kUnavailable, "the views have not caught up with the log");
+  }
+  return alarm_sight(*views_->reader(), now);
+}
+
 // Once a second, on the loop.
 void Hub::watch_clock(ClockWatch watch) {
   clock_timer_->start(kClockInterval, [this, watch]() mutable {
@@ -194,6 +207,7 @@ Hub::~Hub() {
   if (retention_) retention_->stop();  // while the recorder still takes its writes
   if (anchors_) anchors_->stop();
   if (maintenance_) maintenance_->stop();
+  if (alarms_) alarms_->stop();
   control_.reset();                                    // a backup under way is given up
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed

@@ -18,6 +18,7 @@
 #include "cli/history_import.h"
 #include "cli/machine_registry.h"
 #include "cli/older_import.h"
+#include "consumers/alarm_watch.h"
 #include "consumers/anchor_publisher.h"
 #include "consumers/maintenance_watch.h"
 #include "consumers/recorder.h"
@@ -47,6 +48,7 @@ class Hub {
   Result<void> start_mirror(const Clock& clock, Metrics& metrics);
   HistoryImport::Parts import_parts(const Clock& clock);
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
+  Result<AlarmSight> look_at_alarms(WallTime now) const;
 
   const Config config_;
   std::unique_ptr<EventLog> log_;
@@ -60,6 +62,7 @@ class Hub {
   std::unique_ptr<StorageWatch> storage_;
   std::unique_ptr<AnchorPublisher> anchors_;
   std::unique_ptr<MaintenanceWatch> maintenance_;
+  std::unique_ptr<AlarmWatch> alarms_;
   std::unique_ptr<MachineConfigPublisher> machine_configs_;
   std::unique_ptr<MachineRegistry> registry_;
   IoLoop loop_;
