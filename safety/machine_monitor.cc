@@ -241,9 +241,10 @@ void MachineMonitor::take_state(const EventView& event) {
   }
 }
 
+// Also while nobody has said: a look back begins somewhere.
 bool MachineMonitor::klipper_works() const {
   using State = schema::MachineState;
-  return state_ == State::ready || state_ == State::printing || state_ == State::paused || state_ == State::running;
+  return state_ == State::unknown || state_ == State::ready || state_ == State::printing || state_ == State::paused || state_ == State::running;
 }
 
 void MachineMonitor::judge_all(bool full) {

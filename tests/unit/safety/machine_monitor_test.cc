@@ -193,7 +193,7 @@ TEST_F(MachineMonitorTest, PrintInWhichNothingGoesOnHasStalled) {
 
 TEST_F(MachineMonitorTest, LongRampAndAPauseAreNoStall) {
   m.state(State::printing);
-  heat("heater_bed", 110, 25, 1);
+  heat("heater_bed", 110, 25);
   for (double value = 25; value < 65; value += 1) m.hold(50, {{"heater_bed", "temperature", value}});
   m.state(State::paused);
   m.hold(3000, {{"heater_bed", "temperature", 65}});
