@@ -53,12 +53,10 @@ Result<AlarmSight> alarm_sight(const ViewReader& reader, WallTime now) {
   AlarmQuery query;
   query.now_us = to_unix_us(now);
   query.limit = kMaxAlarms;
-  for (const AlarmStanding wanted : {AlarmStanding::kActive, AlarmStanding::kAcknowledged, AlarmStanding::kShelved}) {
-    query.standing = wanted;
-    const auto page = list_alarms(reader, query);
-    if (!page) return page.error();
-    for (const schema::AlarmViewT& alarm : page->alarms) sight.alarms.push_back(standing(alarm));
-  }
+  query.active_only = true;
+  const auto page = list_alarms(reader, query);
+  if (!page) return page.error();
+  for (const schema::AlarmViewT& alarm : page->alarms) sight.alarms.push_back(standing(alarm));
   const auto machines = read_machines(reader);
   if (!machines) return machines.error();
   const auto rules = read_rules(reader);

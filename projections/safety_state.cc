@@ -308,6 +308,7 @@ Result<void> each(const ViewReader& reader, const KeyRange& range, const Visit& 
 }
 
 bool passes(const AlarmQuery& query, const AlarmViewT& alarm) {
+  if (query.active_only && !alarm.active) return false;
   if (query.level && alarm.level < *query.level) return false;
   if (!query.rule.empty() && alarm.rule != query.rule) return false;
   return !query.standing || standing_of(alarm, query.now_us) == *query.standing;

@@ -46,6 +46,7 @@ struct AlarmQuery {
   std::optional<AlarmStanding> standing;    // at now_us
   std::optional<schema::AlarmLevel> level;  // this one or higher
   std::string rule;                         // empty: any
+  bool active_only = false;                 // whatever people have said of it
   int64_t now_us = 0;
   std::string after;  // AlarmPage::next of the page before
   size_t limit = 50;

@@ -361,6 +361,8 @@ const std::vector<Route>& routes() {
     std::vector<Route> all = other_routes();
     const std::vector<Route> jobs = job_routes();
     all.insert(all.end(), jobs.begin(), jobs.end());
+    const std::vector<Route> safety = safety_routes();
+    all.insert(all.end(), safety.begin(), safety.end());
     const std::vector<Route> older = print_logger_routes();
     all.insert(all.end(), older.begin(), older.end());
     return all;

@@ -12,7 +12,8 @@
 namespace millrace {
 namespace {
 
-constexpr int kSlashes = 2;  // in an alarm's id; its subject may hold more
+constexpr size_t kMaxStanding = 10'000;  // alarms that are kept for the live feed
+constexpr int kSlashes = 2;              // in an alarm's id; its subject may hold more
 
 std::string with_signs(std::string_view text, char from, char to) {
   std::string changed(text);
@@ -62,6 +63,36 @@ void write_alarm(JsonWriter& json, const schema::AlarmViewT& alarm, int64_t now_
   json.field("last_position", alarm.last_position).end();
 }
 
+void write_safety_of_machine(JsonWriter& json, const MachineSafetyState* safety, const ShownAt& at) {
+  static const MachineSafetyState nothing;
+  const MachineSafetyState& shown = safety != nullptr ? *safety : nothing;
+  json.key("alarms").array();
+  for (const auto& [id, alarm] : shown.alarms) {
+    const AlarmStanding standing = standing_of(alarm, to_unix_us(at.now));
+    if (standing == AlarmStanding::kShelved || standing == AlarmStanding::kCleared) continue;
+    json.object().field("id", id).field("ref", alarm_ref(id)).field("rule", alarm.rule);
+    json.text_or_null("subject", alarm.subject).field("level", schema::EnumNameAlarmLevel(alarm.level));
+    json.field("text", alarm.text);
+    write_time(json, "since", alarm.raised_us);
+    json.field("acknowledged", alarm.acknowledged).end();
+  }
+  const schema::SafetyViewT& view = shown.view;
+  json.end().key("emergency").object().field("latched", view.latched);
+  write_time(json, "since", view.latched ? view.latched_us : 0);
+  json.text_or_null("by", view.latched ? std::string_view(view.latched_by) : std::string_view());
+  json.text_or_null("text", view.latched ? std::string_view(view.latch_text) : std::string_view());
+  json.end().key("limits");
+  const schema::LimitSetT* limits = view.applied ? view.applied.get() : view.limits.get();
+  if (limits == nullptr) {
+    json.null();
+  } else {
+    json.object();
+    write_limits(json, *limits, false);
+    json.end();
+  }
+  json.field("plate_clear", view.plate_clear);
+}
+
 bool limits_hold(const schema::SafetyViewT& view) { return view.applied_version == view.limits_version; }
 
 void write_machine_limits(JsonWriter& json, const schema::SafetyViewT& view) {
@@ -102,6 +133,41 @@ void write_rule(JsonWriter& json, const MonitorRuleRow& row, const std::vector<s
   json.text_or_null("actor", counts != nullptr ? std::string_view(counts->actor) : std::string_view());
   write_time(json, "changed_at", counts != nullptr ? counts->changed_us : 0);
   json.end();
+}
+
+Result<std::map<std::string, MachineSafetyState>> read_safety_states(const ViewReader& reader) {
+  std::map<std::string, MachineSafetyState> states;
+  auto machines = read_safety(reader);
+  if (!machines) return machines.error();
+  for (auto& [id, view] : *machines) states[id].view = std::move(view);
+  AlarmQuery query;
+  query.limit = kMaxStanding;
+  query.active_only = true;
+  auto standing = list_alarms(reader, query);
+  if (!standing) return standing.error();
+  for (schema::AlarmViewT& alarm : standing->alarms) {
+    auto& alarms = states[alarm.machine].alarms;
+    const std::string id = alarm.id;
+    alarms.emplace(id, std::move(alarm));
+  }
+  return states;
+}
+
+Result<MachineSafetyState> read_safety_state(const ViewReader& reader, const std::string& machine) {
+  auto view = find_safety(reader, machine);
+  if (!view) return view.error();
+  AlarmQuery query;
+  query.machine = machine;
+  query.limit = kMaxStanding;
+  query.active_only = true;
+  auto standing = list_alarms(reader, query);
+  if (!standing) return standing.error();
+  MachineSafetyState state{std::move(*view), {}};
+  for (schema::AlarmViewT& alarm : standing->alarms) {
+    const std::string id = alarm.id;
+    state.alarms.emplace(id, std::move(alarm));
+  }
+  return state;
 }
 
 boost::system::result<std::string, HttpResponse> known_machine(const RouteContext& context, const std::string& id) {

@@ -9,6 +9,7 @@
 #include "projections/safety_state.h"
 #include "safety/monitor_rules.h"
 #include "web/edge/routes.h"
+#include "web/edge/shown_json.h"
 
 namespace millrace {
 
@@ -24,6 +25,10 @@ bool limits_hold(const schema::SafetyViewT& view);
 // A rule with its default and how it is set: for `machine`, for all, or not at all.
 void write_rule(JsonWriter& json, const MonitorRuleRow& row, const std::vector<schema::SafetyRuleViewT>& rules,
                 std::string_view machine);
+
+// Of every machine of which something was said; of one, empty where nothing was.
+Result<std::map<std::string, MachineSafetyState>> read_safety_states(const ViewReader& reader);
+Result<MachineSafetyState> read_safety_state(const ViewReader& reader, const std::string& machine);
 
 // A machine that is or was there; an answer 404 `machine_not_found` otherwise.
 boost::system::result<std::string, HttpResponse> known_machine(const RouteContext& context, const std::string& id);
