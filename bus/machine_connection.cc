@@ -28,7 +28,10 @@ std::string encode(const MachineConnection& connection) {
   json.field("emergency_latch", std::to_string(connection.emergency_latch)).key("connection").object();
   json.field("name", connection.name).field("kind", connection.kind).field("managed_by", connection.managed_by);
   json.field("enabled", connection.enabled).field("moonraker_url", connection.moonraker_url);
-  json.field("authentication", connection.authentication).field("tls_ca", connection.tls_ca).end().end();
+  json.field("authentication", connection.authentication).field("tls_ca", connection.tls_ca).end();
+  json.key("safety");
+  write_machine_safety(json, connection.safety);
+  json.end();
   return json.take();
 }
 
@@ -65,6 +68,12 @@ Result<MachineConnection> decode_machine_connection(std::string_view id, std::st
   const auto enabled = flag_member(*content, "enabled");
   if (!enabled) return malformed("enabled is neither true nor false");
   connection.enabled = *enabled;
+  // A hub of before there were limits says nothing of them.
+  if (const auto said = member(*json, "safety")) {
+    auto safety = read_machine_safety(*said);
+    if (!safety) return safety.error();
+    connection.safety = std::move(*safety);
+  }
   return connection;
 }
 

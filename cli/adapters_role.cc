@@ -40,7 +40,8 @@ AdaptersOptions options_from(const Config& config) {
   options.secrets_file = secrets_file(config.data_dir);
   options.commands.key_file = command_key_file(config.data_dir);
   options.commands.mqtt_scopes = mqtt_command_scopes(config);
-  if (config.adapters_registry) options.registry_file = registry_file(config.data_dir);
+  options.registry_file = registry_file(config.data_dir);
+  options.serve_registry = config.adapters_registry;
   for (const MachineConfig& machine : config.machines) {
     if (machine.kind != "printer") {
       log_warn("adapters", "machine '{}' is of kind {}: it is not served by this version", machine.id, machine.kind);

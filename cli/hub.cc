@@ -8,6 +8,7 @@
 
 #include "bus/command_key.h"
 #include "bus/logging.h"
+#include "cli/alarm_sight.h"
 #include "cli/command_mirror.h"
 #include "cli/emergency_targets.h"
 #include "cli/process_limits.h"
@@ -180,6 +181,10 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
       clock, metrics);
   hub->maintenance_->start();
   if (auto watched = hub->watch_commands(); !watched) return watched.error();
+  hub->alarms_ = std::make_unique<AlarmWatch>(
+      AlarmWatchOptions{}, [hub = hub.get()](WallTime now) { return hub->look_at_alarms(now); }, submit, clock,
+      metrics);
+  hub->alarms_->start();
   hub->machine_configs_->start();
   hub->read_latches();
   hub->registry_->start();
@@ -298,6 +303,14 @@ Result<std::vector<MaintenanceStanding>> Hub::look_at_maintenance(WallTime now) 
   return standings;
 }
 
+// On the watch's thread.
+Result<AlarmSight> Hub::look_at_alarms(WallTime now) const {
+  if (!projector_->wait_for(log_->last(), kViewsWait)) {
+    return make_error(Errc::kUnavailable, "the views have not caught up with the log");
+  }
+  return alarm_sight(*views_->reader(), now);
+}
+
 // Once a second, on the loop.
 void Hub::watch_clock(ClockWatch watch) {
   clock_timer_->start(kClockInterval, [this, watch]() mutable {
@@ -329,6 +342,7 @@ Hub::~Hub() {
   if (anchors_) anchors_->stop();
   if (maintenance_) maintenance_->stop();
   if (witness_) witness_->stop();
+  if (alarms_) alarms_->stop();
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed
   if (commands_) commands_->stop();

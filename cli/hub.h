@@ -19,6 +19,7 @@
 #include "cli/history_import.h"
 #include "cli/machine_registry.h"
 #include "cli/older_import.h"
+#include "consumers/alarm_watch.h"
 #include "consumers/anchor_publisher.h"
 #include "consumers/command_witness.h"
 #include "consumers/emergency_latches.h"
@@ -62,6 +63,7 @@ class Hub {
   Result<void> send_command(const CommandMessage& message) const;
   Result<void> watch_commands();
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
+  Result<AlarmSight> look_at_alarms(WallTime now) const;
 
   const Config config_;
   std::unique_ptr<EventLog> log_;
@@ -78,6 +80,7 @@ class Hub {
   std::unique_ptr<AnchorPublisher> anchors_;
   std::unique_ptr<MaintenanceWatch> maintenance_;
   std::unique_ptr<CommandWitness> witness_;
+  std::unique_ptr<AlarmWatch> alarms_;
   std::unique_ptr<MachineConfigPublisher> machine_configs_;
   std::unique_ptr<MachineRegistry> registry_;
   SystemRandom random_;

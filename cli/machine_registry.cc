@@ -59,23 +59,25 @@ std::vector<EventDraft> differences(const Config& config, const std::map<std::st
   return events;
 }
 
-MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine) {
+MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine, const ToldSafety& told) {
   MachineConfigPublisher::Entry entry;
   entry.id = machine.id;
-  if (!machine.settings) return entry;
-  const auto& settings = *machine.settings;
-  entry.version = settings.version;
-  if (machine.removed) return entry;
+  entry.version = std::max(machine.settings ? machine.settings->version : 0, told.version);
+  if (machine.removed || entry.version == 0) return entry;
   MachineConnection connection;
   connection.id = machine.id;
   connection.name = machine.name;
   connection.kind = machine.kind;
   connection.managed_by = machine.managed_by;
-  connection.enabled = settings.enabled;
-  connection.moonraker_url = settings.moonraker_url;
-  connection.authentication = settings.authentication;
-  connection.tls_ca = settings.tls_ca;
-  connection.version = settings.version;
+  if (machine.settings) {
+    const auto& settings = *machine.settings;
+    connection.enabled = settings.enabled;
+    connection.moonraker_url = settings.moonraker_url;
+    connection.authentication = settings.authentication;
+    connection.tls_ca = settings.tls_ca;
+  }
+  connection.version = entry.version;
+  connection.safety = told.safety;
   entry.connection = std::move(connection);
   return entry;
 }
@@ -126,9 +128,19 @@ void MachineRegistry::run() {
   }
   const auto machines = read_machines(*views_.reader());
   if (!machines) return log_error("registry", "machines are not published: {}", machines.error().message());
+  const auto reader = views_.reader();
+  const auto safety = read_safety(*reader);
+  const auto rules = read_rules(*reader);
+  if (!safety || !rules) {
+    const Error& error = safety ? rules.error() : safety.error();
+    return log_error("registry", "machines are not published: {}", error.message());
+  }
   std::vector<MachineConfigPublisher::Entry> entries;
   for (const auto& [id, machine] : *machines) {
-    if (machine.settings) entries.push_back(entry_of(machine));
+    const auto found = safety->find(id);
+    auto entry =
+        entry_of(machine, told_safety(found == safety->end() ? schema::SafetyViewT{} : found->second, *rules, id));
+    if (entry.version != 0) entries.push_back(std::move(entry));
   }
   if (on_entry) {
     for (const auto& entry : entries) on_entry(entry);
@@ -163,14 +175,52 @@ bool MachineRegistry::write_differences() {
 }
 
 void MachineRegistry::on_applied(const AppliedGroup& group) {
+  std::set<std::string> due;
   for (const ViewChange& change : group.changes) {
-    if (change.projection != kMachineStateView || !change.value) continue;
+    if (change.value) note_changes(change, due);
+  }
+  if (!due.empty()) publish(due);
+}
+
+// Which machines have to be said anew.
+void MachineRegistry::note_changes(const ViewChange& change, std::set<std::string>& due) {
+  if (change.projection == kMachineStateView) {
     const auto machine = decode_record<schema::MachineView>(*change.value);
-    if (!machine || !machine->settings) continue;
+    if (!machine || !machine->settings) return;
     auto& version = versions_[machine->id];
-    if (version == machine->settings->version) continue;
-    version = machine->settings->version;
-    auto entry = entry_of(*machine);
+    if (std::exchange(version, machine->settings->version) != machine->settings->version) due.insert(machine->id);
+    return;
+  }
+  const auto key = change.projection == kSafetyView ? safety_key(change.key) : std::nullopt;
+  if (!key) return;
+  if (key->kind == 'm') {
+    const auto safety = decode_record<schema::SafetyView>(*change.value);
+    if (!safety) return;
+    auto& version = limits_versions_[safety->machine];
+    if (std::exchange(version, safety->limits_version) != safety->limits_version) due.insert(safety->machine);
+  } else if (key->kind == 'r') {
+    const std::string machine(key->rest.substr(0, key->rest.find('/')));
+    if (!machine.empty()) {
+      due.insert(machine);
+    } else if (const auto machines = read_machines(*views_.reader())) {
+      for (const auto& [id, unused] : *machines) due.insert(id);
+    }
+  }
+}
+
+void MachineRegistry::publish(const std::set<std::string>& machines) {
+  const auto reader = views_.reader();
+  const auto rules = read_rules(*reader);
+  for (const std::string& id : machines) {
+    const auto machine = find_machine(*reader, id);
+    const auto safety = find_safety(*reader, id);
+    if (!machine || !safety || !rules) {
+      log_warn("registry", "what changed of machine '{}' is not published: the views cannot be read", id);
+      continue;
+    }
+    if (!*machine) continue;
+    auto entry = entry_of(**machine, told_safety(*safety, *rules, id));
+    if (entry.version == 0) continue;
     if (on_entry) on_entry(entry);
     publisher_.changed(std::move(entry));
   }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the hub's registry of machines and its neighbours: the configuration file's machines become events, and what
-// the view says becomes what the publisher says.
+// the views say of each machine, its limits and rules included, becomes what the publisher says.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "consumers/machine_config_publisher.h"
 #include "consumers/recorder.h"
 #include "projections/projector.h"
+#include "projections/safety_state.h"
 #include "projections/view_store.h"
 #include "schemas/view_generated.h"
 
@@ -26,7 +28,8 @@ namespace millrace {
 std::vector<EventDraft> differences(const Config& config, const std::map<std::string, schema::MachineViewT>& machines,
                                     WallTime now);
 
-MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine);
+// Of a machine that another host's file has, whose address nobody has said here, only limits and rules are told.
+MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine, const ToldSafety& told = {});
 
 class MachineRegistry {
  public:
@@ -48,6 +51,8 @@ class MachineRegistry {
 
  private:
   void run();
+  void publish(const std::set<std::string>& machines);
+  void note_changes(const ViewChange& change, std::set<std::string>& due);
   bool write_differences();
   bool stopping();
   bool pause(std::chrono::milliseconds time);
@@ -59,7 +64,8 @@ class MachineRegistry {
   MachineConfigPublisher& publisher_;
   const std::function<void(HubWrite)> submit_;
   const Clock& clock_;
-  std::map<std::string, uint64_t> versions_;  // the projector's thread's own
+  std::map<std::string, uint64_t> versions_;  // the projector's thread's own, as the next one
+  std::map<std::string, uint64_t> limits_versions_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

@@ -14,6 +14,8 @@ namespace millrace {
 namespace {
 
 constexpr std::chrono::seconds kClockInterval{1};
+constexpr const char* kSafetyActor = "safety";  // of what an alarm does by itself
+constexpr size_t kMaxWhy = 200;
 constexpr std::string_view kEmergencyStop = "emergency_stop";
 constexpr size_t kMaxKnownStops = 256;
 constexpr size_t kMaxStopMessage = 16u << 10;  // of which a reason and an id are read
@@ -83,10 +85,17 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     adapter_ = std::make_unique<MoonrakerAdapter>(machine.adapter, runner_->state(), role_.clock_, random_,
                                                   static_cast<MachineLink&>(*this), static_cast<EventSink&>(*this),
                                                   role_.metrics_);
+    // By its name: until then it may have been left and forgotten.
+    adapter_->on_alarm_action = [role = &role_, id = id_](const schema::AlarmRaisedT& alarm) {
+      role->loop_.post([role, id, alarm] { role->act_on(id, alarm); });
+    };
     adapter_->on_reply = [this](const CommandReply& reply) {
       if (role_.commands_) role_.commands_->reply(id_, reply);
     };
     if (!fenced_) drive([this] { adapter_->start(); });
+  }
+  void watch_by(const MachineSafety& safety) {
+    if (adapter_ && !fenced_) drive([&] { adapter_->watch_by(safety); });
   }
   bool take_command(AskedCommand asked) {
     if (fenced_ || !adapter_) return false;
@@ -372,14 +381,45 @@ void Adapters::take_stop(const std::string& machine, const MqttClient::Message& 
     record.client = record.actor = "mqtt";  // the broker does not say who published (decision 18)
     record.reason = said.reason;
     record.asked_at = clock_.wall();
-    stopper->stop(each, [this, record, again](const EmergencyStopResult& result) mutable {
-      record.confirmed = result.confirmed;
-      record.text = result.text;
-      if (result.sent_after) record.sent_after_us = result.sent_after->count();
-      if (result.answered_after) record.answered_after_us = result.answered_after->count();
-      if (!again) loop_.post([this, record = std::move(record)] { stopped(record); });
-    });
+    stop_at_once(*stopper, std::move(record), again);
   }
+}
+
+void Adapters::stop_at_once(EmergencyStopper& stopper, EmergencyRecord record, bool again) {
+  const std::string machine = record.machine;
+  stopper.stop(machine, [this, record = std::move(record), again](const EmergencyStopResult& result) mutable {
+    record.confirmed = result.confirmed;
+    record.text = result.text;
+    if (result.sent_after) record.sent_after_us = result.sent_after->count();
+    if (result.answered_after) record.answered_after_us = result.answered_after->count();
+    if (!again) loop_.post([this, record = std::move(record)] { stopped(record); });
+  });
+}
+
+// What people have set a rule to do.
+void Adapters::act_on(const std::string& machine, const schema::AlarmRaisedT& alarm) {
+  log_warn("adapters", "alarm {}: {}; action {}", alarm.alarm_id, alarm.text, schema::EnumNameAlarmAction(alarm.action));
+  const std::string why = "alarm " + alarm.alarm_id + ": " + alarm.text;
+  if (alarm.action == schema::AlarmAction::emergency_stop) {
+    if (!stopper_) return;
+    EmergencyRecord record;
+    record.machine = machine;
+    record.command_id = make_emergency_id(action_ids_);
+    record.client = record.actor = kSafetyActor;
+    record.reason = why;
+    record.asked_at = clock_.wall();
+    return stop_at_once(*stopper_, std::move(record), false);
+  }
+  const auto found = machines_.find(machine);
+  if (found == machines_.end()) return;
+  AskedCommand asked;
+  asked.message.machine = machine;
+  asked.message.command = alarm.action == schema::AlarmAction::pause ? "pause" : "cool_down";
+  asked.message.client = asked.message.actor = kSafetyActor;
+  asked.message.claimed_actor = why.substr(0, kMaxWhy);
+  asked.scopes = ScopeSet::all();
+  asked.received = clock_.monotonic();
+  found->second->take_command(std::move(asked));
 }
 
 void Adapters::stopped(const EmergencyRecord& record) {
@@ -486,7 +526,8 @@ void Adapters::serve_registry() {
   };
   std::map<std::string, MachineConnection> wanted;
   for (const auto& [id, connection] : known) {
-    if (connection.managed_by == "api" && connection.enabled && connection.kind == "printer" && !is_own(id)) {
+    if (options_.serve_registry && connection.managed_by == "api" && connection.enabled &&
+        connection.kind == "printer" && !is_own(id)) {
       wanted.emplace(id, connection);
     }
   }
@@ -533,6 +574,15 @@ void Adapters::serve_registry() {
       machine.rename(connection.name, connection.kind);
     }
     served_.insert_or_assign(id, connection);
+  }
+  watch_as_told();
+}
+
+// Also the machines of the own file: people set limits and rules in the hub, whoever says how a machine is reached.
+void Adapters::watch_as_told() {
+  for (const auto& [id, connection] : registry_->machines()) {
+    const auto machine = machines_.find(id);
+    if (machine != machines_.end()) machine->second->watch_by(connection.safety);
   }
 }
 

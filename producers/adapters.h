@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,7 +43,8 @@ struct AdapterMachine {
 
 struct AdaptersOptions {
   std::vector<AdapterMachine> machines;      // of this process's own file: they win over the registry's of the same id
-  std::filesystem::path registry_file;       // what the hub's registry says, kept; empty: the registry is not served
+  std::filesystem::path registry_file;       // what the hub says of machines, kept; empty: nothing is taken from it
+  bool serve_registry = true;                // false: only limits and rules of the own machines are taken from it
   std::filesystem::path secrets_file;        // of the registry's machines; certificates lie in the same folder
   MoonrakerAdapterOptions registry_adapter;  // what the registry's machines have in common
   size_t max_frame_bytes = 16u << 20;
@@ -81,12 +83,15 @@ class Adapters {
   void receive(const MqttClient::Message& message);                                // on the broker's thread
   void take_stop(const std::string& machine, const MqttClient::Message& message);  // likewise
   void stopped(const EmergencyRecord& record);                                     // on the loop's
+  void act_on(const std::string& machine, const schema::AlarmRaisedT& alarm);      // likewise
+  void stop_at_once(EmergencyStopper& stopper, EmergencyRecord record, bool again);  // any thread
   void deliver();                                                                  // likewise
   void connection_changed(bool connected);
   Result<Machine*> machine_of(const std::string& id);
   void take_latches(const std::map<std::string, std::string>& messages);
   void take_registry(const std::map<std::string, std::string>& messages);
   void serve_registry();
+  void watch_as_told();
   void forget_drained();
   void watch_clock();
 
@@ -116,6 +121,7 @@ class Adapters {
   bool delivery_posted_ = false;
 
   // The broker's thread's own.
+  SeededRandom action_ids_{random_seed()};
   SeededRandom stop_ids_;
   std::deque<std::string> known_stops_;  // ids that came lately, so that a repeated message is recorded once
 };

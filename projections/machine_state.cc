@@ -181,7 +181,13 @@ void remember(MachineViewT& machine, const RecordedEvent& event) {
   if (machine.recent.size() > kMaxRecentEvents) machine.recent.erase(machine.recent.begin());
 }
 
+// What people ask of a machine, and what the hub says of its alarms, is no sign that anybody hears of the machine.
+bool is_of_commands_or_safety(EventType type) {
+  return type >= EventType::CommandRequested && type <= EventType::AccessDenied;
+}
+
 bool concerns_machines(EventType type) {
+  if (is_of_commands_or_safety(type)) return false;
   switch (type) {
     case EventType::NONE:
     case EventType::EpochOpened:

@@ -9,6 +9,7 @@
 #include "projections/machine_state.h"
 #include "projections/maintenance.h"
 #include "projections/ordinals.h"
+#include "projections/safety_state.h"
 #include "projections/telemetry_history.h"
 
 namespace millrace {
@@ -24,6 +25,7 @@ constexpr std::array kProjections{
     Row{kJobHistoryView, make_job_history},
     Row{kMaintenanceView, make_maintenance},
     Row{kOrdinalsView, make_ordinals},
+    Row{kSafetyView, make_safety_state},
     Row{kTelemetryHistoryView, make_telemetry_history},
     Row{kCommandsView, make_command_history},
 };

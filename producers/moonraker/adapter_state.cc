@@ -151,7 +151,7 @@ void read_commands(const Json& json, AdapterState& state) {
   }
 }
 
-std::string encode_with(const AdapterState& state, size_t excluded) {
+std::string encode_with(const AdapterState& state, size_t excluded, bool monitor = true) {
   JsonWriter json;
   json.object().field("millrace_adapter", kVersion).field("name", state.name).field("kind", state.kind);
   json.field("connected", state.connected).field("state", static_cast<int>(state.state));
@@ -163,6 +163,8 @@ std::string encode_with(const AdapterState& state, size_t excluded) {
   if (state.latched) json.field("latch_text", state.latch_text);
   json.field("latch_seen", static_cast<int64_t>(state.latch_seen)).field("emergency_seen", state.emergency_seen);
   write_facts(json, state);
+  json.field("limits_version", static_cast<int64_t>(state.limits_version));
+  if (monitor && !state.monitor.empty()) json.key("monitor").raw(state.monitor);
   if (state.jobs.open) write_open(json, *state.jobs.open, excluded);
   json.key("known").array();
   for (const KnownRow& row : state.jobs.known.rows()) write_known(json, row);
@@ -175,7 +177,8 @@ std::string encode_with(const AdapterState& state, size_t excluded) {
 std::string encode(const AdapterState& state) {
   std::string text = encode_with(state, kMaxExcludedStored);
   // Names full of characters that JSON escapes: without them, those objects are told once more after a restart.
-  return text.size() <= kMaxStateBytes ? text : encode_with(state, 0);
+  if (text.size() > kMaxStateBytes) text = encode_with(state, 0);
+  return text.size() <= kMaxStateBytes ? text : encode_with(state, 0, false);
 }
 
 Result<AdapterState> decode_adapter_state(std::string_view text) {
@@ -210,6 +213,8 @@ Result<AdapterState> decode_adapter_state(std::string_view text) {
   state.latch_seen = static_cast<uint64_t>(integer_member(*json, "latch_seen").value_or(0));
   state.emergency_seen = flag_member(*json, "emergency_seen").value_or(false);
   read_facts(*json, state);
+  state.limits_version = static_cast<uint64_t>(integer_member(*json, "limits_version").value_or(0));
+  if (const auto monitor = member(*json, "monitor")) state.monitor = to_text(*monitor);
   if (const auto open = member(*json, "open")) {
     OpenJob job = read_open(*open);
     if (job.id.empty()) return make_error(Errc::kMalformed, "adapter state with an open job without id");

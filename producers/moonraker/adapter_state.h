@@ -35,6 +35,8 @@ struct AdapterState {
   bool emergency_seen = false;  // Klipper's shutdown that stands has latched it already
   ToldFacts facts;
   JobMemory jobs;
+  uint64_t limits_version = 0;  // of the last LimitsApplied
+  std::string monitor;          // JSON: alarms that stand
 };
 
 inline constexpr size_t kMaxStateBytes = 64 * 1024;

@@ -44,6 +44,7 @@ class EventBatch {
     events_.push_back(std::move(draft));
   }
 
+  const std::vector<EventDraft>& events() const { return events_; }
   bool empty() const { return events_.empty(); }
   bool has_facts() const { return has_facts_; }
   size_t size() const { return events_.size(); }

@@ -93,6 +93,7 @@ MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view s
              .progress_interval = options_.progress_interval,
              .klipper_back_hold = options_.klipper_back_hold},
             clock, time_, batch_, state_.jobs),
+      alarms_(batch_, state_.monitor, state_.limits_version, metrics),
       desk_({.machine = options_.machine_id}, clock, batch_, state_.under_way, desk_machine()) {
   errors_.on_error = [this](std::string_view kind, std::string_view detail) {
     if (std::ranges::find(kHarmless, kind) != kHarmless.end()) return;
@@ -133,6 +134,7 @@ void MoonrakerAdapter::Impl::leave(Leaving why) {
   if (why == Leaving::kRemoved) jobs_.on_machine_removed();
   conditions_.end_all();
   stop();
+  alarms_.end_all();
 }
 
 void MoonrakerAdapter::Impl::link_opened(const LinkIdentity& identity) {
@@ -380,10 +382,22 @@ MachineSnapshot MoonrakerAdapter::Impl::snapshot() const {
   }
   if (state_.jobs.open) machine.job_id = state_.jobs.open->id;
   machine.emergency_latched = state_.latched;
+  machine.critical_alarms = alarms_.standing(schema::AlarmLevel::critical);
   machine.plate_clear = state_.plate_clear;
   machine.nozzle_diameter = people_.nozzle_diameter;
   machine.loaded_materials = people_.loaded_materials;
   return machine;
+}
+
+// What people have set, as it holds: what they did not set is nothing to watch a print by.
+schema::LimitSetT MoonrakerAdapter::Impl::limits_in_force() const {
+  const schema::LimitSetT all = to_limit_set(narrow(limits_, seen_.snapshot(fold_).klipper));
+  schema::LimitSetT held;
+  for (const LimitField& field : limit_fields()) {
+    if (people_limits_.*field.member) held.*field.member = all.*field.member;
+  }
+  held.require_plate_cleared = people_limits_.require_plate_cleared;
+  return held;
 }
 
 bool MoonrakerAdapter::Impl::call(const std::string& method, const std::string& params,
@@ -455,8 +469,12 @@ void MoonrakerAdapter::Impl::finish_input() {
     if (auto sample = sampler_.take()) batch_.add(std::move(*sample), time_.occurred());
   }
   if (batch_.empty()) return;
+  alarms_.watch();
   // The open job's counters alone are not worth a write of the state with every sample.
-  if (batch_.has_facts() || stored_state_.empty()) stored_state_ = encode(state_);
+  if (batch_.has_facts() || stored_state_.empty()) {
+    state_.monitor = alarms_.state();
+    stored_state_ = encode(state_);
+  }
   events_.add(static_cast<double>(batch_.size()));
   batch_.emit(stored_state_);
 }
@@ -467,42 +485,56 @@ MoonrakerAdapter::MoonrakerAdapter(MoonrakerAdapterOptions options, std::string_
 
 MoonrakerAdapter::~MoonrakerAdapter() = default;
 
+void MoonrakerAdapter::finish() {
+  impl_->finish_input();
+  for (const schema::AlarmRaisedT& alarm : impl_->alarms_.take_actions()) {
+    if (on_alarm_action) on_alarm_action(alarm);
+  }
+}
+
 void MoonrakerAdapter::start() {
   impl_->on_reply_ = on_reply;
   impl_->start();
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::stop() {
   impl_->stop();
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::leave(Leaving why) {
   impl_->leave(why);
-  impl_->finish_input();
+  finish();
+}
+
+void MoonrakerAdapter::watch_by(const MachineSafety& safety) {
+  impl_->people_limits_ = safety.limits;
+  impl_->limits_ = limits_from(safety.limits);
+  impl_->alarms_.watch_by(safety, impl_->limits_in_force());
+  finish();
 }
 
 void MoonrakerAdapter::rename(const std::string& name, const std::string& kind) {
   impl_->options_.name = name;
   impl_->options_.kind = kind;
   impl_->register_machine();
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::on_link_open(const LinkIdentity& identity) {
   impl_->link_opened(identity);
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::on_link_text(std::string_view frame) {
   impl_->take_frame(frame);
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::on_link_closed(std::string_view reason, uint16_t close_code, std::string_view text) {
   impl_->link_closed(reason, close_code, text);
-  impl_->finish_input();
+  finish();
 }
 
 void MoonrakerAdapter::take_command(AskedCommand asked) {
@@ -510,14 +542,13 @@ void MoonrakerAdapter::take_command(AskedCommand asked) {
   impl_->finish_input();
 }
 
-void MoonrakerAdapter::set_limits(Limits limits) { impl_->limits_ = std::move(limits); }
 void MoonrakerAdapter::set_people_said(PeopleSaid said) { impl_->people_ = std::move(said); }
 
 std::optional<MonotonicTime> MoonrakerAdapter::next_deadline() const { return impl_->next_deadline(); }
 
 void MoonrakerAdapter::on_timer() {
   impl_->run_timers();
-  impl_->finish_input();
+  finish();
 }
 
 bool MoonrakerAdapter::latched() const { return impl_->state_.latched; }

@@ -5,6 +5,7 @@
 // One thread.  The owner calls on_timer() at or after next_deadline(), which every other call may change.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "bus/clock.h"
+#include "bus/machine_safety.h"
 #include "bus/metrics.h"
 #include "bus/random.h"
 #include "producers/event_sink.h"
@@ -57,6 +59,8 @@ class MoonrakerAdapter {
   // open job ends as interrupted (K8).  Nothing is done afterwards.
   enum class Leaving { kDisabled, kRemoved };
   void leave(Leaving why);
+  // Limits and rules from now on; says LimitsApplied when the limits differ from those that it worked by.
+  void watch_by(const MachineSafety& safety);
   // Registers the machine anew when either differs.
   void rename(const std::string& name, const std::string& kind);
 
@@ -67,8 +71,6 @@ class MoonrakerAdapter {
   // A command, whoever asks; what becomes of it goes into events and to on_reply.
   void take_command(AskedCommand asked);
   std::function<void(CommandReply)> on_reply;  // set before start(); must not call back
-  // What people set, or the defaults; the machine's own narrow them.
-  void set_limits(Limits limits);
   void set_people_said(PeopleSaid said);
 
   std::optional<MonotonicTime> next_deadline() const;
@@ -85,9 +87,13 @@ class MoonrakerAdapter {
   void hub_latched(uint64_t latch);
   // Emits EmergencyReset, also where it was not latched.
   void reset_emergency(const std::string& command_id, const std::string& actor, const std::string& reason);
+  // An alarm asks for more than to be recorded or told.  Called once for each that is raised, after the sink has its
+  // event; the owner hands it on and does not call back from here.
+  std::function<void(const schema::AlarmRaisedT& alarm)> on_alarm_action;
 
  private:
   struct Impl;
+  void finish();
   std::unique_ptr<Impl> impl_;
 };
 

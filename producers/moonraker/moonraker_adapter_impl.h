@@ -8,6 +8,7 @@
 
 #include "bus/json_reader.h"
 #include "producers/moonraker/adapter_state.h"
+#include "producers/moonraker/alarm_telling.h"
 #include "producers/moonraker/command_desk.h"
 #include "producers/moonraker/event_batch.h"
 #include "producers/moonraker/fact_telling.h"
@@ -53,6 +54,7 @@ struct MoonrakerAdapter::Impl {
   std::optional<MonotonicTime> next_deadline() const;
   void update_machine_state();
   MachineSnapshot snapshot() const;
+  schema::LimitSetT limits_in_force() const;
   CommandDesk::Machine desk_machine();
   bool call(const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
             JsonRpc::Callback callback);
@@ -110,7 +112,9 @@ struct MoonrakerAdapter::Impl {
   MachineConditions conditions_;
   FactTelling facts_;
   JobTracker jobs_;
+  AlarmTelling alarms_;
   SnapshotView seen_;
+  schema::LimitSetT people_limits_;
   Limits limits_;
   PeopleSaid people_;
   std::function<void(CommandReply)> on_reply_;

@@ -242,6 +242,7 @@ void MoonrakerAdapter::Impl::read_printer_config() {
             if (config) facts_.on_printer_config(*config);
             const auto settings = object ? member(*object, "settings") : std::nullopt;
             if (settings) seen_.on_settings(*settings);
+            alarms_.limits_hold(limits_in_force());
           });
 }
 

@@ -8,6 +8,8 @@
 #include "projections/machine_state.h"
 #include "projections/record.h"
 #include "projections/registry.h"
+#include "projections/safety_state.h"
+#include "web/edge/safety_json.h"
 
 namespace millrace {
 namespace {
@@ -24,6 +26,9 @@ Result<LiveState> LiveState::read(const ViewReader& reader) {
   if (!machines) return machines.error();
   std::erase_if(*machines, [](const auto& entry) { return entry.second.removed; });
   state.machines_ = std::move(*machines);
+  auto safety = read_safety_states(reader);
+  if (!safety) return safety.error();
+  state.safety_ = std::move(*safety);
   JobQuery newest;
   newest.limit = kKeptJobs;
   auto jobs = list_jobs(reader, newest);
@@ -55,11 +60,41 @@ LiveState::Changes LiveState::apply(const AppliedGroup& group) {
       }
       machines_.insert_or_assign(change.key, std::move(*machine));
       changes.machines.insert(change.key);
+    } else if (change.projection == kSafetyView) {
+      apply_safety(change.key, change.value.get(), changes);
     } else if (change.projection == kJobHistoryView) {
       apply_job(job_id_of_key(change.key), change.value.get(), changes);
     }
   }
   return changes;
+}
+
+void LiveState::apply_safety(const std::string& key, const std::string* value, Changes& changes) {
+  const auto about = safety_key(key);
+  if (!about || value == nullptr) return;
+  std::string id;
+  if (about->kind == 'm') {
+    auto view = decode_record<schema::SafetyView>(*value);
+    if (!view) return;
+    id = view->machine;
+    safety_[id].view = std::move(*view);
+  } else if (about->kind == 'a') {
+    auto alarm = decode_record<schema::AlarmView>(*value);
+    if (!alarm) return;
+    id = alarm->machine;
+    auto& alarms = safety_[id].alarms;
+    if (alarm->active) {
+      alarms.insert_or_assign(alarm->id, std::move(*alarm));
+    } else {
+      alarms.erase(alarm->id);
+    }
+  }
+  if (machines_.contains(id)) changes.machines.insert(id);
+}
+
+const MachineSafetyState* LiveState::safety_of(const std::string& id) const {
+  const auto found = safety_.find(id);
+  return found == safety_.end() ? nullptr : &found->second;
 }
 
 void LiveState::apply_job(std::string_view id, const std::string* value, Changes& changes) {
@@ -107,7 +142,7 @@ std::string LiveState::snapshot_json(std::string_view incarnation, const ShownAt
   json.object().field("type", "snapshot").field("position", position_.value).field("incarnation", incarnation);
   json.field("time", to_rfc3339(at.now));
   json.key("machines").array();
-  for (const auto& [id, machine] : machines_) write_machine(json, machine, at);
+  for (const auto& [id, machine] : machines_) write_machine(json, machine, safety_of(id), at);
   json.end().key("jobs").array();
   for (size_t i = 0; i < std::min(jobs_.size(), kShownJobs); ++i) write_job(json, jobs_[i]);
   json.end().end();
@@ -118,7 +153,8 @@ std::string LiveState::delta_json(const Changes& changes, const ShownAt& at) con
   JsonWriter json;
   json.object().field("type", "delta").field("position", position_.value).key("machines").array();
   for (const std::string& id : changes.machines) {
-    if (const auto found = machines_.find(id); found != machines_.end()) write_machine(json, found->second, at);
+    if (const auto found = machines_.find(id); found != machines_.end())
+      write_machine(json, found->second, safety_of(id), at);
   }
   json.end().key("jobs").array();
   for (const std::string& id : changes.jobs) {

@@ -41,6 +41,8 @@ class LiveState {
 
   Position position() const { return position_; }
   const std::map<std::string, schema::MachineViewT>& machines() const { return machines_; }
+  // Null where nothing was said of it.
+  const MachineSafetyState* safety_of(const std::string& id) const;
   // The first one for an empty id; null when there is none.
   const schema::MachineViewT* machine_or_first(const std::string& id) const;
 
@@ -48,11 +50,13 @@ class LiveState {
   std::string delta_json(const Changes& changes, const ShownAt& at) const;
 
  private:
+  void apply_safety(const std::string& key, const std::string* value, Changes& changes);
   void apply_job(std::string_view id, const std::string* value, Changes& changes);
   const schema::JobViewT* job(const std::string& id) const;
 
   Position position_;
   std::map<std::string, schema::MachineViewT> machines_;
+  std::map<std::string, MachineSafetyState> safety_;
   std::vector<schema::JobViewT> jobs_;  // newest start first
   std::set<std::string> stale_;
 };

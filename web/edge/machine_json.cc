@@ -200,7 +200,7 @@ bool is_stale(const MachineViewT& machine, const ShownAt& at) {
   return !machine.link_up || at.now - from_unix_us(machine.last_recorded_us) > at.stale_after;
 }
 
-void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
+void write_machine(JsonWriter& json, const MachineViewT& machine, const MachineSafetyState* safety, const ShownAt& at) {
   const bool running = machine.job && machine.job->outcome == schema::JobOutcome::running;
   json.object().field("id", machine.id).field("name", machine.name).field("kind", machine.kind);
   json.text_or_null("managed_by", machine.managed_by);
@@ -228,6 +228,7 @@ void write_machine(JsonWriter& json, const MachineViewT& machine, const ShownAt&
   json.text_or_null("disconnect_reason", machine.disconnect_reason);
   json.text_or_null("disconnect_text", machine.disconnect_text);
   write_conditions(json, machine);
+  write_safety_of_machine(json, safety, at);
   write_software(json, machine);
   write_queue(json, machine);
   write_settings(json, machine.settings.get());

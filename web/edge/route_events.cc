@@ -72,10 +72,43 @@ Result<EventQuery> query_in(const RouteContext& context, const HttpRequest& requ
   return query;
 }
 
-}  // namespace
+// What concerns limits, rules, alarms, stops and refusals.
+bool concerns_safety(EventType type) {
+  switch (type) {
+    case EventType::CommandRejected:
+    case EventType::EmergencyStopped:
+    case EventType::EmergencyLatched:
+    case EventType::EmergencyReset:
+    case EventType::PlateCleared:
+    case EventType::LimitsChanged:
+    case EventType::LimitsApplied:
+    case EventType::SafetyRuleChanged:
+    case EventType::AlarmRaised:
+    case EventType::AlarmCleared:
+    case EventType::AlarmAcknowledged:
+    case EventType::AlarmShelved:
+    case EventType::AlarmEscalated:
+      return true;
+    default:
+      return false;
+  }
+}
 
-HttpResponse answer_events(const RouteContext& context, const RouteRequest& request) {
-  const auto query = query_in(context, request.http);
+// The types that were asked for must concern safety; all that do where none was.
+Result<void> narrow_to_safety(EventFilter& filter) {
+  for (const EventType type : filter.types) {
+    if (concerns_safety(type)) continue;
+    return make_error(Errc::kInvalidArgument,
+                      fmt::format("type='{}': no event of safety; GET /api/v1/events has all", name_of(type)));
+  }
+  if (!filter.types.empty()) return {};
+  for (int type = 0; type <= static_cast<int>(EventType::MAX); ++type) {
+    if (concerns_safety(static_cast<EventType>(type))) filter.types.insert(static_cast<EventType>(type));
+  }
+  return {};
+}
+
+HttpResponse page_of(const RouteContext& context, const Result<EventQuery>& query) {
   if (!query) return api_problem_from(query.error());
   const auto read =
       context.parts.log.read(query->after, {.events = query->limit, .scanned = kMaxScannedPerPage}, query->filter);
@@ -95,6 +128,20 @@ HttpResponse answer_events(const RouteContext& context, const RouteRequest& requ
   HttpResponse response;
   response.body = json.take();
   return response;
+}
+
+}  // namespace
+
+HttpResponse answer_events(const RouteContext& context, const RouteRequest& request) {
+  return page_of(context, query_in(context, request.http));
+}
+
+HttpResponse answer_safety_events(const RouteContext& context, const RouteRequest& request) {
+  auto query = query_in(context, request.http);
+  if (query) {
+    if (auto narrowed = narrow_to_safety(query->filter); !narrowed) return api_problem_from(narrowed.error());
+  }
+  return page_of(context, query);
 }
 
 HttpResponse answer_event(const RouteContext& context, const RouteRequest& request) {

@@ -13,6 +13,7 @@
 #include "web/edge/machine_settings.h"
 #include "web/edge/problem.h"
 #include "web/edge/routes.h"
+#include "web/edge/safety_json.h"
 
 namespace millrace {
 namespace {
@@ -132,8 +133,10 @@ HttpResponse machine_answer(const RouteContext& context, const std::string& id, 
   const auto machine = find_machine(*context.parts.store.reader(), id);
   if (!machine) return api_problem_from(machine.error());
   if (!*machine) return machine_not_found(id);
+  const auto safety = read_safety_state(*context.parts.store.reader(), id);
+  if (!safety) return api_problem_from(safety.error());
   JsonWriter json;
-  write_machine(json, **machine, shown_at(context));
+  write_machine(json, **machine, &*safety, shown_at(context));
   HttpResponse response;
   response.status = status;
   response.body = json.take();

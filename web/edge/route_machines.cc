@@ -10,7 +10,8 @@ HttpResponse answer_machines(const RouteContext& context, const RouteRequest&) {
   JsonWriter json;
   const auto& machines = context.live->machines();
   json.object().key("items").array();
-  for (const auto& [id, machine] : machines) write_machine(json, machine, shown_at(context));
+  for (const auto& [id, machine] : machines)
+    write_machine(json, machine, context.live->safety_of(id), shown_at(context));
   json.end().key("next_cursor").null().field("total", static_cast<uint64_t>(machines.size())).end();
   HttpResponse response;
   response.body = json.take();
@@ -24,7 +25,7 @@ HttpResponse answer_machine(const RouteContext& context, const RouteRequest& req
     return machine_not_found(id);
   }
   JsonWriter json;
-  write_machine(json, found->second, shown_at(context));
+  write_machine(json, found->second, context.live->safety_of(id), shown_at(context));
   HttpResponse response;
   response.body = json.take();
   return response;

@@ -399,6 +399,8 @@ const std::vector<Route>& routes() {
     all.insert(all.end(), jobs.begin(), jobs.end());
     const std::vector<Route> commands = command_routes();
     all.insert(all.end(), commands.begin(), commands.end());
+    const std::vector<Route> safety = safety_routes();
+    all.insert(all.end(), safety.begin(), safety.end());
     const std::vector<Route> older = print_logger_routes();
     all.insert(all.end(), older.begin(), older.end());
     const std::vector<Route> access = access_routes();

@@ -89,6 +89,8 @@ const std::vector<Route>& routes();
 // Those of jobs, which are a part of them.
 std::vector<Route> job_routes();
 std::vector<Route> command_routes();
+// Those of limits, rules and alarms.
+std::vector<Route> safety_routes();
 
 // Bodies of this route may be as large as a picture.
 inline constexpr std::string_view kBlobPattern = "/api/v1/blobs/{sha256}";
@@ -140,6 +142,22 @@ HttpResponse answer_telemetry(const RouteContext&, const RouteRequest&);
 HttpResponse answer_job_telemetry(const RouteContext&, const RouteRequest&);
 HttpResponse answer_events(const RouteContext&, const RouteRequest&);
 HttpResponse answer_event(const RouteContext&, const RouteRequest&);
+HttpResponse answer_safety_limits(const RouteContext&, const RouteRequest&);
+HttpResponse answer_machine_limits(const RouteContext&, const RouteRequest&);
+WriteDecision replace_machine_limits(const RouteContext&, const RouteRequest&);
+WriteDecision change_machine_limits(const RouteContext&, const RouteRequest&);
+HttpResponse answer_safety_rules(const RouteContext&, const RouteRequest&);
+HttpResponse answer_safety_rule(const RouteContext&, const RouteRequest&);
+WriteDecision change_safety_rule(const RouteContext&, const RouteRequest&);
+WriteDecision remove_safety_rule(const RouteContext&, const RouteRequest&);
+HttpResponse test_safety_rule(const RouteContext&, const RouteRequest&);
+HttpResponse answer_alarms(const RouteContext&, const RouteRequest&);
+HttpResponse answer_alarm(const RouteContext&, const RouteRequest&);
+WriteDecision acknowledge_alarm(const RouteContext&, const RouteRequest&);
+WriteDecision shelve_alarm(const RouteContext&, const RouteRequest&);
+WriteDecision unshelve_alarm(const RouteContext&, const RouteRequest&);
+HttpResponse answer_safety_events(const RouteContext&, const RouteRequest&);
+HttpResponse answer_safety_summary(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_status(const RouteContext&, const RouteRequest&);
 HttpResponse answer_klipperiwc_temperatures(const RouteContext&, const RouteRequest&);
 CommandDecision ask_command(const RouteContext&, const RouteRequest&);

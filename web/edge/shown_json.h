@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <map>
+#include <string>
 #include <string_view>
 
 #include "bus/clock.h"
@@ -17,8 +19,18 @@ struct ShownAt {
   std::chrono::seconds stale_after{60};
 };
 
+// What holds for a machine's safety, as the machine's object carries it.
+struct MachineSafetyState {
+  schema::SafetyViewT view;
+  std::map<std::string, schema::AlarmViewT> alarms;  // that stand, by their ids
+};
+
 bool is_stale(const schema::MachineViewT& machine, const ShownAt& at);
-void write_machine(JsonWriter& json, const schema::MachineViewT& machine, const ShownAt& at);
+// `safety` is null where nothing was said of it.
+void write_machine(JsonWriter& json, const schema::MachineViewT& machine, const MachineSafetyState* safety,
+                   const ShownAt& at);
+// The members alarms, emergency, limits and plate_clear.
+void write_safety_of_machine(JsonWriter& json, const MachineSafetyState* safety, const ShownAt& at);
 
 // nullptr: the object has no such field.  Points into the object.
 const double* value_of(const schema::ObservedObjectT& object, std::string_view field);

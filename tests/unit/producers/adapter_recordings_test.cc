@@ -79,6 +79,14 @@ class Playback : private MachineLink, private EventSink {
     }
     return lines;
   }
+  // "m/klipper_shutdown: text" of each that was raised.
+  std::vector<std::string> alarms() const {
+    std::vector<std::string> lines;
+    for (const EventDraft& draft : events) {
+      if (const auto* raised = draft.payload.AsAlarmRaised()) lines.push_back(raised->alarm_id + ": " + raised->text);
+    }
+    return lines;
+  }
   std::vector<std::string> before() const {
     std::vector<std::string> lines;
     for (const EventDraft& draft : events) {
@@ -248,6 +256,23 @@ TEST_P(RecordingTest, GivesTheSameAtTwentyTimesTheSpeed) {
   Playback playback(GetParam().recording, 20);
   playback.run();
   EXPECT_EQ(playback.lines(), GetParam().lines);
+}
+
+// They are sessions of a machine that is well.
+TEST_P(RecordingTest, RaisesNoAlarmAtAnySpeed) {
+  for (const double speed : {1.0, 20.0}) {
+    Playback playback(GetParam().recording, speed);
+    playback.run();
+    EXPECT_EQ(playback.alarms(), std::vector<std::string>()) << "speed " << speed;
+  }
+}
+
+// The rig of the recordings lets a machine's host stop in an emergency.
+TEST(Recordings, AnEmergencyStopIsAnAlarm) {
+  Playback playback("http_04_emergency_stop_not_ready_503");
+  playback.run();
+  if (playback.events.empty()) GTEST_SKIP() << "it holds no session of a WebSocket";
+  for (const std::string& line : playback.alarms()) EXPECT_TRUE(line.starts_with("m/klipper_shutdown: ")) << line;
 }
 
 // Sub-folder, umlauts, CJK, emoji and a percent sign, byte for byte.

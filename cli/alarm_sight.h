@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the views say, as the hub's watch over alarms looks at it.
+#pragma once
+
+#include "consumers/alarm_watch.h"
+#include "projections/view_store.h"
+
+namespace millrace {
+
+// Every alarm that stands and every machine that is looked after.  kCorrupt, kIo, kUnavailable.
+Result<AlarmSight> alarm_sight(const ViewReader& reader, WallTime now);
+
+}  // namespace millrace
