@@ -96,6 +96,18 @@ class BlobFolder final : public BlobStore {
     return is_sha256(sha256) && fs::is_regular_file(path_of(sha256), failed);
   }
 
+  Result<void> remove(std::string_view sha256) override {
+    if (!is_sha256(sha256)) return not_a_name(sha256);
+    std::lock_guard lock(mutex_);
+    std::error_code failed;
+    const auto held = fs::file_size(path_of(sha256), failed);
+    if (failed) return {};
+    fs::remove(path_of(sha256), failed);
+    if (failed) return make_error(Errc::kIo, fmt::format("removing blob {}: {}", sha256, failed.message()));
+    total_ -= std::min<uint64_t>(held, total_);
+    return {};
+  }
+
   Result<void> each(const std::function<void(const std::string&, uint64_t)>& visit) const override {
     std::set<std::pair<std::string, uint64_t>> found;
     std::error_code failed;

@@ -30,6 +30,9 @@ class BlobStore {
   // kNotFound; kCorrupt when the file is not what was stored; kInvalidArgument, kIo.
   virtual Result<std::string> get(std::string_view sha256) const = 0;
   virtual bool has(std::string_view sha256) const = 0;
+  // Only for a store from which blobs move on to another one: what events refer to is never removed.  Nothing happens
+  // when it is not there.  kInvalidArgument, kIo.
+  virtual Result<void> remove(std::string_view sha256) = 0;
   // Each blob's name and size, by name; for backup and verification.
   virtual Result<void> each(const std::function<void(const std::string& sha256, uint64_t bytes)>& visit) const = 0;
   virtual uint64_t total_bytes() const = 0;

@@ -41,11 +41,21 @@ void append_escaped(std::string& out, char c) {
   }
 }
 
+bool is_plain(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte < 0x80 && c != '"' && c != '\\';
+}
+
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    size_t plain = 0;
+    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    out.append(text.data(), plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const char c = text.front();
-    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
+    if (static_cast<unsigned char>(c) < 0x80) {
       append_escaped(out, c);
       text.remove_prefix(1);
     } else if (const size_t length = utf8_length(text); length != 0) {

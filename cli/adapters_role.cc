@@ -32,7 +32,6 @@ KeepBlob keep_in(const std::filesystem::path& folder) {
 
 AdaptersOptions options_from(const Config& config) {
   AdaptersOptions options;
-  options.keep_blob = keep_in(blobs_directory(config.data_dir));
   options.outbox_directory = outbox_directory(config.data_dir);
   options.outbox.max_bytes = static_cast<uint64_t>(config.outbox_max_bytes);
   options.outbox.sync = config.outbox_sync;
@@ -79,6 +78,15 @@ std::function<Result<KeyHolder>(std::string_view)> key_holder_of(const Config& c
   };
 }
 
+// The hub of another data folder gets them over HTTP.
+Result<std::unique_ptr<BlobUploader>> uploader_from(const Config& config, const Clock& clock, Metrics& metrics) {
+  BlobUploadOptions options;
+  options.hub_url = config.adapters_hub_url;
+  options.key_file = config.adapters_hub_key_file;
+  options.directory = config.data_dir / "adapters" / "blobs_for_the_hub";
+  return BlobUploader::start(std::move(options), clock, metrics);
+}
+
 SensorsOptions sensors_from(const Config& config) {
   SensorsOptions options;
   options.outbox_directory = outbox_directory(config.data_dir);
@@ -100,6 +108,16 @@ Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, 
   AdaptersOptions options = options_from(config);
   options.commands.key_holder = key_holder_of(config, clock);
   role->broker_ = BrokerConnections::make(config, topics, "adapters");
+  if (config.adapters_hub_url.empty()) {
+    options.keep_blob = keep_in(blobs_directory(config.data_dir));
+  } else {
+    auto uploader = uploader_from(config, clock, metrics);
+    if (!uploader) return uploader.error();
+    role->uploader_ = std::move(*uploader);
+    options.keep_blob = [to = role->uploader_.get()](std::string_view bytes, std::string_view) {
+      return to->keep(bytes);
+    };
+  }
   role->adapters_ = std::make_unique<Adapters>(role->loop_, std::move(options), *role->broker_.subscriber,
                                                *role->broker_.publisher, topics, clock, metrics, health);
   if (auto started = role->adapters_->start(); !started) return started.error();

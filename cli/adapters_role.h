@@ -12,6 +12,7 @@
 #include "cli/config.h"
 #include "net/io_loop.h"
 #include "producers/adapters.h"
+#include "producers/blob_uploader.h"
 #include "producers/sensors/sensors.h"
 
 namespace millrace {
@@ -28,6 +29,7 @@ class AdaptersRole {
 
   IoLoop loop_;
   BrokerConnections broker_;
+  std::unique_ptr<BlobUploader> uploader_;  // only where the hub has another data folder; outlives the adapters
   std::unique_ptr<Adapters> adapters_;
   std::unique_ptr<MqttClient> commands_;
   BrokerConnections sensor_broker_;  // only where there are [[sensor]] entries

@@ -115,6 +115,7 @@ std::vector<Key> keys_of(Config& config) {
   const auto is_database_url = [](const std::string& text) {
     return text.empty() || parse_database_url(text).has_value();
   };
+  const auto is_hub_url = [](const std::string& text) { return text.empty() || is_url(text, {"http://", "https://"}); };
   const auto not_empty = [](const std::string& text) { return !text.empty(); };
   const auto into_path = [&config](const Value& value) -> std::string {
     if (std::get<kText>(value).empty()) return "a folder";
@@ -162,6 +163,8 @@ std::vector<Key> keys_of(Config& config) {
       {"mqtt", "root", kText, checked(config.mqtt_root, is_topic_root, "topic levels without '+' and '#'")},
       {"outbox", "max_bytes", kInteger, into(config.outbox_max_bytes, kMinOutbox, kMaxOutbox)},
       {"outbox", "sync", kFlag, into(config.outbox_sync)},
+      {"adapters", "hub_url", kText, checked(config.adapters_hub_url, is_hub_url, "\"http://HOST:PORT\" or \"\"")},
+      {"adapters", "hub_key_file", kText, into(config.adapters_hub_key_file)},
       {"adapters", "registry", kFlag, into(config.adapters_registry)},
       {"adapters", "max_frame_bytes", kInteger, into(config.adapters_max_frame_bytes, kMinFrame, kMaxFrame)},
       {"mirror", "url", kText,

@@ -68,6 +68,8 @@ struct Config {
   std::string mqtt_command_scopes = "auto";
   int64_t outbox_max_bytes = 256 << 20;
   bool outbox_sync = false;
+  std::string adapters_hub_url;                 // to which pictures are brought; empty: the hub has this data folder
+  std::string adapters_hub_key_file;            // of the API key that is shown there
   bool adapters_registry = true;                // this adapters role serves the machines made by API
   int64_t adapters_max_frame_bytes = 16 << 20;  // of what a Moonraker sends at once
   std::string mirror_url;                       // of the SQL mirror's database; empty: none

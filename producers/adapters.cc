@@ -217,7 +217,12 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     JobFileSource source;
     source.moonraker_url = http_base(target_.url);
     source.ca_file = target_.ca_file;
-    if (!used_secret_.api_key.empty()) source.headers.emplace_back("X-Api-Key", used_secret_.api_key);
+    if (!used_secret_.api_key.empty()) {
+      source.headers.emplace_back("X-Api-Key", used_secret_.api_key);
+    } else {
+      source.username = used_secret_.username;
+      source.password = used_secret_.password;
+    }
     const std::string job = file.job_id;
     // By its name: until then it may have been left and forgotten.
     const bool taken = role_.files_->read(source, std::move(file), [role = &role_, id = id_](auto metadata) {

@@ -100,8 +100,9 @@ class JobIndex::Marks {
   }
   void set(Row row) { words_[row / 64] |= uint64_t{1} << (row % 64); }
   bool has(Row row) const { return (words_[row / 64] >> (row % 64) & 1) != 0; }
-  void keep(const Marks& other) {
-    for (size_t i = 0; i < words_.size(); ++i) words_[i] &= other.words_[i];
+  void keep(const Marks& other) { keep(other.words_); }
+  void keep(const std::vector<uint64_t>& others) {
+    for (size_t i = 0; i < words_.size(); ++i) words_[i] &= others[i];
   }
   uint64_t count() const {
     uint64_t count = 0;
@@ -234,6 +235,7 @@ void JobIndex::put(std::string_view id, const std::string* record) {
   const auto job = record == nullptr ? std::nullopt : decode_job(*record);
   if (was_live) {
     columns_[held].live = false;
+    note_columns(held);
     --live_;
   }
   if (!job) return;
@@ -242,6 +244,7 @@ void JobIndex::put(std::string_view id, const std::string* record) {
   const Text text = text_of(*job);
   if (held != kNone && text_hash_[held] == text.hash) {
     columns_[held] = columns;
+    note_columns(held);
   } else {
     add(id, columns, text);
   }
@@ -251,6 +254,7 @@ void JobIndex::put(std::string_view id, const std::string* record) {
 void JobIndex::add(std::string_view id, const Columns& columns, const Text& text) {
   const auto row = static_cast<Row>(columns_.size());
   columns_.push_back(columns);
+  note_columns(row);
   ids_ += id;
   id_end_.push_back(ids_.size());
   text_hash_.push_back(text.hash);
@@ -291,6 +295,15 @@ void JobIndex::note_slot(Row row) {
   slots_[slot] = row;
 }
 
+void JobIndex::note_columns(Row row) {
+  shown_.resize((columns_.size() + 63) / 64);
+  order_us_.resize(columns_.size());
+  const Columns& job = columns_[row];
+  const uint64_t bit = uint64_t{1} << (row % 64);
+  job.live && !job.hidden ? shown_[row / 64] |= bit : shown_[row / 64] &= ~bit;
+  order_us_[row] = job.order_us;
+}
+
 // Closes up the rows in which no job stands any more.
 void JobIndex::compact() {
   JobIndex other;
@@ -319,6 +332,9 @@ void JobIndex::compact() {
   move(tags_);
   move(names_);
   columns_ = std::move(other.columns_);
+  shown_.clear();
+  order_us_.clear();
+  for (Row row = 0; row < columns_.size(); ++row) note_columns(row);
   ids_ = std::move(other.ids_);
   id_end_ = std::move(other.id_end_);
   text_hash_ = std::move(other.text_hash_);
@@ -377,6 +393,8 @@ JobIndex::Marks JobIndex::matching(const JobFilter& filter) const {
   const bool with_others = filter.hidden != HiddenJobs::kOnly;
   const bool any = filter.machines.empty() && filter.outcomes.empty() && filter.verdicts.empty() && !filter.from &&
                    !filter.to && !filter.paused;
+  if (!with_hidden) marks.keep(shown_);
+  if (!with_hidden && any) return marks;
   marks.filter([&](Row row) {
     const Columns& job = columns_[row];
     if (!job.live || !(job.hidden ? with_hidden : with_others)) return false;
@@ -420,7 +438,7 @@ std::vector<JobIndex::Ranked> JobIndex::first_by_number(const Marks& marks, cons
   };
   // The usual order needs no look at the values of the others.
   const auto offer_newest = [&](Row row) {
-    const int64_t order_us = columns_[row].order_us;
+    const int64_t order_us = order_us_[row];
     const Ranked ranked{-static_cast<double>(order_us), order_us, row};
     if (!place || after(ranked, *place)) chosen.offer(ranked);
   };

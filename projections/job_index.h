@@ -137,6 +137,7 @@ class JobIndex {
   std::string_view id_of(Row row) const;
   Row find(std::string_view id) const;
   void note_slot(Row row);
+  void note_columns(Row row);
   void add(std::string_view id, const Columns& columns, const Text& text);
   void compact();
 
@@ -153,7 +154,10 @@ class JobIndex {
   std::string place_of(const Ranked& ranked, const JobListQuery& query) const;
 
   std::vector<Columns> columns_;
-  std::vector<uint64_t> id_end_;  // of each row's id in ids_
+  // What nearly every list asks of each row, apart from the columns, so that it need not read all of these.
+  std::vector<uint64_t> shown_;    // a bit for each row: a job stands there and is not hidden
+  std::vector<int64_t> order_us_;  // Columns::order_us
+  std::vector<uint64_t> id_end_;   // of each row's id in ids_
   std::string ids_;
   std::vector<uint64_t> text_hash_;
   std::vector<const Names::value_type*> name_;

@@ -37,17 +37,8 @@ class TelemetryFold {
       sample(machine, envelope.producer() == kSensorsProducer, *sampled, at_ms);
     } else if (const auto* summarised = envelope.as<schema::TelemetrySummarised>()) {
       summary(machine, *summarised);
-    } else if (envelope.as<schema::MachineDisconnected>() != nullptr) {
-      sight(machine, Sight::kLost, at_ms);
-    } else if (envelope.as<schema::MachineConnected>() != nullptr) {
-      sight(machine, Sight::kFound, at_ms);
-    } else if (const auto* changed = envelope.as<schema::MachineStateChanged>()) {
-      if (changed->state() == schema::MachineState::offline) {
-        sight(machine, Sight::kKlipperGone, at_ms);
-      } else if (changed->previous() == schema::MachineState::offline ||
-                 changed->previous() == schema::MachineState::unknown) {
-        sight(machine, Sight::kKlipperBack, at_ms);
-      }
+    } else if (const auto change = sight_in(envelope)) {
+      sight(machine, *change, at_ms);
     }
   }
 

@@ -48,7 +48,13 @@ struct TelemetryRange {
   int64_t to() const { return from + step * static_cast<int64_t>(buckets); }
 };
 
-// One machine over one range: what all of its signals share is read once.  One thread; `reader` outlives it.
+// A value that still holds, and the minute (Unix) in which it was told.
+struct HeldValue {
+  double value = 0;
+  int64_t since_minute = 0;
+};
+
+// One machine over one range: what all of its signals share is read once.  Any threads; `reader` outlives it.
 class TelemetryReader {
  public:
   static Result<TelemetryReader> open(const ViewReader& reader, std::string machine, const TelemetryRange& range);
@@ -57,6 +63,8 @@ class TelemetryReader {
 
   // Reads a record for each hour in which the signal changed.  A signal that there is not has gaps only.
   Result<SignalColumns> read(std::string_view object, std::string_view field) const;
+  // What holds when the range ends; nullopt when nothing does.
+  Result<std::optional<HeldValue>> held(std::string_view object, std::string_view field) const;
 
   struct Impl;
 

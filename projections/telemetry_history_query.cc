@@ -15,10 +15,6 @@
 namespace millrace {
 namespace {
 
-// An adapter tells everything every 6 hours: what is older than that was not told by one that lives.
-constexpr int64_t kLongestHoldMinutes = 7 * kMinutesPerHour;
-// The producer of sensors tells a fresh one each minute.
-constexpr int64_t kLongestSensorHoldMinutes = 1;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 Error damaged(std::string_view what) {
@@ -172,11 +168,17 @@ class SignalWalk {
     return HourOfMinutes::decode(bytes, layer == telemetry_keys::kSamples ? samples_ : summaries_);
   }
 
-  SignalColumns take() {
+  void finish() {
     finish_hour();
     go_to(machine_.last_hour + 1);
+    if (!at_end_known_) note_end();
+  }
+  SignalColumns take() {
+    finish();
     return buckets_.take();
   }
+  // After finish().
+  std::optional<HeldValue> held_at_end() const { return held_at_end_; }
 
  private:
   void finish_hour() {
@@ -205,6 +207,7 @@ class SignalWalk {
     const HeardMinutes heard = machine_.heard[static_cast<size_t>(hour - machine_.first_hour)];
     for (size_t i = 0; i < kMinutesPerHour; ++i) {
       const int64_t minute = hour * kMinutesPerHour + static_cast<int64_t>(i);
+      if (minute == machine_.range.to()) note_end();
       const bool open_here = minute == open_minute_;
       if (summaries_.has(i) || samples_.has(i) || open_here) {
         told(minute, i, open_here);
@@ -214,6 +217,11 @@ class SignalWalk {
         fill(minute, kMinuteMs, known);
       }
     }
+  }
+
+  void note_end() {
+    at_end_known_ = true;
+    if (held_ && machine_.range.to() - since_minute_ <= longest_) held_at_end_ = HeldValue{value_, since_minute_};
   }
 
   // What a summary tells includes what held before it; what samples tell begins with the first of them.
@@ -299,7 +307,24 @@ class SignalWalk {
   double value_ = 0;
   int64_t since_minute_ = 0;
   size_t next_change_ = 0;
+  bool at_end_known_ = false;
+  std::optional<HeldValue> held_at_end_;
 };
+
+Result<void> walk_through(const TelemetryReader::Impl& machine, SignalWalk& walk, std::string_view object,
+                          std::string_view field) {
+  const std::string key = telemetry_keys::signal(machine.machine, object, field);
+  bool whole = true;
+  const KeyRange hours{telemetry_keys::minutes(key, machine.first_hour, '\0'),
+                       telemetry_keys::minutes(key, machine.last_hour + 1, '\0')};
+  auto scanned = machine.reader.scan(kTelemetryHistoryView, hours, [&](std::string_view found, std::string_view value) {
+    whole = walk.record(telemetry_keys::hour_in(found, 1), found.back(), value);
+    return whole;
+  });
+  if (!scanned) return scanned.error();
+  if (!whole) return damaged(fmt::format("{} {}", object, field));
+  return {};
+}
 
 }  // namespace
 
@@ -315,19 +340,16 @@ Result<TelemetryReader> TelemetryReader::open(const ViewReader& reader, std::str
 }
 
 Result<SignalColumns> TelemetryReader::read(std::string_view object, std::string_view field) const {
-  const std::string key = telemetry_keys::signal(impl_->machine, object, field);
   SignalWalk walk(*impl_, object, field);
-  bool whole = true;
-  const KeyRange hours{telemetry_keys::minutes(key, impl_->first_hour, '\0'),
-                       telemetry_keys::minutes(key, impl_->last_hour + 1, '\0')};
-  const auto scanned =
-      impl_->reader.scan(kTelemetryHistoryView, hours, [&](std::string_view found, std::string_view value) {
-        whole = walk.record(telemetry_keys::hour_in(found, 1), found.back(), value);
-        return whole;
-      });
-  if (!scanned) return scanned.error();
-  if (!whole) return damaged(fmt::format("{} {}", object, field));
+  if (auto walked = walk_through(*impl_, walk, object, field); !walked) return walked.error();
   return walk.take();
+}
+
+Result<std::optional<HeldValue>> TelemetryReader::held(std::string_view object, std::string_view field) const {
+  SignalWalk walk(*impl_, object, field);
+  if (auto walked = walk_through(*impl_, walk, object, field); !walked) return walked.error();
+  walk.finish();
+  return walk.held_at_end();
 }
 
 Result<uint64_t> known_minutes(const ViewReader& reader, std::string_view machine, std::string_view object,

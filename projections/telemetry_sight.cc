@@ -11,6 +11,17 @@ bool ends(Sight sight, std::string_view object) {
   return sight != Sight::kKlipperGone || (object != "host" && object != "moonraker");
 }
 
+std::optional<Sight> sight_in(const Envelope& envelope) {
+  if (envelope.as<schema::MachineDisconnected>() != nullptr) return Sight::kLost;
+  if (envelope.as<schema::MachineConnected>() != nullptr) return Sight::kFound;
+  const auto* changed = envelope.as<schema::MachineStateChanged>();
+  if (changed == nullptr) return std::nullopt;
+  if (changed->state() == schema::MachineState::offline) return Sight::kKlipperGone;
+  const bool back =
+      changed->previous() == schema::MachineState::offline || changed->previous() == schema::MachineState::unknown;
+  return back ? std::optional(Sight::kKlipperBack) : std::nullopt;
+}
+
 std::string encode_sight(const std::vector<SightChange>& changes) {
   CompactWriter out;
   for (const SightChange& change : changes) {

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "bus/envelope.h"
 
 namespace millrace {
 
@@ -23,6 +26,14 @@ struct SightChange {
 
 // Whether what was known of the object ends there.
 bool ends(Sight sight, std::string_view object);
+
+// What a fact says about who is seen; nullopt for any other event.
+std::optional<Sight> sight_in(const Envelope& envelope);
+
+// An adapter tells everything every 6 hours: what is older than that was not told by one that lives.
+inline constexpr int64_t kLongestHoldMinutes = 7 * 60;
+// The producer of sensors tells a fresh one each minute.
+inline constexpr int64_t kLongestSensorHoldMinutes = 1;
 
 inline constexpr size_t kMaxSightChanges = 1'000;  // of one hour; more are left out
 std::string encode_sight(const std::vector<SightChange>& changes);

@@ -10,6 +10,7 @@
 #include "bus/random.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/harness.h"
+#include "cli/bench/processor_time.h"
 #include "cli/opened_log.h"
 #include "projections/apply_group.h"
 #include "projections/job_catalog.h"
@@ -251,6 +252,7 @@ Result<double> grep_seconds(const std::filesystem::path& file, const std::string
 
 struct Exported {
   double seconds = 0;
+  double processor_seconds = 0;
   uint64_t bytes = 0;
 };
 Result<Exported> export_to(const std::filesystem::path& file, JobCatalog& jobs, const ViewStore& store,
@@ -259,6 +261,7 @@ Result<Exported> export_to(const std::filesystem::path& file, JobCatalog& jobs, 
   std::ofstream out(file, std::ios::binary);
   Exported exported;
   std::optional<Error> failed;
+  const double begun = processor_seconds();
   exported.seconds = seconds_of(clock, [&] {
     while (true) {
       const auto piece = source();
@@ -268,6 +271,7 @@ Result<Exported> export_to(const std::filesystem::path& file, JobCatalog& jobs, 
       out << *piece;
     }
   });
+  exported.processor_seconds = processor_seconds() - begun;
   if (failed) return *failed;
   return exported;
 }
@@ -306,33 +310,42 @@ int run_bench_jobs(const BenchOptions& options) {
   const double csv_rows = static_cast<double>(options.events) / as_csv->seconds;
   fmt::print(
       "{{\"bench\":\"jobs\",\"export_csv_rows_per_s\":{:.0f},\"ratio_export_to_wanted\":{:.2f},"
-      "\"export_jsonl_rows_per_s\":{:.0f},\"csv_mb\":{:.0f}}}\n",
+      "\"export_jsonl_rows_per_s\":{:.0f},\"csv_rows_per_processor_s\":{:.0f},\"jsonl_rows_per_processor_s\":{:.0f},"
+      "\"csv_mb\":{:.0f}}}\n",
       csv_rows, csv_rows / kWantedRowsPerSecond, static_cast<double>(options.events) / as_lines->seconds,
-      static_cast<double>(as_csv->bytes) / 1e6);
+      static_cast<double>(options.events) / as_csv->processor_seconds,
+      static_cast<double>(options.events) / as_lines->processor_seconds, static_cast<double>(as_csv->bytes) / 1e6);
 
   const auto grep = grep_seconds(lines, history.word(kDistinctWords - 1), clock);
   if (!grep) return fail(grep.error());
   const Lists lists(**store, jobs, clock);
   SeededRandom random(kSeed);
   double worst = 0;
+  double worst_processor = 0;
   for (const Kind& kind : kinds(lists, history)) {
     std::vector<double> times;
+    std::vector<double> processor;
     for (uint64_t i = 0; i < kQueriesOfAKind; ++i) {
       const HttpRequest request = kind.request(random);
+      const double begun = processor_seconds();
       times.push_back(1e3 * seconds_of(clock, [&] { lists.answer(request); }));
+      processor.push_back(1e3 * (processor_seconds() - begun));
     }
     const double p99 = percentile(times, 0.99);
     worst = std::max(worst, p99);
+    worst_processor = std::max(worst_processor, percentile(processor, 0.99));
     fmt::print(
-        "{{\"bench\":\"jobs\",\"query\":\"{}\",\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"ratio_p99_to_limit\":{:.2f},"
+        "{{\"bench\":\"jobs\",\"query\":\"{}\",\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"p99_processor_ms\":{:.2f},"
+        "\"ratio_p99_to_limit\":{:.2f},"
         "\"ratio_p50_to_grep\":{:.3f}}}\n",
-        kind.name, median(times), p99, p99 / kLimitMs, median(times) / 1e3 / *grep);
+        kind.name, median(times), p99, percentile(processor, 0.99), p99 / kLimitMs, median(times) / 1e3 / *grep);
     std::fflush(stdout);
   }
   fmt::print(
-      "{{\"bench\":\"jobs\",\"median\":true,\"worst_p99_ms\":{:.2f},\"grep_ms\":{:.0f},\"ratio_worst_p99_to_limit\":{:."
+      "{{\"bench\":\"jobs\",\"median\":true,\"worst_p99_ms\":{:.2f},\"worst_p99_processor_ms\":{:.2f},\"grep_ms\":{:."
+      "0f},\"ratio_worst_p99_to_limit\":{:."
       "2f}}}\n",
-      worst, *grep * 1e3, worst / kLimitMs);
+      worst, worst_processor, *grep * 1e3, worst / kLimitMs);
   return 0;
 }
 

@@ -7,10 +7,12 @@
 #include <cmath>
 #include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "bus/random.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/harness.h"
+#include "cli/bench/processor_time.h"
 #include "cli/bench/sqlite_peer.h"
 #include "cli/opened_log.h"
 #include "projections/apply_group.h"
@@ -91,6 +93,7 @@ uint64_t bytes_below(const std::filesystem::path& directory) {
 
 struct Reads {
   std::vector<double> columns_ms, answer_ms, sqlite_ms;
+  std::vector<double> columns_processor_ms, answer_processor_ms;
   size_t answer_bytes = 0;
 };
 
@@ -101,6 +104,10 @@ Result<void> read_all(const ViewStore& store, SqlitePeer* sqlite, const Clock& c
   const auto reader = store.reader();
   std::optional<Error> failed;
   double known = 0;
+  double processor = processor_seconds();
+  const auto since = [&processor] {
+    return 1e3 * (processor_seconds() - std::exchange(processor, processor_seconds()));
+  };
   reads.columns_ms.push_back(1e3 * seconds_of(clock, [&] {
                                const auto opened = TelemetryReader::open(*reader, std::string(kMachine), range);
                                for (const SignalName& name : names) {
@@ -109,11 +116,13 @@ Result<void> read_all(const ViewStore& store, SqlitePeer* sqlite, const Clock& c
                                  known += std::isnan(columns->mean.back()) ? 0 : 1;
                                }
                              }));
+  reads.columns_processor_ms.push_back(since());
   reads.answer_ms.push_back(1e3 * seconds_of(clock, [&] {
                               const auto answer = telemetry_answer(*reader, std::string(kMachine), range, names);
                               if (!answer) return void(failed = answer.error());
                               reads.answer_bytes = answer->size();
                             }));
+  reads.answer_processor_ms.push_back(since());
   if (known != kSignals && !failed) failed = make_error(Errc::kCorrupt, "minutes are missing");
   if (sqlite != nullptr && !failed) {
     reads.sqlite_ms.push_back(1e3 * seconds_of(clock, [&] {
@@ -181,15 +190,21 @@ int run_bench_telemetry(const BenchOptions& options) {
     all.answer_bytes = reads.answer_bytes;
     all.columns_ms.insert(all.columns_ms.end(), reads.columns_ms.begin(), reads.columns_ms.end());
     all.answer_ms.insert(all.answer_ms.end(), reads.answer_ms.begin(), reads.answer_ms.end());
+    all.columns_processor_ms.insert(all.columns_processor_ms.end(), reads.columns_processor_ms.begin(),
+                                    reads.columns_processor_ms.end());
+    all.answer_processor_ms.insert(all.answer_processor_ms.end(), reads.answer_processor_ms.begin(),
+                                   reads.answer_processor_ms.end());
     all.sqlite_ms.insert(all.sqlite_ms.end(), reads.sqlite_ms.begin(), reads.sqlite_ms.end());
   }
   const double p50 = median(all.columns_ms);
   fmt::print(
       "{{\"bench\":\"telemetry\",\"median\":true,\"buckets\":{},\"p50_ms\":{:.1f},\"p99_ms\":{:.1f},\"answer_p50_ms\":{"
       ":.1f},"
-      "\"answer_p99_ms\":{:.1f},\"answer_mb\":{:.1f},\"ratio_to_100_ms\":{:.2f},\"bytes_per_bucket\":{:.1f}",
+      "\"columns_processor_ms\":{:.1f},\"answer_processor_ms\":{:.1f},\"answer_p99_ms\":{:.1f},\"answer_mb\":{:.1f},"
+      "\"ratio_to_100_ms\":{:.2f},\"bytes_per_bucket\":{:.1f}",
       kMinutes * kSignals, p50, percentile(all.columns_ms, 0.99), median(all.answer_ms),
-      percentile(all.answer_ms, 0.99), static_cast<double>(all.answer_bytes) / 1e6, p50 / kLimitMs,
+      median(all.columns_processor_ms), median(all.answer_processor_ms), percentile(all.answer_ms, 0.99),
+      static_cast<double>(all.answer_bytes) / 1e6, p50 / kLimitMs,
       static_cast<double>(bytes_below(views)) / static_cast<double>(kMinutes * kSignals));
   if (sqlite) {
     const auto stored = static_cast<double>(std::filesystem::file_size(directory.path() / "minutes.sqlite"));

@@ -12,6 +12,7 @@
 #include "gcode/gcode_ends.h"
 #include "net/http_client.h"
 #include "net/url.h"
+#include "producers/moonraker/moonraker_login.h"
 
 namespace millrace {
 namespace {
@@ -77,6 +78,28 @@ Result<Piece> fetch(const JobFileSource& source, const std::string& url, uint64_
                     : later                 ? Errc::kUnavailable
                                             : Errc::kInvalidArgument,
                     fmt::format("Moonraker answers {} for the file", response->status));
+}
+
+// A login of its own for each file: what the link's gave serves for an hour only.
+Result<void> log_in(JobFileSource& source) {
+  HttpClientRequest request;
+  request.method = "POST";
+  request.url = source.moonraker_url + std::string(kLoginPath);
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = login_body(source.username, source.password);
+  request.timeout = source.timeout;
+  request.ca_file = source.ca_file;
+  request.cancelled = source.cancelled;
+  request.max_body_bytes = kMaxLoginAnswer;
+  const auto response = http_request(request);
+  if (!response) return response.error();
+  const std::string token = response->status == 200 ? token_in_login(response->body) : std::string();
+  if (!token.empty()) {
+    source.headers.emplace_back("Authorization", "Bearer " + token);
+    return {};
+  }
+  return make_error(response->status >= 500 ? Errc::kUnavailable : Errc::kInvalidArgument,
+                    fmt::format("Moonraker answers {} to the login", response->status));
 }
 
 std::string cut(std::string text, size_t most = kMaxTextBytes) {
@@ -192,7 +215,11 @@ bool differs(const Json& row, const Piece& piece, int64_t modified_us) {
 
 }  // namespace
 
-Result<schema::JobMetadataReadT> read_job_file(const JobFileSource& source, const JobFile& file, const KeepBlob& keep) {
+Result<schema::JobMetadataReadT> read_job_file(const JobFileSource& given, const JobFile& file, const KeepBlob& keep) {
+  JobFileSource source = given;
+  if (!source.username.empty()) {
+    if (auto done = log_in(source); !done) return done.error();
+  }
   const std::string url = source.moonraker_url + "/server/files/gcodes/" + percent_encode_path(file.filename);
   GcodeEndsOptions options;
   auto first = fetch(source, url, 0, options.piece_bytes);

@@ -25,9 +25,11 @@ struct JobFile {
 struct JobFileSource {
   std::string moonraker_url;                                 // "http://host:port"
   std::vector<std::pair<std::string, std::string>> headers;  // what authorises; never logged
-  std::string ca_file;                                       // PEM, for https; empty: the system's authorities
-  std::chrono::milliseconds timeout{20'000};                 // of each request
-  const std::atomic<bool>* cancelled = nullptr;              // once true, it ends within a second: kUnavailable
+  std::string username;                                      // of a login, where no header authorises; never logged
+  std::string password;
+  std::string ca_file;                           // PEM, for https; empty: the system's authorities
+  std::chrono::milliseconds timeout{20'000};     // of each request
+  const std::atomic<bool>* cancelled = nullptr;  // once true, it ends within a second: kUnavailable
 };
 
 // Keeps bytes that are too large for an event, and gives their SHA-256 in hexadecimal.

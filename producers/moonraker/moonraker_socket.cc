@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "producers/moonraker/moonraker_socket.h"
 
-#include <algorithm>
-
 #include "bus/json_reader.h"
-#include "bus/json_writer.h"
+#include "producers/moonraker/moonraker_login.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::chrono::seconds kTokenTimeout{5};  // Moonraker gives one within milliseconds; it lives for 5 s
-constexpr size_t kMaxAnswer = 64u << 10;
-constexpr size_t kMaxToken = 4096;
-
-bool is_token(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxToken && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
-           c == '.';
-  });
-}
+constexpr size_t kMaxAnswer = kMaxLoginAnswer;
 
 }  // namespace
 
@@ -85,7 +75,7 @@ void MoonrakerSocket::ask_for_token() {
       const auto json = reader.parse(answer->body);
       token = json ? std::string(text_member(*json, "result").value_or("")) : "";
     }
-    connect(is_token(token) ? token : "");
+    connect(is_access_token(token) ? token : "");
   });
 }
 
@@ -93,24 +83,18 @@ void MoonrakerSocket::ask_for_token() {
 void MoonrakerSocket::log_in(const MachineSecret& secret) {
   HttpExchangeRequest request;
   request.method = "POST";
-  request.url = http_base(target_.url) + "/access/login";
+  request.url = http_base(target_.url) + std::string(kLoginPath);
   request.headers = {{"Content-Type", "application/json"}};
-  JsonWriter body;
-  body.object().field("username", secret.username).field("password", secret.password).end();
-  request.body = body.take();
+  request.body = login_body(secret.username, secret.password);
   request.ca_file = target_.ca_file;
   request.timeout = kTokenTimeout;
   request.max_body_bytes = kMaxAnswer;
   exchange_.start(std::move(request), [this](const Result<HttpResponse>& answer, const HttpExchangeTrace&) {
     if (refused(answer)) return;
-    if (answer && answer->status == 400) {
+    if (answer && answer->status == 400) {  // a wrong password, a user that there is not
       return on_closed(kLinkUnauthorised, 400, "the login was not accepted");
     }
-    JsonReader reader(kMaxAnswer, 8);
-    const auto json = answer && answer->status == 200 ? reader.parse(answer->body) : Result<Json>(Error{});
-    const auto result = json ? member(*json, "result") : std::nullopt;
-    const auto token = result ? text_member(*result, "token") : std::nullopt;
-    if (token && is_token(*token)) identity_.access_token = std::string(*token);
+    if (answer && answer->status == 200) identity_.access_token = token_in_login(answer->body);
     connect("");
   });
 }

@@ -27,7 +27,10 @@ struct SimulatedServiceOptions {
   double speed = 1.0;
   double update_interval_s = 0.25;
   double first_update_s = 0.0;  // spreads the machines of one process over the interval
-  std::string api_key;          // who connects has to know it; empty: everybody is trusted
+  std::string api_key;          // who connects has to know it, or to log in; both empty: everybody is trusted
+  std::string username;
+  std::string password;
+  double login_lifetime_s = 3600;
 };
 
 class SimulatedService final : public MoonrakerService {
@@ -93,7 +96,13 @@ class SimulatedService final : public MoonrakerService {
   void note_script(const MoonrakerCall& call);
 
   // service_access.cc
+  bool trusts_everybody() const { return options_.api_key.empty() && options_.username.empty(); }
   bool knows_key(const HttpRequest& request);
+  const char* what_is_wrong_with_login(std::string_view token) const;
+  std::string new_token();
+  std::string open_login();
+  MoonrakerAnswer log_in(const std::string& body);
+  MoonrakerAnswer refresh_login(const std::string& body);
   std::optional<MoonrakerAnswer> access(const HttpRequest& request);
   bool admits(const MoonrakerCall& call, const MoonrakerReply& reply);
 
@@ -124,8 +133,10 @@ class SimulatedService final : public MoonrakerService {
   std::map<uint64_t, StatusFilter> subscriptions_;
   WallTime status_sent_at_{};
   std::deque<Delayed> delayed_;
-  std::set<uint64_t> admitted_;   // connections that have shown the key
-  std::set<std::string> tokens_;  // given out and not yet used; bounded by kMaxTokens
+  std::set<uint64_t> admitted_;                               // connections that have shown the key
+  std::set<std::string> tokens_;                              // given out and not yet used; bounded by kMaxTokens
+  std::map<std::string, MonotonicTime, std::less<>> logins_;  // access tokens and when they end; bounded by kMaxTokens
+  std::set<std::string, std::less<>> refresh_tokens_;         // bounded by kMaxTokens
   uint64_t tokens_given_ = 0;
   std::map<uint64_t, MoonrakerReply> waiting_;  // for the outcome of a command; bounded by kMaxPendingCommands
   uint64_t next_token_ = 1;

@@ -172,8 +172,9 @@ bool SimulatedService::server_call(const MoonrakerCall& call, const MoonrakerRep
   } else if (method == "machine.proc_stats") {
     reply(proc_stats_answer(host_.wall_now(), host_.state(), front_.connections()));
   } else if (method == "access.info") {
-    reply(std::string(R"({"default_source":"moonraker","available_sources":["moonraker"],"login_required":false,)"
-                      R"("trusted":true})"));
+    reply(fmt::format(R"({{"default_source":"moonraker","available_sources":["moonraker"],"login_required":false,)"
+                      R"("trusted":{}}})",
+                      trusts_everybody()));
   } else if (method == "sim.toggle") {
     reply(toggle());
   } else {

@@ -64,6 +64,9 @@ class RunningSimulator final : public Simulator {
       service.port = machine.port;
       service.speed = options.speed;
       service.api_key = options.api_key;
+      service.username = options.username;
+      service.password = options.password;
+      service.login_lifetime_s = options.login_lifetime_s;
       service.update_interval_s = options.update_interval_s;
       service.first_update_s =
           options.update_interval_s * static_cast<double>(i) / static_cast<double>(options.machines.size());

@@ -33,7 +33,11 @@ struct SimulatorOptions {
   uint64_t seed = 1;
   double speed = 1.0;               // simulated seconds per second, above 0 and at most 1000
   double update_interval_s = 0.25;  // of status updates, in real seconds
-  std::string api_key;              // that every machine asks for; empty: everybody is trusted
+  // What every machine asks for: a key, a user's login, or either of them.  Nothing: everybody is trusted.
+  std::string api_key;
+  std::string username;
+  std::string password;
+  double login_lifetime_s = 3600;  // of what a login gives, in real seconds
 };
 
 class Simulator {

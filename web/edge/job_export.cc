@@ -79,10 +79,16 @@ class JsonCell final : public Cell {
   JsonWriter& json_;
 };
 
-struct Column {
+}  // namespace
+
+struct JobLines::Column {
   std::string_view name;
   void (*write)(Cell&, const JobViewT&);
 };
+
+namespace {
+
+using Column = JobLines::Column;
 
 constexpr std::array kColumns{
     Column{"id", [](Cell& cell, const JobViewT& job) { cell.text(job.id); }},
@@ -143,25 +149,28 @@ std::string export_head(const ExportStyle& style) {
   return head + "\r\n";
 }
 
-void append_export(std::string& out, const JobViewT& job, const ExportStyle& style) {
-  if (style.format == ExportFormat::kJsonLines) {
+JobLines::JobLines(ExportStyle style) : style_(std::move(style)) {
+  for (const std::string& name : style_.columns) columns_.push_back(column_named(name));
+}
+
+void JobLines::append(std::string& out, const JobViewT& job) const {
+  if (style_.format == ExportFormat::kJsonLines) {
     JsonWriter json;
     JsonCell cell(json);
     json.object();
-    for (const std::string& name : style.columns) {
-      json.key(name);
-      if (const Column* column = column_named(name)) column->write(cell, job);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      json.key(style_.columns[i]);
+      columns_[i] != nullptr ? columns_[i]->write(cell, job) : cell.text({});
     }
     json.end();
     out += json.text();
     out += '\n';
     return;
   }
-  CsvCell cell(out, style);
-  bool first = true;
-  for (const std::string& name : style.columns) {
-    if (!std::exchange(first, false)) out += style.separator;
-    if (const Column* column = column_named(name)) column->write(cell, job);
+  CsvCell cell(out, style_);
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if (i > 0) out += style_.separator;
+    if (columns_[i] != nullptr) columns_[i]->write(cell, job);
   }
   out += "\r\n";
 }

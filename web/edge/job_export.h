@@ -30,8 +30,20 @@ const std::vector<std::string>& export_columns();
 
 // What comes before the first job; empty for JSON Lines.
 std::string export_head(const ExportStyle& style);
-// Appends one job's line.
-void append_export(std::string& out, const schema::JobViewT& job, const ExportStyle& style);
+
+// Writes jobs in one style, a line each.  One thread.
+class JobLines {
+ public:
+  explicit JobLines(ExportStyle style);
+  const ExportStyle& style() const { return style_; }
+  void append(std::string& out, const schema::JobViewT& job) const;
+
+  struct Column;
+
+ private:
+  const ExportStyle style_;
+  std::vector<const Column*> columns_;  // those of the style; null for a name that is none
+};
 
 // All jobs of the query as the body of an answer, page by page.  References outlive it.
 BodySource export_jobs(JobCatalog& jobs, const ViewStore& store, JobListQuery query, ExportStyle style);

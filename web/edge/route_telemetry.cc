@@ -74,19 +74,17 @@ Found<std::vector<SignalName>> signals_in(const RouteContext& context, const Vie
   return wanted;
 }
 
-// Minutes of one bucket; 0: as the range suggests.
+// Seconds of one bucket; 0: as the range suggests.
 Result<int64_t> step_in(const HttpRequest& request) {
   const std::string text = text_in(request, "resolution");
   if (text.empty() || text == "auto") return 0;
   constexpr int64_t kLongest = 366 * 86'400;
   int64_t seconds = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  const bool valid = failed == std::errc{} && end == text.data() + text.size() && seconds > 0 && seconds <= kLongest &&
-                     seconds % 60 == 0;
-  if (valid) return seconds / 60;
-  return make_error(Errc::kInvalidArgument,
-                    fmt::format("resolution='{}': expected 'auto' or seconds, a multiple of 60 up to {}",
-                                text.substr(0, 100), kLongest));
+  const bool valid = failed == std::errc{} && end == text.data() + text.size() && seconds > 0 && seconds <= kLongest;
+  if (valid) return seconds;
+  return make_error(Errc::kInvalidArgument, fmt::format("resolution='{}': expected 'auto' or seconds from 1 to {}",
+                                                        text.substr(0, 100), kLongest));
 }
 
 int64_t step_for(int64_t minutes) {
@@ -101,19 +99,21 @@ struct Period {
   int64_t to_us;
 };
 
-HttpResponse answer_period(const RouteContext& context, const HttpRequest& request, const ViewReader& reader,
-                           const std::string& machine, const Period& period) {
-  auto step = step_in(request);
-  if (!step) return api_problem_from(step.error());
-  const auto signals = signals_in(context, reader, request, machine);
-  if (!signals) return signals.error();
+HttpResponse with_body(std::string body) {
+  HttpResponse response;
+  response.body = std::move(body);
+  return response;
+}
+
+// From the minutes of the view.
+HttpResponse answer_minutes(const ViewReader& reader, const std::string& machine, const Period& period, int64_t step,
+                            std::span<const SignalName> signals) {
   const int64_t end = minute_of(period.to_us + 59'999'999);
-  if (*step == 0) step = step_for(end - minute_of(period.from_us));
   TelemetryRange range;
-  range.step = *step;
+  range.step = step == 0 ? step_for(end - minute_of(period.from_us)) : step;
   range.from = minute_of(period.from_us) / range.step * range.step;
   range.buckets = static_cast<size_t>((end - range.from + range.step - 1) / range.step);
-  const auto count = static_cast<int64_t>(signals->size());
+  const auto count = static_cast<int64_t>(signals.size());
   const auto buckets = static_cast<int64_t>(range.buckets);
   if (buckets * std::max<int64_t>(count, 1) > kMaxBuckets) {
     return too_many(
@@ -127,11 +127,52 @@ HttpResponse answer_period(const RouteContext& context, const HttpRequest& reque
                     "shorter time or fewer signals",
                     count, buckets * range.step / 60, kMaxSignalHours));
   }
-  auto answer = telemetry_answer(reader, machine, range, *signals);
-  if (!answer) return api_problem_from(answer.error());
-  HttpResponse response;
-  response.body = std::move(*answer);
-  return response;
+  auto answer = telemetry_answer(reader, machine, range, signals);
+  return answer ? with_body(std::move(*answer)) : api_problem_from(answer.error());
+}
+
+// From the samples of the log: what the view, which keeps minutes, cannot tell.
+HttpResponse answer_samples(const RouteContext& context, const ViewReader& reader, const std::string& machine,
+                            const Period& period, int64_t step_s, std::span<const SignalName> signals) {
+  SampleRange range;
+  range.step_ms = step_s * 1000;
+  range.from_ms = period.from_us / 1000 / range.step_ms * range.step_ms;
+  const int64_t end_ms = (period.to_us + 999) / 1000;
+  if (end_ms - range.from_ms > kMaxSampleHours * 3'600'000) {
+    return too_many(
+        fmt::format("resolution={} is read from samples, at most {} hours of them; ask for a shorter time or for a "
+                    "multiple of 60",
+                    step_s, kMaxSampleHours));
+  }
+  range.buckets = static_cast<size_t>((end_ms - range.from_ms + range.step_ms - 1) / range.step_ms);
+  range.buckets = std::min(range.buckets, static_cast<size_t>(kMaxSampleHours * 3'600'000 / range.step_ms));
+  const auto since_ms = samples_since_ms(context.parts.log);
+  if (!since_ms) return api_problem_from(since_ms.error());
+  if (range.from_ms < *since_ms) {
+    const bool any = *since_ms < to_unix_us(context.parts.clock.wall()) / 1000;
+    return api_problem(
+        422, "samples_expired",
+        fmt::format("resolution={} is read from samples, which are kept {}; for what was before ask for a multiple of "
+                    "60, such as resolution=60",
+                    step_s, any ? "since " + to_rfc3339(from_unix_us(*since_ms * 1000)) : "no longer"));
+  }
+  std::vector<SignalRef> refs;
+  for (const SignalName& signal : signals) refs.push_back({signal.object, signal.field});
+  const int64_t now_ms = to_unix_us(context.parts.clock.wall()) / 1000;
+  const auto columns = read_samples(reader, context.parts.log, machine, range, now_ms, refs);
+  if (columns) return with_body(samples_answer(machine, range, signals, *columns));
+  if (columns.error().code != Errc::kTooLarge) return api_problem_from(columns.error());
+  return too_many(columns.error().context + "; ask for a shorter time or for a multiple of 60");
+}
+
+HttpResponse answer_period(const RouteContext& context, const HttpRequest& request, const ViewReader& reader,
+                           const std::string& machine, const Period& period) {
+  const auto seconds = step_in(request);
+  if (!seconds) return api_problem_from(seconds.error());
+  const auto signals = signals_in(context, reader, request, machine);
+  if (!signals) return signals.error();
+  if (*seconds % 60 != 0) return answer_samples(context, reader, machine, period, *seconds, *signals);
+  return answer_minutes(reader, machine, period, *seconds / 60, *signals);
 }
 
 Found<std::string> known_machine(const ViewReader& reader, const std::string& id) {
@@ -176,9 +217,7 @@ HttpResponse answer_signals(const RouteContext& context, const RouteRequest& req
     json.field("last_minute", to_rfc3339(from_unix_us(signal.last_minute * 60'000'000))).end();
   }
   json.end().key("next_cursor").null().field("total", static_cast<uint64_t>(signals->size())).end();
-  HttpResponse response;
-  response.body = json.take();
-  return response;
+  return with_body(json.take());
 }
 
 HttpResponse answer_telemetry(const RouteContext& context, const RouteRequest& request) {

@@ -24,8 +24,10 @@ constexpr Parameter kMachineOrFirst{"machine", kText, "Of this machine; the firs
 constexpr Parameter kSocketToken{"token", kText, "Instead of a key: of POST /api/v1/session/token"};
 constexpr Parameter kSignals{
     "signals", kText, "Names from /signals, or of whole objects, comma-separated; default: temperatures and targets"};
-constexpr Parameter kResolution{
-    "resolution", kText, "Seconds per bucket, a multiple of 60; default: auto, which gives at most 1,000 buckets"};
+constexpr Parameter kResolution{"resolution", kText,
+                                "Seconds per bucket; default: auto, which gives at most 1,000 buckets. What is no "
+                                "multiple of 60 is read from samples: "
+                                "at most 6 hours, for as long as these are kept"};
 
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> segments;

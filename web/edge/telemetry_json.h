@@ -9,6 +9,7 @@
 
 #include "bus/json_writer.h"
 #include "projections/telemetry_history.h"
+#include "projections/telemetry_samples.h"
 
 namespace millrace {
 
@@ -20,8 +21,12 @@ struct SignalName {
 };
 
 // {machine, from, to, resolution, count, signals:[{name, object, field, unit, min:[], mean:[], max:[]}]}.  Bucket i of
-// a signal begins at from + i * resolution.  One signal is read after the other.
+// a signal begins at from + i * resolution.  Large answers are made by two threads, the caller's and another one.
 Result<std::string> telemetry_answer(const ViewReader& reader, const std::string& machine, const TelemetryRange& range,
                                      std::span<const SignalName> signals);
+
+// The same of what was read from samples; `columns` are those of `signals`.
+std::string samples_answer(const std::string& machine, const SampleRange& range, std::span<const SignalName> signals,
+                           const std::vector<SignalColumns>& columns);
 
 }  // namespace millrace

@@ -18,12 +18,25 @@ using namespace testing;
 constexpr const char* kCanary = "canary-5f1c0a77e2";
 constexpr std::chrono::seconds kPatience{60};
 
-// A machine that asks for a key, in a thread of the test.
+SimulatorOptions with_key(const std::string& api_key) {
+  SimulatorOptions options;
+  options.api_key = api_key;
+  return options;
+}
+
+SimulatorOptions with_login(const std::string& username, const std::string& password) {
+  SimulatorOptions options;
+  options.username = username;
+  options.password = password;
+  return options;
+}
+
+// A machine that asks for a key or a login, in a thread of the test.
 class KeyedMachine {
  public:
-  explicit KeyedMachine(const std::string& api_key, const std::string& behaviour = "steady") {
-    SimulatorOptions options;
-    options.api_key = api_key;
+  explicit KeyedMachine(const std::string& api_key, const std::string& behaviour = "steady")
+      : KeyedMachine(with_key(api_key), behaviour) {}
+  explicit KeyedMachine(SimulatorOptions options, const std::string& behaviour = "steady") {
     options.speed = 20;
     SimulatedMachine machine;
     machine.name = "sim";
@@ -152,6 +165,40 @@ TEST_F(MachinesTest, AWrongKeyIsAConditionUntilItIsPutRight) {
   ASSERT_TRUE(eventually([&] { return has_condition("m", "unauthorised"); }, kPatience));
   ASSERT_EQ(ask("PATCH", "/api/v1/machines/m", {{"api_key", "the-right-one"}}).status, 200);
   EXPECT_TRUE(connected("m")) << "at once, not at the next slow attempt";
+  EXPECT_TRUE(eventually([&] { return !has_condition("m", "unauthorised"); }, kPatience));
+}
+
+TEST_F(MachinesTest, AMachineWithALoginIsServedAndItsFilesAreRead) {
+  KeyedMachine sim(with_login("anna", kCanary));
+  shop.start_all();
+  const Answer added =
+      ask("POST", "/api/v1/machines",
+          {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"username", "anna"}, {"password", kCanary}});
+  ASSERT_EQ(added.status, 201) << added.text;
+  ASSERT_TRUE(connected("m"));
+  EXPECT_EQ(files_with(kCanary), std::vector<std::string>{"secrets.json"});
+  EXPECT_TRUE(eventually(
+      [&] {
+        for (const json& job : shop.jobs()) {
+          const json sliced = shop.get("/api/v1/jobs/" + job["id"].get<std::string>()).value("sliced", json());
+          if (sliced.is_object() && sliced["source"] == "file") return true;
+        }
+        return false;
+      },
+      kPatience))
+      << "what the slicer wrote is read from the file, behind the same login";
+}
+
+TEST_F(MachinesTest, AWrongPasswordIsAConditionUntilItIsPutRight) {
+  KeyedMachine sim(with_login("anna", "the-right-one"), "idle");
+  shop.start_all();
+  ASSERT_EQ(ask("POST", "/api/v1/machines",
+                {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"username", "anna"}, {"password", kCanary}})
+                .status,
+            201);
+  ASSERT_TRUE(eventually([&] { return has_condition("m", "unauthorised"); }, kPatience));
+  ASSERT_EQ(ask("PATCH", "/api/v1/machines/m", {{"password", "the-right-one"}}).status, 200);
+  EXPECT_TRUE(connected("m"));
   EXPECT_TRUE(eventually([&] { return !has_condition("m", "unauthorised"); }, kPatience));
 }
 

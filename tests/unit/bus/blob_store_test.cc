@@ -59,6 +59,18 @@ TEST_F(BlobStoreTest, ATornFileIsFoundAndMadeWholeAgain) {
   EXPECT_EQ(store->get(name).value(), "picture");
 }
 
+TEST_F(BlobStoreTest, WhatMovedOnMakesRoom) {
+  const auto store = open({.max_bytes = 10});
+  ASSERT_TRUE(store->put(name_of_bytes("picture"), "picture"));
+  EXPECT_EQ(store->put(name_of_bytes("another"), "another").error().code, Errc::kFull);
+  ASSERT_TRUE(store->remove(name_of_bytes("picture")));
+  EXPECT_FALSE(store->has(name_of_bytes("picture")));
+  EXPECT_EQ(store->total_bytes(), 0u);
+  EXPECT_TRUE(store->put(name_of_bytes("another"), "another"));
+  EXPECT_TRUE(store->remove(name_of_bytes("picture"))) << "is gone already";
+  EXPECT_EQ(store->remove("../x").error().code, Errc::kInvalidArgument);
+}
+
 TEST_F(BlobStoreTest, WhatACrashLeftHalfWrittenIsRemoved) {
   const std::string name = name_of_bytes("picture");
   fs::create_directories(path_of(name).parent_path());

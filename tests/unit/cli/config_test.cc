@@ -65,6 +65,8 @@ password_file = "/etc/pw"
 interval_seconds = 60
 [adapters]
 registry = false
+hub_url = "https://hub.lan"
+hub_key_file = "/etc/hub.key"
 max_frame_bytes = 1048576
 [log]
 level = "debug"
@@ -114,6 +116,8 @@ moonraker_ca_file = "/etc/ca.pem"
   EXPECT_EQ(config.machines[0].moonraker_password, "p");
   EXPECT_EQ(config.machines[0].moonraker_ca_file, "/etc/ca.pem");
   EXPECT_FALSE(config.adapters_registry);
+  EXPECT_EQ(config.adapters_hub_url, "https://hub.lan");
+  EXPECT_EQ(config.adapters_hub_key_file, "/etc/hub.key");
   EXPECT_EQ(config.adapters_max_frame_bytes, 1'048'576);
   EXPECT_EQ(config.machines[0].moonraker_api_key, "k");
 }

@@ -22,7 +22,7 @@ schema::JobViewT a_job() {
 
 std::string line_of(const schema::JobViewT& job, ExportStyle style) {
   std::string line;
-  append_export(line, job, style);
+  JobLines(style).append(line, job);
   return line;
 }
 

@@ -245,6 +245,23 @@ TEST_F(JobRoutesTest, APhotoIsPutShownAndTakenAway) {
   EXPECT_EQ(submitted, 2u);
 }
 
+TEST_F(JobRoutesTest, WhatAdaptersBringOfASlicedFileIsTaken) {
+  const std::string settings = R"({"wall_loops":"3"})";
+  const std::string qoi = std::string("qoif\0\0\0\x10\0\0\0\x08\3\0", 14) + "pixels";
+  for (const auto& [bytes, type] :
+       std::map<std::string, std::string>{{settings, "application/json"}, {qoi, "image/qoi"}}) {
+    const std::string blob = "/api/v1/blobs/" + name_of_bytes(bytes);
+    ASSERT_EQ(ask("PUT", blob, bytes, {{"Content-Type", "application/octet-stream"}}).status, 201) << type;
+    EXPECT_EQ(ask("GET", blob).body, bytes);
+    EXPECT_EQ(header_of(ask("GET", blob), "content-type"), type);
+    EXPECT_EQ(ask("POST", job + "/photos", R"({"blob":")" + name_of_bytes(bytes) + "\"}").status, 415) << "is no photo";
+  }
+  for (const std::string bytes : {"{not json}", "[1]", "qoif"}) {
+    expect_problem(ask("PUT", "/api/v1/blobs/" + name_of_bytes(bytes), bytes, {{"Content-Type", "image/png"}}), 415,
+                   "not_a_picture");
+  }
+}
+
 TEST_F(JobRoutesTest, WhatIsNoPictureOrNotItsNameIsRefused) {
   const auto put = [&](const std::string& name, const std::string& bytes) {
     return ask("PUT", "/api/v1/blobs/" + name, bytes, {{"Content-Type", "image/png"}});

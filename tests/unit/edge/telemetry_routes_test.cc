@@ -117,12 +117,62 @@ TEST_F(TelemetryRoutesTest, WrongQuestionsSayWhatWouldBeRight) {
   expect_problem(ask({{"from", "2026-11-21T12:00:00Z"}, {"to", "2026-11-21T12:00:00Z"}}), 400, "invalid_parameter",
                  "before to=");
   expect_problem(ask({{"from", "yesterday"}}), 400, "invalid_parameter", "RFC 3339");
-  for (const std::string resolution : {"0", "61", "-60", "1m", "60.0", "99999999960"}) {
-    expect_problem(ask({{"resolution", resolution}}), 400, "invalid_parameter", "multiple of 60");
+  for (const std::string resolution : {"0", "-60", "1m", "60.0", "99999999960"}) {
+    expect_problem(ask({{"resolution", resolution}}), 400, "invalid_parameter", "seconds from 1");
+  }
+  for (const std::string resolution : {"1", "59", "61"}) {
+    expect_problem(ask({{"resolution", resolution}}), 400, "too_many_buckets", "at most 6 hours");
   }
   expect_problem(ask({{"from", "2020-01-01T00:00:00Z"}, {"resolution", "60"}}), 400, "too_many_buckets", "coarser");
   expect_problem(ask({{"from", "1970-01-01T00:00:00Z"}, {"resolution", "86400"}}), 400, "too_many_buckets",
                  "signal hours");
+}
+
+TEST_F(TelemetryRoutesTest, SecondsAreReadFromTheSamples) {
+  const json answer = telemetry({{"from", "2026-11-21T12:00:00Z"},
+                                 {"to", "2026-11-21T12:01:00Z"},
+                                 {"signals", "extruder.temperature"},
+                                 {"resolution", "5"}});
+  EXPECT_EQ(answer["resolution"], 5);
+  EXPECT_EQ(answer["count"], 12);
+  EXPECT_EQ(answer["from"], "2026-11-21T12:00:00.000000Z");
+  // A sample each 10 s, which holds until the next one.
+  const json seen = json::parse("[200,200,201,201,202,202,203,203,204,204,205,205]");
+  for (const char* column : {"min", "mean", "max"}) EXPECT_EQ(answer["signals"][0][column], seen) << column;
+}
+
+TEST_F(TelemetryRoutesTest, ABucketOfSecondsIsWeightedByTime) {
+  const json answer = telemetry({{"from", "2026-11-21T12:00:00Z"},
+                                 {"to", "2026-11-21T12:01:15Z"},
+                                 {"signals", "extruder.temperature"},
+                                 {"resolution", "15"}});
+  ASSERT_EQ(answer["count"], 5);
+  EXPECT_NEAR(answer["signals"][0]["mean"][0], (200 * 10 + 201 * 5) / 15.0, 1e-3);
+  EXPECT_EQ(answer["signals"][0]["min"][0], 200);
+  EXPECT_EQ(answer["signals"][0]["max"][0], 201);
+}
+
+TEST_F(TelemetryRoutesTest, SecondsOfAJobAreThoseOfItsTime) {
+  const json answer = json::parse(call(answer_job_telemetry, "voron-2.1", {{"resolution", "10"}}).body);
+  EXPECT_EQ(answer["from"], "2026-11-21T12:00:00.000000Z");
+  EXPECT_EQ(answer["resolution"], 10);
+  EXPECT_EQ(answer["signals"][1]["mean"][7], 201);
+}
+
+TEST_F(TelemetryRoutesTest, SecondsThatAreNoLongerKeptSayWhatIsThere) {
+  shop.expire_telemetry(Position{30});
+  const HttpResponse answer = call(answer_telemetry, "voron-2",
+                                   {{"from", "2026-11-21T12:00:00Z"},
+                                    {"to", "2026-11-21T12:01:00Z"},
+                                    {"signals", "extruder.temperature"},
+                                    {"resolution", "1"}});
+  expect_problem(answer, 422, "samples_expired", "since 2026-11-21T12:04");
+  expect_problem(answer, 422, "samples_expired", "resolution=60");
+  EXPECT_EQ(telemetry({{"from", "2026-11-21T12:06:00Z"},
+                       {"to", "2026-11-21T12:07:00Z"},
+                       {"signals", "extruder.temperature"},
+                       {"resolution", "1"}})["signals"][0]["mean"][0],
+            200);
 }
 
 }  // namespace

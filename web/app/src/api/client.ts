@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads from the HTTP interface. Every read carries the newest position that this browser has seen, so that an answer
 // is never older than what is already on the page.
-import type { Caller, Job, JobChanges, Outcome, Page, Site } from './types'
+import { sha256 } from '@/domain/sha256'
+import type { Caller, Job, JobChanges, NewJob, Outcome, Page, Site } from './types'
 
 // What went wrong, in the words of RFC 9457. `status` 0 means that no answer came at all.
 export class Problem extends Error {
@@ -80,6 +81,32 @@ export class Client {
     await this.send('POST', `/api/v1/jobs/${encodeURIComponent(id)}/restore`)
   }
 
+  async enterJob(job: NewJob): Promise<string> {
+    const answer = await this.send('POST', '/api/v1/jobs', job)
+    if (answer.status !== 202) return ((await answer.json()) as Job).id
+    // Recorded, but not shown yet: the address is that of the start to the microsecond.
+    return `${job.machine}.m${Date.parse(job.started_at) * 1000}`
+  }
+
+  // The bytes go first, under their own name, so that the job never refers to what is not there.
+  async addPhoto(id: string, picture: Blob, caption: string): Promise<Job> {
+    const bytes = await picture.arrayBuffer()
+    const blob = await sha256(bytes)
+    await this.send('PUT', `/api/v1/blobs/${blob}`, bytes)
+    const answer = await this.send('POST', `/api/v1/jobs/${encodeURIComponent(id)}/photos`, { blob, caption })
+    return answer.status === 202 ? this.job(id) : ((await answer.json()) as Job)
+  }
+
+  async removePhoto(id: string, blob: string): Promise<Job> {
+    await this.send('DELETE', `/api/v1/jobs/${encodeURIComponent(id)}/photos/${blob}`)
+    return this.job(id)
+  }
+
+  // Settings that are too many for the answer about a job lie beside it.
+  settings(blob: string): Promise<Record<string, unknown>> {
+    return this.get<Record<string, unknown>>(`/api/v1/blobs/${blob}`)
+  }
+
   async reasons(): Promise<string[]> {
     const answer = await this.get<{ reasons?: unknown }>('/api/v1/jobs/reasons')
     return Array.isArray(answer.reasons) ? answer.reasons.filter((each) => typeof each === 'string') : []
@@ -87,14 +114,17 @@ export class Client {
 
   private async send(method: string, path: string, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = { Accept: 'application/json' }
-    if (body !== undefined) headers['Content-Type'] = 'application/json'
+    let content: BodyInit | null = null
+    if (body instanceof ArrayBuffer) {
+      headers['Content-Type'] = 'application/octet-stream'
+      content = body
+    } else if (body !== undefined) {
+      headers['Content-Type'] = 'application/json'
+      content = JSON.stringify(body)
+    }
     let response: Response
     try {
-      response = await fetch(path, {
-        method,
-        headers,
-        body: body === undefined ? null : JSON.stringify(body),
-      })
+      response = await fetch(path, { method, headers, body: content })
     } catch {
       throw new Problem(0, 'unreachable', 'No answer', null)
     }

@@ -86,7 +86,88 @@ export interface Job extends MachineJob {
   notes?: Maybe<string>
   hidden?: Maybe<boolean>
   last_position?: Maybe<number>
+  thumbnail?: Maybe<string>
+  thumbnail_type?: Maybe<string>
+  photo_count?: Maybe<number>
+  // Only in the answer about one job.
   metadata?: Maybe<Record<string, unknown>>
+  sliced?: Maybe<Sliced>
+  photos?: Maybe<Photo[]>
+  changes?: Maybe<JobChange[]>
+}
+
+export interface SlicedExtruder {
+  filament_type?: Maybe<string>
+  filament_vendor?: Maybe<string>
+  filament_color?: Maybe<string>
+  used_mm?: Maybe<number>
+  used_g?: Maybe<number>
+  cost?: Maybe<number>
+}
+
+// What the slicer wrote into the file. Other numbers and texts than these may be there too.
+export interface Sliced {
+  source?: Maybe<string>
+  partial?: Maybe<boolean>
+  replaced?: Maybe<boolean>
+  slicer_name?: Maybe<string>
+  slicer_version?: Maybe<string>
+  estimated_time?: Maybe<number>
+  layer_height?: Maybe<number>
+  first_layer_height?: Maybe<number>
+  layer_count?: Maybe<number>
+  object_height?: Maybe<number>
+  nozzle_temp?: Maybe<number>
+  bed_temp?: Maybe<number>
+  chamber_temp?: Maybe<number>
+  infill_percentage?: Maybe<number>
+  infill_pattern?: Maybe<string>
+  print_speed?: Maybe<number>
+  total_filament_used_mm?: Maybe<number>
+  total_filament_used_g?: Maybe<number>
+  total_filament_cost?: Maybe<number>
+  extruders?: Maybe<SlicedExtruder[]>
+  objects?: Maybe<string[]>
+  settings?: Maybe<Record<string, unknown>>
+  settings_blob?: Maybe<string>
+  thumbnail?: Maybe<string>
+  thumbnail_type?: Maybe<string>
+  thumbnail_width?: Maybe<number>
+  thumbnail_height?: Maybe<number>
+  warnings?: Maybe<string[]>
+}
+
+export interface Photo {
+  blob: string
+  content_type?: Maybe<string>
+  width?: Maybe<number>
+  height?: Maybe<number>
+  caption?: Maybe<string>
+  added_at?: Maybe<string>
+  actor?: Maybe<string>
+}
+
+// A value that a person replaced.
+export interface JobChange {
+  position: number
+  at?: Maybe<string>
+  actor?: Maybe<string>
+  field: string
+  before: unknown
+  after: unknown
+  reason?: Maybe<string>
+}
+
+// A print that no machine told of.
+export interface NewJob {
+  machine: string
+  outcome: Exclude<Outcome, 'running'>
+  started_at: string
+  ended_at?: string
+  filename?: string
+  filament_used?: number
+  verdict?: 'good' | 'rework' | 'scrap'
+  notes?: string
 }
 
 // What a person says of a job; null takes it away, what is absent stays.
