@@ -234,7 +234,8 @@ Result<ApiKeys::Made> ApiKeys::create(const ApiKeyFields& fields) {
   Made made;
   const auto written = write([&](Content& content) -> Result<void> {
     if (content.keys.size() >= kMaxApiKeys) {
-      return make_error(Errc::kTooLarge, fmt::format("there are {} keys, the most there can be; revoke one", kMaxApiKeys));
+      return make_error(Errc::kTooLarge,
+                        fmt::format("there are {} keys, the most there can be; revoke one", kMaxApiKeys));
     }
     if (auto is_free = name_is_free(content.keys, fields.name, ""); !is_free) return is_free;
     made.key.id = "key-" + hex_bytes(random_bytes(random_, kIdBytes));

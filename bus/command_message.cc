@@ -53,7 +53,8 @@ Result<CommandMessage> decode_request(std::string_view text) {
   CommandMessage message;
   message.id = text_of(*json, "id");
   const auto args = member(*json, "args");
-  if (!args || !args->is_object() || !is_command_id(message.id)) return malformed("a signed request without id or args");
+  if (!args || !args->is_object() || !is_command_id(message.id))
+    return malformed("a signed request without id or args");
   message.args = to_text(*args);
   message.actor = text_of(*json, "actor");
   message.claimed_actor = text_of(*json, "claimed_actor");
@@ -75,7 +76,8 @@ Result<CommandMessage> decode_request(std::string_view text) {
 
 Result<std::string> short_text(std::string_view name, const Json& value) {
   const auto text = as_text(value);
-  if (!text || text->size() > kMaxText) return bad_field(name, value, fmt::format("text of at most {} bytes", kMaxText));
+  if (!text || text->size() > kMaxText)
+    return bad_field(name, value, fmt::format("text of at most {} bytes", kMaxText));
   return std::string(*text);
 }
 
@@ -118,9 +120,10 @@ Result<void> take_field(std::string_view name, const Json& value, ReceivedComman
   } else if (name == "expected_job_id") {
     message.expected_job_id = *text;
   } else {
-    return malformed(fmt::format("'{}' is no field of a command: expected args, id, key, actor, sent_at, expires_in_s, "
-                                 "idempotency_key, expected_state_version, expected_job_id",
-                                 name.substr(0, kShown)));
+    return malformed(
+        fmt::format("'{}' is no field of a command: expected args, id, key, actor, sent_at, expires_in_s, "
+                    "idempotency_key, expected_state_version, expected_job_id",
+                    name.substr(0, kShown)));
   }
   return {};
 }
@@ -146,7 +149,8 @@ std::string encode_signed_command(const CommandMessage& message, std::string_vie
 Result<ReceivedCommand> decode_command(std::string_view machine, std::string_view command, std::string_view payload,
                                        std::string_view key) {
   if (payload.size() > 2 * kMaxCommandBytes) {
-    return make_error(Errc::kTooLarge, fmt::format("a command of {} bytes: expected at most {}", payload.size(), kMaxCommandBytes));
+    return make_error(Errc::kTooLarge,
+                      fmt::format("a command of {} bytes: expected at most {}", payload.size(), kMaxCommandBytes));
   }
   ReceivedCommand received;
   if (payload.find_first_not_of(" \t\r\n") == std::string_view::npos) payload = "{}";

@@ -17,7 +17,7 @@
 
 namespace millrace {
 
-inline constexpr double kCommandExpiresInS = 5;      // where the sender says nothing
+inline constexpr double kCommandExpiresInS = 5;  // where the sender says nothing
 inline constexpr double kMaxCommandExpiresInS = 600;
 inline constexpr size_t kMaxCommandBytes = 96u << 10;  // of a payload; 64 KiB of G-code and what JSON escapes in it
 inline constexpr size_t kMaxCommandArgs = 40u << 10;   // of the arguments: an event, which records them, has 48 KiB
@@ -27,16 +27,16 @@ struct CommandMessage {
   std::string id;       // of all events that it leads to; empty: the receiver makes one
   std::string machine;  // as in the topic
   std::string command;
-  std::string args = "{}";          // JSON object, not looked at
-  std::string actor;                // who asks, proven; empty: not known
-  std::string claimed_actor;        // what the sender says of itself
-  std::string client;               // "http", "mqtt", "cli", "safety", ...
-  std::string address;              // of the client at the hub
+  std::string args = "{}";    // JSON object, not looked at
+  std::string actor;          // who asks, proven; empty: not known
+  std::string claimed_actor;  // what the sender says of itself
+  std::string client;         // "http", "mqtt", "cli", "safety", ...
+  std::string address;        // of the client at the hub
   std::string key_id;
   std::vector<std::string> scopes;  // of the actor
   bool recorded = false;            // its CommandRequested is in the log
   double expires_in_s = kCommandExpiresInS;
-  WallTime sent_at{};               // by the sender's clock; 0: it did not say
+  WallTime sent_at{};  // by the sender's clock; 0: it did not say
   std::string idempotency_key;
   std::string expected_state_version;
   std::string expected_job_id;

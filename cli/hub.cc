@@ -120,10 +120,10 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   const auto record_stop = [recorder = hub->emergency_recorder_.get()](EmergencyRecord record) {
     recorder->record(std::move(record));
   };
-  hub->edge_ = std::make_unique<Edge>(EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health,
-                                                submit_events, hub->blobs_.get(), hub->key_desk_.get(), &hub->random_,
-                                                send, hub->stopper_.get(), record_stop},
-                                      options);
+  hub->edge_ = std::make_unique<Edge>(
+      EdgeParts{hub->loop_, *hub->log_, *hub->views_, clock, metrics, health, submit_events, hub->blobs_.get(),
+                hub->key_desk_.get(), &hub->random_, send, hub->stopper_.get(), record_stop},
+      options);
 
   const Topics topics(config.mqtt_root);
   hub->broker_ = BrokerConnections::make(config, topics, std::string(kHubProducer));
@@ -193,9 +193,9 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->commands_->start();
   hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
   hub->older_import_ = std::make_unique<OlderImport>(hub->import_parts(clock), *hub->blobs_);
-  hub->control_ = ControlService::start(config.data_dir, *hub->log_, *hub->blobs_,
-                                        {*hub->import_, *hub->older_import_, record_stop, *hub->key_desk_}, clock,
-                                        metrics);
+  hub->control_ =
+      ControlService::start(config.data_dir, *hub->log_, *hub->blobs_,
+                            {*hub->import_, *hub->older_import_, record_stop, *hub->key_desk_}, clock, metrics);
   return hub;
 }
 

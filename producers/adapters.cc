@@ -350,12 +350,11 @@ size_t Adapters::serving() const {
 }
 
 void Adapters::take_commands(MqttClient& client) {
-  commands_ = std::make_unique<CommandReception>(loop_, client, topics_, options_.commands, clock_, metrics_,
-                                                 [this](const std::string& id, AskedCommand asked) {
-                                                   const auto machine = machines_.find(id);
-                                                   return machine != machines_.end() &&
-                                                          machine->second->take_command(std::move(asked));
-                                                 });
+  commands_ = std::make_unique<CommandReception>(
+      loop_, client, topics_, options_.commands, clock_, metrics_, [this](const std::string& id, AskedCommand asked) {
+        const auto machine = machines_.find(id);
+        return machine != machines_.end() && machine->second->take_command(std::move(asked));
+      });
   commands_->start();
 }
 
@@ -403,7 +402,8 @@ void Adapters::stop_at_once(EmergencyStopper& stopper, EmergencyRecord record, b
 
 // What people have set a rule to do.
 void Adapters::act_on(const std::string& machine, const schema::AlarmRaisedT& alarm) {
-  log_warn("adapters", "alarm {}: {}; action {}", alarm.alarm_id, alarm.text, schema::EnumNameAlarmAction(alarm.action));
+  log_warn("adapters", "alarm {}: {}; action {}", alarm.alarm_id, alarm.text,
+           schema::EnumNameAlarmAction(alarm.action));
   const std::string why = "alarm " + alarm.alarm_id + ": " + alarm.text;
   if (alarm.action == schema::AlarmAction::emergency_stop) {
     if (!stopper_) return;

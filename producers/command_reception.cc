@@ -105,8 +105,9 @@ AskedCommand CommandReception::understood(const Arrived& arrived) {
   asked.response_topic = arrived.response_topic;
   asked.correlation_data = arrived.correlation_data;
   if (arrived.retained) {
-    asked.refused = Refusal{"retained", "a command must not be published as retained: it would be carried out at each "
-                                        "connection anew; publish an empty retained message to this topic to take it away"};
+    asked.refused = Refusal{"retained",
+                            "a command must not be published as retained: it would be carried out at each "
+                            "connection anew; publish an empty retained message to this topic to take it away"};
   }
   return asked;
 }
@@ -116,9 +117,10 @@ void CommandReception::attribute(AskedCommand& asked, const std::string& api_key
   asked.message.actor = "mqtt";
   asked.scopes = options_.mqtt_scopes;
   if (api_key.empty()) return;
-  const auto holder = options_.key_holder ? options_.key_holder(api_key)
-                                          : Result<KeyHolder>(make_error(
-                                                Errc::kUnavailable, "API keys cannot be checked at this host"));
+  const auto holder =
+      options_.key_holder
+          ? options_.key_holder(api_key)
+          : Result<KeyHolder>(make_error(Errc::kUnavailable, "API keys cannot be checked at this host"));
   if (!holder) {
     asked.message.actor.clear();
     asked.scopes = {};

@@ -14,9 +14,10 @@ using schema::CommandViewT;
 
 constexpr size_t kMaxIdBytes = 64;
 constexpr size_t kMaxLooked = 10'000;
-constexpr std::array<EventType, 8> kTypes = {
-    EventType::CommandRequested, EventType::CommandAccepted, EventType::CommandRejected, EventType::CommandSent,
-    EventType::CommandCompleted, EventType::CommandFailed,   EventType::CommandExpired,  EventType::CommandNotConfirmed};
+constexpr std::array<EventType, 8> kTypes = {EventType::CommandRequested, EventType::CommandAccepted,
+                                             EventType::CommandRejected,  EventType::CommandSent,
+                                             EventType::CommandCompleted, EventType::CommandFailed,
+                                             EventType::CommandExpired,   EventType::CommandNotConfirmed};
 
 std::string command_key(std::string_view id) { return "c/" + std::string(id); }
 std::string in_order(uint64_t position) { return job_keys::big_endian_of(~position); }

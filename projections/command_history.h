@@ -31,8 +31,8 @@ Result<std::optional<schema::CommandViewT>> find_repeated_command(const ViewRead
                                                                   std::string_view actor,
                                                                   std::string_view idempotency_key);
 
-// Newest first, of one machine or, with an empty one, of all.  `after` is the first_position of the last one of the page
-// before, 0 for the first page.  Only those for which `wanted` says so; looks at 10,000 at the most.
+// Newest first, of one machine or, with an empty one, of all.  `after` is the first_position of the last one of the
+// page before, 0 for the first page.  Only those for which `wanted` says so; looks at 10,000 at the most.
 struct CommandPage {
   std::vector<schema::CommandViewT> items;
   uint64_t next_after = 0;  // 0: there are no more

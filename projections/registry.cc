@@ -21,12 +21,9 @@ struct Row {
 };
 
 constexpr std::array kProjections{
-    Row{kMachineStateView, make_machine_state},
-    Row{kJobHistoryView, make_job_history},
-    Row{kMaintenanceView, make_maintenance},
-    Row{kOrdinalsView, make_ordinals},
-    Row{kSafetyView, make_safety_state},
-    Row{kTelemetryHistoryView, make_telemetry_history},
+    Row{kMachineStateView, make_machine_state}, Row{kJobHistoryView, make_job_history},
+    Row{kMaintenanceView, make_maintenance},    Row{kOrdinalsView, make_ordinals},
+    Row{kSafetyView, make_safety_state},        Row{kTelemetryHistoryView, make_telemetry_history},
     Row{kCommandsView, make_command_history},
 };
 

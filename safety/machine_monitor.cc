@@ -244,7 +244,8 @@ void MachineMonitor::take_state(const EventView& event) {
 // Also while nobody has said: a look back begins somewhere.
 bool MachineMonitor::klipper_works() const {
   using State = schema::MachineState;
-  return state_ == State::unknown || state_ == State::ready || state_ == State::printing || state_ == State::paused || state_ == State::running;
+  return state_ == State::unknown || state_ == State::ready || state_ == State::printing || state_ == State::paused ||
+         state_ == State::running;
 }
 
 void MachineMonitor::judge_all(bool full) {
@@ -361,7 +362,8 @@ std::vector<AlarmTransition> MachineMonitor::end_all(const std::string& text) {
 std::vector<std::string> MachineMonitor::standing(schema::AlarmLevel least) const {
   std::vector<std::string> ids;
   for (const auto& [key, watch] : watches_) {
-    if (watch.standing && rules_.of(key.first).level >= least) ids.push_back(alarm_id_of(machine_, row_of(key.first).code, key.second));
+    if (watch.standing && rules_.of(key.first).level >= least)
+      ids.push_back(alarm_id_of(machine_, row_of(key.first).code, key.second));
   }
   return ids;
 }

@@ -12,6 +12,7 @@
 #include "cli/bench/bench.h"
 #include "cli/bench/harness.h"
 #include "cli/bench/shop_processes.h"
+#include "cli/opened_log.h"
 #include "net/http_client.h"
 
 namespace millrace {
@@ -25,8 +26,8 @@ constexpr int kCommands = 1000;
 Result<void> start_shop(ShopProcesses& shop, const Clock& clock) {
   if (auto started = shop.start_broker(clock); !started) return started;
   const auto machine_list = shop.directory() / "machines.toml";
-  auto started = shop.start(
-      "sim", {"sim", "--machines", "1", "--behaviour", "idle", "--config-out", machine_list.string()});
+  auto started =
+      shop.start("sim", {"sim", "--machines", "1", "--behaviour", "idle", "--config-out", machine_list.string()});
   if (!started) return started;
   if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(machine_list); })) {
     return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", shop.directory().string()));
@@ -71,8 +72,8 @@ Result<std::map<std::string, WallTime>> received_scripts(const std::string& moon
 double milliseconds(Micros time) { return static_cast<double>(time.count()) / 1000.0; }
 
 struct Round {
-  std::vector<double> way_ms;      // request to Moonraker's socket
-  std::vector<double> answer_ms;   // request to the edge's 202
+  std::vector<double> way_ms;        // request to Moonraker's socket
+  std::vector<double> answer_ms;     // request to the edge's 202
   std::vector<double> moonraker_ms;  // Moonraker's own answer to the same
   int refused = 0;
 };
@@ -86,13 +87,15 @@ Result<Round> measure(const ShopProcesses& shop, const std::string& mark, const 
     const MonotonicTime due = clock.monotonic() + kBetween;
     const std::string script = fmt::format("M117 {}-{}", mark, i);
     const WallTime at = clock.wall();
-    const auto answer = http_request(post(url, fmt::format(R"({{"command":"gcode","args":{{"script":"{}"}}}})", script)));
+    const auto answer =
+        http_request(post(url, fmt::format(R"({{"command":"gcode","args":{{"script":"{}"}}}})", script)));
     if (!answer) return answer.error();
     round.answer_ms.push_back(milliseconds(clock.wall() - at));
     answer->status == 202 ? void(asked.emplace(script, at)) : void(++round.refused);
     if (i % 10 == 0) {
       const WallTime own = clock.wall();
-      const auto direct = http_request(post(machine.moonraker_url + "/printer/gcode/script", R"({"script":"M117 direct"})"));
+      const auto direct =
+          http_request(post(machine.moonraker_url + "/printer/gcode/script", R"({"script":"M117 direct"})"));
       if (direct) round.moonraker_ms.push_back(milliseconds(clock.wall() - own));
     }
     if (const auto left = due - clock.monotonic(); left > Micros(0)) {
@@ -116,10 +119,12 @@ Result<Round> measure(const ShopProcesses& shop, const std::string& mark, const 
 void print(const Round& round, std::string_view which) {
   const double p99 = percentile(round.way_ms, 0.99);
   const double own = median(round.moonraker_ms);
-  fmt::print("{{\"bench\":\"command\",{},\"n\":{},\"lost\":{},\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"answer_p50_ms\":{:.2f},"
-             "\"moonraker_p50_ms\":{:.2f},\"moonraker_p99_ms\":{:.2f},\"ratio_to_moonraker\":{:.2f},\"ratio_to_limit\":{:.3f}}}\n",
-             which, round.way_ms.size(), round.refused, percentile(round.way_ms, 0.5), p99, median(round.answer_ms), own,
-             percentile(round.moonraker_ms, 0.99), percentile(round.way_ms, 0.5) / own, p99 / kLimitMs);
+  fmt::print(
+      "{{\"bench\":\"command\",{},\"n\":{},\"lost\":{},\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"answer_p50_ms\":{:.2f},"
+      "\"moonraker_p50_ms\":{:.2f},\"moonraker_p99_ms\":{:.2f},\"ratio_to_moonraker\":{:.2f},\"ratio_to_limit\":{:.3f}}"
+      "}\n",
+      which, round.way_ms.size(), round.refused, percentile(round.way_ms, 0.5), p99, median(round.answer_ms), own,
+      percentile(round.moonraker_ms, 0.99), percentile(round.way_ms, 0.5) / own, p99 / kLimitMs);
   std::fflush(stdout);
 }
 

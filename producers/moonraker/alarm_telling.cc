@@ -33,7 +33,8 @@ AlarmTelling::AlarmTelling(EventBatch& out, std::string_view saved, uint64_t& li
 
 void AlarmTelling::watch_by(const MachineSafety& safety, const schema::LimitSetT& applied) {
   monitor_.set_rules(RuleSettings(safety.rules));
-  if (safety.limits_version == limits_version_ && (limits_version_ == 0 || same_limits(applied, monitor_.limits()))) return;
+  if (safety.limits_version == limits_version_ && (limits_version_ == 0 || same_limits(applied, monitor_.limits())))
+    return;
   limits_version_ = safety.limits_version;
   tell_limits(applied);
 }

@@ -20,11 +20,11 @@ class AlarmTelling {
   // state.  References outlive it.
   AlarmTelling(EventBatch& out, std::string_view saved, uint64_t& limits_version, Metrics& metrics);
 
-  // Limits and rules from now on; says LimitsApplied when the limits differ from those that were told.  `applied` is how
-  // they hold, narrowed by the machine's own.
+  // Limits and rules from now on; says LimitsApplied when the limits differ from those that were told.  `applied` is
+  // how they hold, narrowed by the machine's own.
   void watch_by(const MachineSafety& safety, const schema::LimitSetT& applied);
-  // The machine's own limits have become known: says LimitsApplied where people have set limits and these hold otherwise
-  // than was told.
+  // The machine's own limits have become known: says LimitsApplied where people have set limits and these hold
+  // otherwise than was told.
   void limits_hold(const schema::LimitSetT& applied);
   // Looks at what the batch holds and adds the alarms that it raises and clears.
   void watch();

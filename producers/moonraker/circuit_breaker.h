@@ -11,9 +11,9 @@
 namespace millrace {
 
 struct CircuitBreakerOptions {
-  int failures = 5;                  // in a row, until it opens
-  std::chrono::seconds rest{60};     // while it is open
-  int successes = 3;                 // until it is closed again
+  int failures = 5;               // in a row, until it opens
+  std::chrono::seconds rest{60};  // while it is open
+  int successes = 3;              // until it is closed again
 };
 
 class CircuitBreaker {

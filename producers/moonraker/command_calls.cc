@@ -11,8 +11,8 @@
 namespace millrace {
 namespace {
 
-constexpr int kFanSteps = 255;       // of M106 S
-constexpr double kPercent = 100;     // of M220 and M221
+constexpr int kFanSteps = 255;    // of M106 S
+constexpr double kPercent = 100;  // of M220 and M221
 constexpr std::string_view kState = "_millrace_move";
 
 // Klipper reads numbers with float(): no exponent is ever needed for what a machine can do.

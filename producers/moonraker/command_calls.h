@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command in Moonraker's words.  Pure.  Names and numbers of a Command are safe to write into G-code (safety/command.h).
-// Source: Moonraker's API (docs/external_api) and Klipper's G-Codes.md.
+// A command in Moonraker's words.  Pure.  Names and numbers of a Command are safe to write into G-code
+// (safety/command.h). Source: Moonraker's API (docs/external_api) and Klipper's G-Codes.md.
 #pragma once
 
 #include <chrono>

@@ -122,7 +122,8 @@ void CommandDesk::take(AskedCommand asked) {
       command = *parsed;
       message.args = args_json(*command);
     } else {
-      refused = Refusal{parsed.error().code == Errc::kNotFound ? "unknown_command" : "invalid_args", parsed.error().context};
+      refused =
+          Refusal{parsed.error().code == Errc::kNotFound ? "unknown_command" : "invalid_args", parsed.error().context};
     }
   }
   if (!message.recorded) tell_request(asked, message.args);
@@ -135,8 +136,9 @@ void CommandDesk::take(AskedCommand asked) {
   if (pending_.size() > kMaxUnderWay) {
     const AskedCommand refused_one = pending.asked;
     pending_.erase(number);
-    return reject(refused_one, {{"too_many_commands", fmt::format("{} commands are under way at this machine: wait for one to end",
-                                                                  kMaxUnderWay)}});
+    return reject(refused_one,
+                  {{"too_many_commands",
+                    fmt::format("{} commands are under way at this machine: wait for one to end", kMaxUnderWay)}});
   }
   pending.command.kind == CommandKind::kStart ? read_file(number) : judge_and_send(number);
 }
@@ -198,8 +200,9 @@ void CommandDesk::on_metadata(uint64_t number, const RpcReply& reply) {
 // Moonraker has no metadata of a file that is not there, nor of one that no slicer wrote.
 void CommandDesk::look_for_file(uint64_t number) {
   const std::string& filename = pending_.at(number).command.as<StartArguments>().filename;
-  const bool asked = machine_.call("server.files.get_directory", one_param("path", folder_of(filename)), options_.file_max,
-                                   [this, number](const RpcReply& reply) { on_directory(number, reply); });
+  const bool asked =
+      machine_.call("server.files.get_directory", one_param("path", folder_of(filename)), options_.file_max,
+                    [this, number](const RpcReply& reply) { on_directory(number, reply); });
   if (!asked) judge_and_send(number);
 }
 
@@ -244,14 +247,15 @@ std::vector<Refusal> CommandDesk::reasons_against(const Pending& pending) {
   MachineSnapshot machine = machine_.snapshot();
   machine.file = pending.file;
   const CommandMessage& message = pending.asked.message;
-  std::vector<Refusal> reasons = judge(
-      pending.command, {pending.asked.scopes, message.expected_state_version, message.expected_job_id}, machine,
-      machine_.limits());
+  std::vector<Refusal> reasons =
+      judge(pending.command, {pending.asked.scopes, message.expected_state_version, message.expected_job_id}, machine,
+            machine_.limits());
   const bool sends = !moonraker_call(pending.command).method.empty();
   if (sends && !breaker_.lets_through()) {
-    reasons.push_back({"machine_not_answering",
-                       fmt::format("Moonraker failed {} times in a row: the next command is tried in {} s",
-                                   CircuitBreakerOptions{}.failures, std::max<int64_t>(0, breaker_.remaining().count()))});
+    reasons.push_back(
+        {"machine_not_answering",
+         fmt::format("Moonraker failed {} times in a row: the next command is tried in {} s",
+                     CircuitBreakerOptions{}.failures, std::max<int64_t>(0, breaker_.remaining().count()))});
   }
   const bool owned = motion_.under_way > 0 || clock_.monotonic() < motion_.until;
   if (moves(pending) && owned && motion_.owner != owner_of(pending.asked)) {
@@ -327,7 +331,7 @@ void CommandDesk::on_answer(uint64_t number, const RpcReply& reply) {
     breaker_.succeeded();
     return expect_effect(number, text_of(reply));
   }
-  reply.code >= kServerError && reply.code != 503 ? breaker_.failed() : breaker_.succeeded();
+  reply.code >= kServerError&& reply.code != 503 ? breaker_.failed() : breaker_.succeeded();
   fail(number, failure_code(reply), shortened(reply.message));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The desk at which a machine's commands arrive: each is judged on the machine's own present state, handed to Moonraker,
-// and followed to its end.  Every step is an event.  docs/commands.md has the rules.
+// The desk at which a machine's commands arrive: each is judged on the machine's own present state, handed to
+// Moonraker, and followed to its end.  Every step is an event.  docs/commands.md has the rules.
 //
 // One thread, the adapter's.  Knows no socket, broker or log.
 #pragma once
@@ -27,9 +27,9 @@ namespace millrace {
 // A command as it came in.
 struct AskedCommand {
   CommandMessage message;
-  ScopeSet scopes;              // of who asks
-  MonotonicTime received{};     // when the broker handed it over
-  std::string response_topic;   // MQTT 5; empty: none
+  ScopeSet scopes;             // of who asks
+  MonotonicTime received{};    // when the broker handed it over
+  std::string response_topic;  // MQTT 5; empty: none
   std::string correlation_data;
   std::optional<Refusal> refused;  // it cannot even be judged: retained, not understood, a wrong signature or key
 };
@@ -37,16 +37,16 @@ struct AskedCommand {
 // What the sender is told, at each of the steps accepted and end.
 struct CommandReply {
   std::string command_id;
-  std::string json;             // {command_id, machine, command, status, reasons, code, text, at}
+  std::string json;  // {command_id, machine, command, status, reasons, code, text, at}
   std::string response_topic;
   std::string correlation_data;
 };
 
 struct CommandDeskOptions {
   std::string machine;
-  std::chrono::seconds effect_max{5};  // for the machine's state to show what was answered with "ok"
+  std::chrono::seconds effect_max{5};    // for the machine's state to show what was answered with "ok"
   std::chrono::seconds motion_lease{2};  // after a motion, until somebody else may move the machine
-  std::chrono::seconds file_max{5};    // for what Moonraker knows of a file that is to be started
+  std::chrono::seconds file_max{5};      // for what Moonraker knows of a file that is to be started
 };
 
 class CommandDesk {
@@ -58,7 +58,7 @@ class CommandDesk {
   struct Machine {
     std::function<MachineSnapshot()> snapshot;
     std::function<double(const std::string& what)> factor;  // "speed_factor" or "extrude_factor" of gcode_move; NaN
-    std::function<std::string()> print_file;  // print_stats.filename
+    std::function<std::string()> print_file;                // print_stats.filename
     std::function<Limits()> limits;
     std::function<bool(const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
                        JsonRpc::Callback)>

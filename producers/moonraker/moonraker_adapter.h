@@ -41,7 +41,7 @@ struct MoonrakerAdapterOptions {
 
 // What people told of a machine, where the guard needs it.
 struct PeopleSaid {
-  std::optional<double> nozzle_diameter;                       // mm
+  std::optional<double> nozzle_diameter;                     // mm
   std::vector<std::optional<std::string>> loaded_materials;  // by extruder
 };
 

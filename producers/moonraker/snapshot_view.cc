@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-constexpr double kColdest = -40;          // no sensor of Klipper's is meant to measure less, or more than this
+constexpr double kColdest = -40;  // no sensor of Klipper's is meant to measure less, or more than this
 constexpr double kHottest = 600;
 constexpr double kHeaterFanDefault = 50;  // Klipper's heater_temp of a heater_fan
 constexpr size_t kMaxDevices = 64;
@@ -37,7 +37,8 @@ HeaterKind heater_kind(std::string_view object) {
   if (is_extruder(object)) return HeaterKind::kExtruder;
   if (object == "heater_bed") return HeaterKind::kBed;
   std::string name(after_first_word(object));
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return name.find("chamber") != std::string::npos ? HeaterKind::kChamber : HeaterKind::kGeneric;
 }
 
@@ -122,7 +123,8 @@ void SnapshotView::begin(const Json& objects) {
   simdjson::dom::array names;
   if (objects.get_array().get(names) != simdjson::SUCCESS) return;
   for (const Json name : names) {
-    if (const auto text = as_text(name); text && objects_.size() < StatusFold::kMaxObjects) objects_.emplace_back(*text);
+    if (const auto text = as_text(name); text && objects_.size() < StatusFold::kMaxObjects)
+      objects_.emplace_back(*text);
   }
 }
 
@@ -199,8 +201,8 @@ void SnapshotView::add_heater(const StatusFold& fold, const std::string& object,
     coldest = settings->min_temp.value_or(kColdest);
     out.klipper.heaters.push_back({heater.name, settings->max_temp, settings->min_extrude_temp});
   }
-  heater.sensor_plausible = heater.temperature && std::isfinite(*heater.temperature) && *heater.temperature >= coldest &&
-                            *heater.temperature <= hottest;
+  heater.sensor_plausible = heater.temperature && std::isfinite(*heater.temperature) &&
+                            *heater.temperature >= coldest && *heater.temperature <= hottest;
   for (const HeaterFan& fan : heater_fans_) {
     if (std::find(fan.heaters.begin(), fan.heaters.end(), heater.name) == fan.heaters.end()) continue;
     heater.fan = after_first_word(fan.section);

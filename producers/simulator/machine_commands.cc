@@ -234,7 +234,8 @@ std::optional<std::string> SimulatedHost::run_line(std::string_view line) {
     state_.absolute_extrude = word == "M82";
   } else if (word == "SAVE_GCODE_STATE") {
     if (saved_modes_.size() < kMaxSavedStates) {
-      saved_modes_[std::string(parameter(line, "NAME").value_or("default"))] = {state_.absolute, state_.absolute_extrude};
+      saved_modes_[std::string(parameter(line, "NAME").value_or("default"))] = {state_.absolute,
+                                                                                state_.absolute_extrude};
     }
   } else if (word == "RESTORE_GCODE_STATE") {
     const std::string name(parameter(line, "NAME").value_or("default"));

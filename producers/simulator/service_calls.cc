@@ -41,7 +41,8 @@ void SimulatedService::call(const MoonrakerCall& call, MoonrakerReply reply) {
 // When each script came in, for whoever measures its way; the newest few.
 void SimulatedService::note_script(const MoonrakerCall& call) {
   if (call.method != "printer.gcode.script") return;
-  scripts_.push_back({std::string(text_member(call.params, "script").value_or("").substr(0, kMaxNotedScript)), clock_.wall()});
+  scripts_.push_back(
+      {std::string(text_member(call.params, "script").value_or("").substr(0, kMaxNotedScript)), clock_.wall()});
   if (scripts_.size() > kMaxNotedScripts) scripts_.pop_front();
 }
 

@@ -73,10 +73,10 @@ struct HostState {
   double live_extruder_velocity = 0;
   double speed_factor = 1;
   double extrude_factor = 1;
-  double move_speed = 1500;  // mm/min
-  bool absolute = true;      // G90
+  double move_speed = 1500;      // mm/min
+  bool absolute = true;          // G90
   bool absolute_extrude = true;  // M82
-  double print_time = 0;     // of the printer's clock
+  double print_time = 0;         // of the printer's clock
   int stalls = 0;
 
   std::string idle_state = "Idle";

@@ -344,28 +344,30 @@ constexpr std::string_view kCommandRequest =
     R"("actor":{"type":"string"}}})";
 
 std::string command() {
-  return object_of({{"command_id", "text"},
-                    {"machine", "text"},
-                    {"command", "text"},
-                    {"args", R"({"type":"object"})"},
-                    {"status", R"({"enum":["requested","accepted","sent","completed","rejected","failed","expired","not_confirmed"]})"},
-                    {"actor", "text?"},
-                    {"client", "text?"},
-                    {"key_id", "text?"},
-                    {"claimed_actor", "text?"},
-                    {"idempotency_key", "text?"},
-                    {"expected_state_version", "text?"},
-                    {"expected_job_id", "text?"},
-                    {"expires_in_s", "number"},
-                    {"requested_at", "time?"},
-                    {"accepted_at", "time?"},
-                    {"sent_at", "time?"},
-                    {"ended_at", "time?"},
-                    {"method", "text?"},
-                    {"code", "text?"},
-                    {"text", "text?"},
-                    {"reasons", R"({"type":"array","items":{"type":"object"}})"},
-                    {"position", "integer"}});
+  return object_of(
+      {{"command_id", "text"},
+       {"machine", "text"},
+       {"command", "text"},
+       {"args", R"({"type":"object"})"},
+       {"status",
+        R"({"enum":["requested","accepted","sent","completed","rejected","failed","expired","not_confirmed"]})"},
+       {"actor", "text?"},
+       {"client", "text?"},
+       {"key_id", "text?"},
+       {"claimed_actor", "text?"},
+       {"idempotency_key", "text?"},
+       {"expected_state_version", "text?"},
+       {"expected_job_id", "text?"},
+       {"expires_in_s", "number"},
+       {"requested_at", "time?"},
+       {"accepted_at", "time?"},
+       {"sent_at", "time?"},
+       {"ended_at", "time?"},
+       {"method", "text?"},
+       {"code", "text?"},
+       {"text", "text?"},
+       {"reasons", R"({"type":"array","items":{"type":"object"}})"},
+       {"position", "integer"}});
 }
 
 std::string machine() {

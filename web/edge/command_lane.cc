@@ -71,7 +71,8 @@ std::vector<EventDraft> alone(PayloadT payload, const CommandMessage& message) {
 
 void write_reasons(JsonWriter& json, const schema::CommandViewT& command) {
   json.key("reasons").array();
-  for (const auto& reason : command.reasons) json.object().field("rule", reason->rule).field("detail", reason->detail).end();
+  for (const auto& reason : command.reasons)
+    json.object().field("rule", reason->rule).field("detail", reason->detail).end();
   json.end();
 }
 
@@ -199,12 +200,14 @@ void CommandLane::recorded(const std::string& id, const Result<Position>& positi
   if (found == waiting_.end()) return;
   if (!position) {
     refused_.add();
-    return answer(id, api_problem(503, "not_recorded", fmt::format("the command was not sent, because it could not be recorded: {}",
-                                                                   position.error().context)));
+    return answer(id, api_problem(503, "not_recorded",
+                                  fmt::format("the command was not sent, because it could not be recorded: {}",
+                                              position.error().context)));
   }
   if (!sent) {
     refused_.add();
-    return answer(id, api_problem(503, "broker_unavailable", fmt::format("the command was not sent: {}", sent.error().context)));
+    return answer(
+        id, api_problem(503, "broker_unavailable", fmt::format("the command was not sent: {}", sent.error().context)));
   }
   found->second.sent = true;
   found->second.last.first_position = position->value;
@@ -215,7 +218,8 @@ void CommandLane::saw(const schema::CommandViewT& command) {
   const auto found = waiting_.find(command.id);
   if (found == waiting_.end()) return;
   found->second.last = command;
-  if (found->second.wants_outcome && is_final_command_status(command.status)) answer(command.id, command_answer(command));
+  if (found->second.wants_outcome && is_final_command_status(command.status))
+    answer(command.id, command_answer(command));
 }
 
 void CommandLane::answer(const std::string& id, HttpResponse response) {

@@ -57,7 +57,8 @@ CommandDecision ask_command(const RouteContext& context, const RouteRequest& req
   if (!known) return api_problem_from(known.error());
   if (!*known || (*known)->removed) return machine_not_found(machine);
   if ((*known)->settings && !(*known)->settings->enabled) {
-    return api_problem(409, "machine_disabled", fmt::format("machine '{}' is disabled: nobody is connected to it", machine));
+    return api_problem(409, "machine_disabled",
+                       fmt::format("machine '{}' is disabled: nobody is connected to it", machine));
   }
   const auto wait = wait_in(request.http);
   if (!wait) return api_problem_from(wait.error());
@@ -148,15 +149,16 @@ std::vector<Route> command_routes() {
   static constexpr Parameter kStatus{"status", kText, "Only with these, comma-separated"};
   static constexpr Parameter kCommand{"command", kText, "Only these, comma-separated"};
   std::vector<Route> routes;
-  Route ask{"POST",
-            "/api/v1/machines/{id}/commands",
-            "askCommand",
-            "Asks a machine to do something: 202 when it is on its way, with wait=SECONDS its outcome",
-            RunsOn::kCommand,
-            false,
-            {{"wait", R"({"type":"number","minimum":0,"maximum":60})", "Answer with the outcome, or after so many seconds"}},
-            "Command",
-            nullptr};
+  Route ask{
+      "POST",
+      "/api/v1/machines/{id}/commands",
+      "askCommand",
+      "Asks a machine to do something: 202 when it is on its way, with wait=SECONDS its outcome",
+      RunsOn::kCommand,
+      false,
+      {{"wait", R"({"type":"number","minimum":0,"maximum":60})", "Answer with the outcome, or after so many seconds"}},
+      "Command",
+      nullptr};
   ask.body = "CommandRequest";
   ask.ask = ask_command;
   ask.access = {.needs = Needs::kOperate, .rate = RateClass::kMotion};

@@ -102,7 +102,8 @@ bool asks_for_emergency_stop(const HttpRequest& request) {
 EmergencyStops::EmergencyStops(const EdgeParts& parts, std::function<void(std::function<void()>)> post)
     : parts_(parts), post_(std::move(post)), random_(random_seed()) {}
 
-void EmergencyStops::stop(const HttpRequest& request, const std::string& machine, const Caller& caller, Respond respond) {
+void EmergencyStops::stop(const HttpRequest& request, const std::string& machine, const Caller& caller,
+                          Respond respond) {
   if (parts_.stopper == nullptr) {
     return respond(api_problem(501, "not_served", "this edge has no connections to machines of its own"));
   }

@@ -39,13 +39,14 @@ inline ShownAt shown_at(const RouteContext& context) {
 }
 
 enum class RunsOn {
-  kLoop,    // from memory, at once
-  kUrgent,  // an emergency stop: done by the edge itself at once, whatever else there is
-  kWorker,  // reads the log or a view's files; or changes a file of this computer, such as that of the keys
-  kSocket,  // a WebSocket; answered by the edge itself, which knows it by its operation
-  kWrite,   // changes something: decided and answered on the worker, one after the other
-  kCommand,  // asks a machine for something: prepared on the worker, then recorded, sent and answered by the CommandLane
-  kLater,   // prepared on the worker, answered by something that goes on on the loop; for whoever may change something
+  kLoop,     // from memory, at once
+  kUrgent,   // an emergency stop: done by the edge itself at once, whatever else there is
+  kWorker,   // reads the log or a view's files; or changes a file of this computer, such as that of the keys
+  kSocket,   // a WebSocket; answered by the edge itself, which knows it by its operation
+  kWrite,    // changes something: decided and answered on the worker, one after the other
+  kCommand,  // asks a machine for something: prepared on the worker, then recorded, sent and answered by the
+             // CommandLane
+  kLater,    // prepared on the worker, answered by something that goes on on the loop; for whoever may change something
 };
 
 // What a request wants to be recorded, and what is answered once that is in the log and in the views.
@@ -63,7 +64,7 @@ using LaterDecision = boost::system::result<LaterAnswer, HttpResponse>;
 // What a request asks of a machine; sent_at and recorded are the lane's.
 struct EdgeCommand {
   CommandMessage message;
-  std::chrono::milliseconds wait{0};                // for the outcome; 0: answered when it is on its way
+  std::chrono::milliseconds wait{0};                  // for the outcome; 0: answered when it is on its way
   std::optional<schema::CommandViewT> repeated = {};  // an earlier command of the same key: nothing new is asked
 };
 using CommandDecision = boost::system::result<EdgeCommand, HttpResponse>;

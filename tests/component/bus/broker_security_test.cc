@@ -23,15 +23,17 @@ class BrokerSecurityTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto conf = directory / "mosquitto.conf";
-    const std::string script = ". scripts/broker.sh; prepare_broker \"$1\" \"$2\" \"$3\" '' millrace product-password millrace";
-    auto prepared = ChildProcess::start({"bash", "-c", "cd '" MILLRACE_SOURCE_DIR "' && " + script, "prepare", conf.string(),
-                                         std::to_string(port), folder().string()},
+    const std::string script =
+        ". scripts/broker.sh; prepare_broker \"$1\" \"$2\" \"$3\" '' millrace product-password millrace";
+    auto prepared = ChildProcess::start({"bash", "-c", "cd '" MILLRACE_SOURCE_DIR "' && " + script, "prepare",
+                                         conf.string(), std::to_string(port), folder().string()},
                                         directory / "prepare.log");
     ASSERT_TRUE(prepared);
     ASSERT_EQ(prepared->wait(), 0) << text_of(directory / "prepare.log");
-    std::ofstream(conf, std::ios::app) << "listener " << tls_port << " 127.0.0.1\ncafile " << certificates.authority.string()
-                                       << "\ncertfile " << certificates.certificate.string() << "\nkeyfile "
-                                       << certificates.key.string() << "\nuser root\n";
+    std::ofstream(conf, std::ios::app) << "listener " << tls_port << " 127.0.0.1\ncafile "
+                                       << certificates.authority.string() << "\ncertfile "
+                                       << certificates.certificate.string() << "\nkeyfile " << certificates.key.string()
+                                       << "\nuser root\n";
     const std::string program = std::filesystem::exists("/usr/sbin/mosquitto") ? "/usr/sbin/mosquitto" : "mosquitto";
     broker.emplace(ChildProcess::start({program, "-c", conf.string()}, directory / "mosquitto.log").value());
     ASSERT_TRUE(eventually([&] { return loopback_port_answers(port) && loopback_port_answers(tls_port); }))
@@ -39,7 +41,10 @@ class BrokerSecurityTest : public ::testing::Test {
   }
 
   std::filesystem::path folder() const { return directory / "broker"; }
-  static std::string text_of(const std::filesystem::path& file) { return read_file(file).value_or("(none)"); }
+  static std::string text_of(const std::filesystem::path& file) {
+    auto text = read_file(file);
+    return text ? std::move(*text) : "(none)";
+  }
   std::string password_of(const std::string& user) const {
     if (user == "millrace") return "product-password";
     std::string text = text_of(folder() / (user + ".password"));
@@ -54,7 +59,8 @@ class BrokerSecurityTest : public ::testing::Test {
     return options;
   }
   // nullptr: it is not let in within a while.
-  static std::unique_ptr<MqttClient> connected(MqttOptions options, std::chrono::seconds patience = std::chrono::seconds(10)) {
+  static std::unique_ptr<MqttClient> connected(MqttOptions options,
+                                               std::chrono::seconds patience = std::chrono::seconds(10)) {
     auto client = make_mqtt_client(std::move(options));
     client->start();
     if (eventually([&] { return client->connected(); }, patience)) return client;
@@ -69,12 +75,19 @@ class BrokerSecurityTest : public ::testing::Test {
   std::optional<ChildProcess> broker;
 };
 
-const std::vector<std::string> kTopics = {
-    "millrace/v1/ingest/voron-2",    "millrace/v1/recorded/voron-2",   "millrace/v1/config/voron-2",
-    "millrace/v1/command/voron-2/x", "millrace/v1/result/voron-2/c1",  "millrace/v1/event/voron-2/x",
-    "millrace/v1/state/voron-2/x",   "millrace/v1/status/voron-2",     "millrace/v1/log/anchor",
-    "millrace/v1/reply/openpnp/1",   "millrace/v1/reply/home-assistant/1", "homeassistant/device/x/config",
-    "tele/shelf/SENSOR"};
+const std::vector<std::string> kTopics = {"millrace/v1/ingest/voron-2",
+                                          "millrace/v1/recorded/voron-2",
+                                          "millrace/v1/config/voron-2",
+                                          "millrace/v1/command/voron-2/x",
+                                          "millrace/v1/result/voron-2/c1",
+                                          "millrace/v1/event/voron-2/x",
+                                          "millrace/v1/state/voron-2/x",
+                                          "millrace/v1/status/voron-2",
+                                          "millrace/v1/log/anchor",
+                                          "millrace/v1/reply/openpnp/1",
+                                          "millrace/v1/reply/home-assistant/1",
+                                          "homeassistant/device/x/config",
+                                          "tele/shelf/SENSOR"};
 
 const std::map<std::string, std::set<std::string>> kMayWrite = {
     {"adapters",
@@ -122,9 +135,9 @@ TEST_F(BrokerSecurityTest, EachUserWritesItsOwnTopicsAlone) {
     ASSERT_NE(client, nullptr) << user;
     for (const std::string& topic : kTopics) ASSERT_TRUE(client->publish(topic, user, 1, Retain::kNo));
     // The last one that is allowed is behind all that are not.
-    EXPECT_TRUE(eventually([&] {
+    EXPECT_TRUE(eventually([&, name = user, wanted = topics.size()] {
       std::lock_guard lock(mutex);
-      return heard[user].size() >= topics.size();
+      return heard[name].size() >= wanted;
     })) << user;
     client->stop();
   }

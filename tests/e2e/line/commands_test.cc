@@ -36,7 +36,8 @@ class CommandsTest : public ::testing::Test {
   Answer ask(const json& body, const std::string& query = "?wait=30") {
     HttpClientRequest request;
     request.method = "POST";
-    request.url = "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/machines/" + machine + "/commands" + query;
+    request.url =
+        "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/machines/" + machine + "/commands" + query;
     request.body = body.dump();
     request.headers = {{"Content-Type", "application/json"}};
     request.timeout = std::chrono::seconds(45);
@@ -161,7 +162,8 @@ TEST_F(CommandsTest, CommandsComeByMqttTooAndAreAnsweredOnTheirTopics) {
     return results.empty() ? json() : results.back();
   };
   const std::string topic = "millrace/v1/command/" + machine + "/";
-  ASSERT_TRUE(client->publish(topic + "set_fan", R"({"id":"fan-1","args":{"speed":0.5},"actor":"kitchen"})", 1, Retain::kNo));
+  ASSERT_TRUE(
+      client->publish(topic + "set_fan", R"({"id":"fan-1","args":{"speed":0.5},"actor":"kitchen"})", 1, Retain::kNo));
   ASSERT_TRUE(eventually([&] { return last().is_object() && last().value("status", "") == "completed"; })) << last();
   EXPECT_EQ(last()["command_id"], "fan-1");
   ASSERT_TRUE(eventually([&] { return command("fan-1").is_object(); }));

@@ -2,7 +2,6 @@
 #include "bus/command_message.h"
 
 #include <gtest/gtest.h>
-
 #include <sys/stat.h>
 
 #include "bus/command_key.h"

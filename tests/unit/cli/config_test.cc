@@ -334,8 +334,9 @@ TEST(HostPort, OtherTextIsRefused) {
 }
 
 TEST(ConfigTest, TlsTakesBothFilesAndLimitsHaveBounds) {
-  const Config config = good("[http]\ntls_certificate = \"a.pem\"\ntls_key = \"a.key\"\nhsts_seconds = 0\n"
-                             "[limits]\nrequests_per_minute = 5\nsockets = 7\n");
+  const Config config = good(
+      "[http]\ntls_certificate = \"a.pem\"\ntls_key = \"a.key\"\nhsts_seconds = 0\n"
+      "[limits]\nrequests_per_minute = 5\nsockets = 7\n");
   EXPECT_EQ(config.http_tls_certificate, "a.pem");
   EXPECT_EQ(config.http_hsts_seconds, 0);
   EXPECT_EQ(config.limit_requests_per_minute, 5);

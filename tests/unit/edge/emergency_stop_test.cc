@@ -63,10 +63,10 @@ class EdgeEmergencyStop : public ::testing::Test {
     options.port = 0;
     options.max_queued_reads = 0;  // everything that waits is refused
     options.max_queued_writes = 0;
-    edge = std::make_unique<Edge>(EdgeParts{loop, *shop.log, *store, clock, *metrics, health, nullptr, nullptr, nullptr,
-                                            nullptr, nullptr,
-                                            stopper.get(), [this](EmergencyRecord record) { keep(std::move(record)); }},
-                                  options);
+    edge = std::make_unique<Edge>(
+        EdgeParts{loop, *shop.log, *store, clock, *metrics, health, nullptr, nullptr, nullptr, nullptr, nullptr,
+                  stopper.get(), [this](EmergencyRecord record) { keep(std::move(record)); }},
+        options);
     EXPECT_TRUE(edge->start());
     thread = std::thread([this] { loop.run(); });
     stopper->set("voron-2", {moonraker.url(), "", nullptr});
