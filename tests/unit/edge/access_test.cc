@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the door does, over real sockets: keys, sessions, foreign pages, guessing, limits, and what is recorded of it.
 #include "access_fixture.h"
+#include "bus/file_io.h"
 
 namespace millrace::testing {
 namespace {
