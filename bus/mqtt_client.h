@@ -68,11 +68,11 @@ class MqttClient {
   // the broker's acknowledgement; nothing is buffered in either case.
   virtual Result<void> publish(std::string_view topic, std::string_view payload, int qos, Retain retain) = 0;
   // To a response topic, at QoS 1, with the request's correlation data where the connection speaks MQTT 5.
-  virtual Result<void> respond(std::string_view topic, std::string_view payload, std::string_view /*correlation_data*/) {
+  virtual Result<void> respond(std::string_view topic, std::string_view payload,
+                               std::string_view /*correlation_data*/) {
     return publish(topic, payload, 1, Retain::kNo);
   }
 };
-
 
 std::unique_ptr<MqttClient> make_mqtt_client(MqttOptions options);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/alarm_sight.h"
 
+#include <algorithm>
+
 #include "projections/machine_state.h"
 #include "projections/safety_state.h"
 #include "safety/monitor_rules.h"
@@ -30,7 +32,8 @@ StandingAlarm standing(const schema::AlarmViewT& view) {
   return alarm;
 }
 
-WatchedMachine watched(const schema::MachineViewT& view, const std::vector<schema::SafetyRuleViewT>& rules) {
+WatchedMachine watched(const schema::MachineViewT& view, const std::vector<schema::SafetyRuleViewT>& rules,
+                       WallTime began) {
   WatchedMachine machine;
   machine.id = view.id;
   const bool looked_after = !view.removed && (!view.settings || view.settings->enabled);
@@ -38,8 +41,9 @@ WatchedMachine watched(const schema::MachineViewT& view, const std::vector<schem
   if (looked_after && prints) machine.job_id = view.job->id;
   machine.link_up = view.link_up;
   machine.left = view.disconnect_reason == "stopped";
-  if (view.disconnected_since_us != 0) machine.disconnected_since = from_unix_us(view.disconnected_since_us);
-  machine.heard_at = from_unix_us(view.last_recorded_us);
+  if (view.disconnected_since_us != 0)
+    machine.disconnected_since = std::max(began, from_unix_us(view.disconnected_since_us));
+  machine.heard_at = std::max(began, from_unix_us(view.last_recorded_us));
   const RuleSettings settings(rules_for(rules, view.id));
   machine.offline = hub_rule(settings, MonitorRule::kMachineOfflineWhilePrinting);
   machine.nobody = hub_rule(settings, MonitorRule::kNobodyWatching);
@@ -48,7 +52,7 @@ WatchedMachine watched(const schema::MachineViewT& view, const std::vector<schem
 
 }  // namespace
 
-Result<AlarmSight> alarm_sight(const ViewReader& reader, WallTime now) {
+Result<AlarmSight> alarm_sight(const ViewReader& reader, WallTime now, WallTime began) {
   AlarmSight sight;
   AlarmQuery query;
   query.now_us = to_unix_us(now);
@@ -61,7 +65,7 @@ Result<AlarmSight> alarm_sight(const ViewReader& reader, WallTime now) {
   if (!machines) return machines.error();
   const auto rules = read_rules(reader);
   if (!rules) return rules.error();
-  for (const auto& [id, machine] : *machines) sight.machines.push_back(watched(machine, *rules));
+  for (const auto& [id, machine] : *machines) sight.machines.push_back(watched(machine, *rules, began));
   return sight;
 }
 

@@ -7,7 +7,8 @@
 
 namespace millrace {
 
-// Every alarm that stands and every machine that is looked after.  kCorrupt, kIo, kUnavailable.
-Result<AlarmSight> alarm_sight(const ViewReader& reader, WallTime now);
+// Every alarm that stands and every machine that is looked after.  Silence counts from `began`, when the hub did: what
+// machines said while it was away comes only now.  kCorrupt, kIo, kUnavailable.
+Result<AlarmSight> alarm_sight(const ViewReader& reader, WallTime now, WallTime began);
 
 }  // namespace millrace

@@ -182,7 +182,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->maintenance_->start();
   if (auto watched = hub->watch_commands(); !watched) return watched.error();
   hub->alarms_ = std::make_unique<AlarmWatch>(
-      AlarmWatchOptions{}, [hub = hub.get()](WallTime now) { return hub->look_at_alarms(now); }, submit, clock,
+      AlarmWatchOptions{},
+      [hub = hub.get(), began = clock.wall()](WallTime now) { return hub->look_at_alarms(now, began); }, submit, clock,
       metrics);
   hub->alarms_->start();
   hub->machine_configs_->start();
@@ -304,11 +305,11 @@ Result<std::vector<MaintenanceStanding>> Hub::look_at_maintenance(WallTime now) 
 }
 
 // On the watch's thread.
-Result<AlarmSight> Hub::look_at_alarms(WallTime now) const {
+Result<AlarmSight> Hub::look_at_alarms(WallTime now, WallTime began) const {
   if (!projector_->wait_for(log_->last(), kViewsWait)) {
     return make_error(Errc::kUnavailable, "the views have not caught up with the log");
   }
-  return alarm_sight(*views_->reader(), now);
+  return alarm_sight(*views_->reader(), now, began);
 }
 
 // Once a second, on the loop.

@@ -63,7 +63,7 @@ class Hub {
   Result<void> send_command(const CommandMessage& message) const;
   Result<void> watch_commands();
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
-  Result<AlarmSight> look_at_alarms(WallTime now) const;
+  Result<AlarmSight> look_at_alarms(WallTime now, WallTime began) const;
 
   const Config config_;
   std::unique_ptr<EventLog> log_;

@@ -137,14 +137,18 @@ void MachineMonitor::take_sample(const EventView& event) {
   for (const SignalView& signal : event.signals) {
     if (std::isfinite(signal.value)) take_signal(signal);
   }
-  const int64_t sample_us = event.occurred_us != 0 ? event.occurred_us : event.observed_us;
-  const double seconds = std::max(0.5, static_cast<double>(sample_us - last_sample_us_) / 1e6);
+  // By the machine's clock where both samples have it: a simulation may run faster than the adapter's.
+  const bool by_machine = event.occurred_us != 0 && sample_occurred_us_ != 0;
+  const int64_t passed_us =
+      by_machine ? event.occurred_us - sample_occurred_us_ : event.observed_us - sample_observed_us_;
+  const double seconds = std::max(0.5, static_cast<double>(passed_us) / 1e6);
   for (auto& [name, sensor] : temperatures_) {
     sensor.jump = sensor.before ? std::abs(*sensor.value - *sensor.before) / seconds : 0;
   }
   for (auto& [name, sensor] : temperatures_) settle(sensor);
   had_sample_ = true;
-  last_sample_us_ = sample_us;
+  sample_observed_us_ = event.observed_us;
+  sample_occurred_us_ = event.occurred_us;
 }
 
 void MachineMonitor::take_signal(const SignalView& signal) {

@@ -152,11 +152,12 @@ class MachineMonitor {
   std::string machine_;
   RuleSettings rules_;
 
-  int64_t now_ = 1;             // microseconds that have passed by the events
-  int64_t last_event_us_ = 0;   // Unix
-  int64_t last_sample_us_ = 0;  // of the machine's clock, or of the adapter's where that is not known
-  bool had_sample_ = false;     // on this connection
-  bool moved_ = false;          // something went on, by this event
+  int64_t now_ = 1;                 // microseconds that have passed by the events
+  int64_t last_event_us_ = 0;       // Unix
+  int64_t sample_observed_us_ = 0;  // of the last sample
+  int64_t sample_occurred_us_ = 0;  // the same by the machine's clock; 0: not known
+  bool had_sample_ = false;         // on this connection
+  bool moved_ = false;              // something went on, by this event
   schema::MachineState state_ = schema::MachineState::unknown;
   std::string job_id_;
   schema::LimitSetT limits_;

@@ -61,5 +61,33 @@ TEST(MachineConnectionTest, ListsAreUnderstoodOrRefusedWhole) {
   EXPECT_FALSE(decode_machine_list(R"({"machines":"a"})"));
 }
 
+TEST(MachineSafety, ComesBackAsItWasAndWhatIsWrongIsRefused) {
+  MachineSafety safety;
+  safety.limits.x_max = 250.5;
+  safety.limits.require_plate_cleared = false;
+  safety.limits_version = 0xffff'ffff'ffff'fff0;
+  safety.rules.emplace_back();
+  safety.rules.back().rule = "temperature_drift";
+  safety.rules.back().level = schema::AlarmLevel::critical;
+  safety.rules.back().action = schema::AlarmAction::pause;
+  safety.rules.back().for_s = 10;
+  const auto text = [](const MachineSafety& of) {
+    JsonWriter json;
+    write_machine_safety(json, of);
+    return json.take();
+  };
+  JsonReader reader;
+  const auto back = read_machine_safety(reader.parse(text(safety)).value());
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(*back, safety);
+  EXPECT_FALSE(back->rules.at(0).threshold.has_value());
+  for (const char* wrong : {R"({"limits":{"x_max":"wide"}})", R"({"limits":{"pwm_max":1.5}})",
+                            R"({"limits_version":"x"})", R"({"rules":5})", R"({"rules":[{"rule":"a"}]})",
+                            R"({"rules":[{"rule":"a","enabled":true,"level":"loud","action":"notify"}]})"}) {
+    EXPECT_EQ(read_machine_safety(reader.parse(wrong).value()).error().code, Errc::kMalformed) << wrong;
+  }
+  EXPECT_EQ(read_machine_safety(reader.parse("{}").value()).value(), MachineSafety{});
+}
+
 }  // namespace
 }  // namespace millrace

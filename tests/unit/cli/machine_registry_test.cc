@@ -89,5 +89,30 @@ TEST_F(RegistryDifferences, ARemovedMachineThatIsInTheFileIsBack) {
   EXPECT_FALSE(entry_of(machines["m"]).connection) << "until then the broker says that it is gone";
 }
 
+TEST_F(RegistryDifferences, LimitsAndRulesGoWithTheConnectionAndMakeItNewer) {
+  take(now());
+  ToldSafety told;
+  told.version = 40;
+  told.safety.limits.bed_temp_max = 100;
+  told.safety.limits_version = 40;
+  const auto entry = entry_of(machines["m"], told);
+  EXPECT_EQ(entry.version, 40u);
+  ASSERT_TRUE(entry.connection);
+  EXPECT_EQ(entry.connection->moonraker_url, "http://m:7125");
+  EXPECT_EQ(entry.connection->safety.limits.bed_temp_max, 100);
+}
+
+TEST_F(RegistryDifferences, MachineOfAnotherFileIsToldItsLimitsOnly) {
+  schema::MachineViewT machine;
+  machine.id = "elsewhere";
+  machine.managed_by = "config";
+  EXPECT_EQ(entry_of(machine).version, 0u) << "there is nothing to say";
+  ToldSafety told;
+  told.version = 7;
+  const auto entry = entry_of(machine, told);
+  ASSERT_TRUE(entry.connection);
+  EXPECT_EQ(entry.connection->moonraker_url, "");
+}
+
 }  // namespace
 }  // namespace millrace

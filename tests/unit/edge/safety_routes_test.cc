@@ -6,6 +6,7 @@
 
 #include "net/http_client.h"
 #include "projections/safety_state.h"
+#include "safety/monitor_rules.h"
 #include "tests/support/event_fixtures.h"
 #include "tests/unit/projections/shop.h"
 #include "web/edge/edge.h"

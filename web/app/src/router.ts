@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createRouter, createWebHistory } from 'vue-router'
+import AlarmsPage from './pages/AlarmsPage.vue'
 import JobPage from './pages/JobPage.vue'
 import JobsPage from './pages/JobsPage.vue'
 import NotFoundPage from './pages/NotFoundPage.vue'
@@ -12,6 +13,7 @@ export const router = createRouter({
     { path: '/shop', name: 'shop', component: ShopPage },
     { path: '/jobs', name: 'jobs', component: JobsPage },
     { path: '/jobs/:id', name: 'job', component: JobPage, props: true },
+    { path: '/alarms', name: 'alarms', component: AlarmsPage },
     { path: '/:rest(.*)*', name: 'not_found', component: NotFoundPage },
   ],
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? undefined : { top: 0 }),

@@ -2,7 +2,7 @@
 // Reads from the HTTP interface. Every read carries the newest position that this browser has seen, so that an answer
 // is never older than what is already on the page.
 import { sha256 } from '@/domain/sha256'
-import type { Caller, Job, JobChanges, NewJob, Outcome, Page, Site } from './types'
+import type { Alarm, Caller, Job, JobChanges, NewJob, Outcome, Page, Site } from './types'
 
 // What went wrong, in the words of RFC 9457. `status` 0 means that no answer came at all.
 export class Problem extends Error {
@@ -110,6 +110,15 @@ export class Client {
   async reasons(): Promise<string[]> {
     const answer = await this.get<{ reasons?: unknown }>('/api/v1/jobs/reasons')
     return Array.isArray(answer.reasons) ? answer.reasons.filter((each) => typeof each === 'string') : []
+  }
+
+  async alarms(signal?: AbortSignal): Promise<Page<Alarm>> {
+    const page = await this.get<Partial<Page<Alarm>>>('/api/v1/safety/alarms?limit=500', signal)
+    return { ...page, items: Array.isArray(page.items) ? page.items : [] }
+  }
+
+  async actOnAlarm(ref: string, verb: 'acknowledge' | 'shelve' | 'unshelve', body: object): Promise<void> {
+    await this.send('POST', `/api/v1/safety/alarms/${encodeURIComponent(ref)}/${verb}`, body)
   }
 
   private async send(method: string, path: string, body?: unknown): Promise<Response> {

@@ -44,8 +44,34 @@ export interface MachineJob {
   filament_used?: Maybe<number>
 }
 
+export type AlarmLevel = 'normal' | 'caution' | 'warning' | 'critical' | 'emergency'
+
+// What a machine carries of an alarm that stands and is not shelved.
+export interface MachineAlarm {
+  id: string
+  level?: Maybe<AlarmLevel>
+  text?: Maybe<string>
+  since?: Maybe<string>
+  acknowledged?: Maybe<boolean>
+}
+
+export interface Alarm {
+  id: string
+  // The id as a path holds it.
+  ref: string
+  machine: string
+  rule?: Maybe<string>
+  state?: Maybe<'active' | 'acknowledged' | 'shelved' | 'cleared'>
+  level?: Maybe<AlarmLevel>
+  text?: Maybe<string>
+  count?: Maybe<number>
+  raised_at?: Maybe<string>
+  acknowledged_by?: Maybe<string>
+}
+
 export interface Machine {
   id: string
+  alarms?: Maybe<MachineAlarm[]>
   name?: Maybe<string>
   kind?: Maybe<string>
   connection?: Maybe<Connection>
