@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 
 #include "bus/command_key.h"
 #include "bus/json_reader.h"
@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kMaxDepth = 12;
 constexpr size_t kMaxText = 200;
 constexpr size_t kShown = 60;  // of an offending value
+constexpr std::array<std::string_view, 7> kTextFields = {
+    "id", "key", "actor", "sent_at", "idempotency_key", "expected_state_version", "expected_job_id"};
 
 Error malformed(std::string text) { return make_error(Errc::kMalformed, std::move(text)); }
 
@@ -98,6 +100,10 @@ Result<void> take_field(std::string_view name, const Json& value, ReceivedComman
     message.expires_in_s = *seconds;
     return {};
   }
+  if (std::find(kTextFields.begin(), kTextFields.end(), name) == kTextFields.end()) {
+    return malformed(fmt::format("'{}' is no field of a command: expected args, expires_in_s, {}",
+                                 name.substr(0, kShown), fmt::join(kTextFields, ", ")));
+  }
   const auto text = short_text(name, value);
   if (!text) return text.error();
   if (name == "id") {
@@ -117,13 +123,8 @@ Result<void> take_field(std::string_view name, const Json& value, ReceivedComman
     message.idempotency_key = *text;
   } else if (name == "expected_state_version") {
     message.expected_state_version = *text;
-  } else if (name == "expected_job_id") {
-    message.expected_job_id = *text;
   } else {
-    return malformed(
-        fmt::format("'{}' is no field of a command: expected args, id, key, actor, sent_at, expires_in_s, "
-                    "idempotency_key, expected_state_version, expected_job_id",
-                    name.substr(0, kShown)));
+    message.expected_job_id = *text;
   }
   return {};
 }

@@ -68,6 +68,8 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
 
   void accept(TlsStream stream, const HttpRequest& request, const std::string& protocol) override {
     if constexpr (kTls) {
+      // Asio 1.81 forgets what an engine of TLS held that is moved into, so that is moved away first.
+      { const TlsStream forgotten(std::move(socket_.next_layer())); }
       socket_.next_layer() = std::move(stream);
       error_code ignored;
       if (aborted_) tcp().close(ignored);

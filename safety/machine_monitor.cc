@@ -137,17 +137,14 @@ void MachineMonitor::take_sample(const EventView& event) {
   for (const SignalView& signal : event.signals) {
     if (std::isfinite(signal.value)) take_signal(signal);
   }
-  // By the machine's clock where both samples have it: a simulation may run faster than the adapter's.
+  // By the machine's clock, where both samples have it: a replay may run faster than the adapter's.
   const bool by_machine = event.occurred_us != 0 && sample_occurred_us_ != 0;
-  const int64_t passed_us =
-      by_machine ? event.occurred_us - sample_occurred_us_ : event.observed_us - sample_observed_us_;
-  const double seconds = std::max(0.5, static_cast<double>(passed_us) / 1e6);
+  const double seconds = std::max(0.5, static_cast<double>(event.occurred_us - sample_occurred_us_) / 1e6);
   for (auto& [name, sensor] : temperatures_) {
-    sensor.jump = sensor.before ? std::abs(*sensor.value - *sensor.before) / seconds : 0;
+    sensor.jump = sensor.before && by_machine ? std::abs(*sensor.value - *sensor.before) / seconds : 0;
   }
   for (auto& [name, sensor] : temperatures_) settle(sensor);
   had_sample_ = true;
-  sample_observed_us_ = event.observed_us;
   sample_occurred_us_ = event.occurred_us;
 }
 

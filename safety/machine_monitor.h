@@ -154,7 +154,6 @@ class MachineMonitor {
 
   int64_t now_ = 1;                 // microseconds that have passed by the events
   int64_t last_event_us_ = 0;       // Unix
-  int64_t sample_observed_us_ = 0;  // of the last sample
   int64_t sample_occurred_us_ = 0;  // the same by the machine's clock; 0: not known
   bool had_sample_ = false;         // on this connection
   bool moved_ = false;              // something went on, by this event

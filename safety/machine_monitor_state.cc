@@ -179,7 +179,6 @@ void MachineMonitor::encode(JsonWriter& json, bool brief) const {
     write(disk_free_);
     write(disk_total_);
     write(had_sample_);
-    write(sample_observed_us_);
     write(sample_occurred_us_);
     json.end();
   }
@@ -234,7 +233,6 @@ Result<void> MachineMonitor::restore(const Json& json) {
     numbers(read.disk_free_);
     numbers(read.disk_total_);
     numbers(read.had_sample_);
-    numbers(read.sample_observed_us_);
     numbers(read.sample_occurred_us_);
     if (!numbers.good()) return malformed("others");
   }

@@ -94,7 +94,7 @@ TEST(CommandMessage, WhatIsWrongIsNamedWithItsValue) {
   EXPECT_NE(refusal("[1]").find("object"), std::string::npos);
   EXPECT_NE(refusal(R"({"args":[1]})").find("args=[1]"), std::string::npos);
   EXPECT_NE(refusal(R"({"scopes":["administer"]})").find("'scopes'"), std::string::npos);
-  EXPECT_NE(refusal(R"({"recorded":"yes"})").find("'recorded'"), std::string::npos);
+  EXPECT_NE(refusal(R"({"recorded":true})").find("'recorded'"), std::string::npos);
   EXPECT_NE(refusal(R"({"expires_in_s":0})").find("expires_in_s=0"), std::string::npos);
   EXPECT_NE(refusal(R"({"expires_in_s":601})").find("up to 600"), std::string::npos);
   EXPECT_NE(refusal(R"({"expires_in_s":"5"})").find("expires_in_s"), std::string::npos);

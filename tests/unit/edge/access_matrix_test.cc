@@ -34,8 +34,17 @@ const std::set<std::string_view> kAdminister = {"addMachine",
                                                 "olderKeys",
                                                 "makeOlderKey",
                                                 "revokeOlderKey",
+                                                "replaceMachineLimits",
+                                                "changeMachineLimits",
+                                                "changeSafetyRule",
+                                                "removeSafetyRule",
                                                 "backfillOlderDetails"};
-const std::set<std::string_view> kOperate = {"addMaintenanceRecord",
+const std::set<std::string_view> kRead = {"testSafetyRule"};
+const std::set<std::string_view> kOperate = {"askCommand",
+                                             "acknowledgeAlarm",
+                                             "shelveAlarm",
+                                             "unshelveAlarm",
+                                             "addMaintenanceRecord",
                                              "changeMaintenanceRecord",
                                              "removeMaintenanceRecord",
                                              "addMaintenanceTask",
@@ -61,7 +70,7 @@ std::string needed_scope(const Route& route) {
   if (kAnyKey.contains(route.operation) || route.pattern.ends_with("/emergency_stop")) return "";
   if (kAdminister.contains(route.operation)) return "administer";
   if (kOperate.contains(route.operation)) return "operate";
-  return route.method == "GET" ? "read" : "?";
+  return route.method == "GET" || kRead.contains(route.operation) ? "read" : "?";
 }
 
 // The pattern with something in its variables.

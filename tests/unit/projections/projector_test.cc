@@ -146,7 +146,7 @@ TEST_F(ProjectorTest, TellsWholeObjectsAfterTheirCommit) {
   for (const auto& group : applied) {
     for (const auto& change : group->changes) keys.insert(change.key);
   }
-  EXPECT_EQ(keys, (std::set<std::string>{"voron-2", "j/" + row_id()}));
+  EXPECT_EQ(keys, (std::set<std::string>{"voron-2", "j/" + row_id(), "m/voron-2"}));
   EXPECT_EQ(applied.back()->position, shop.log->last());
 }
 
