@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "projections/machine_state.h"
+#include "safety/limits.h"
 #include "web/edge/body_reader.h"
 #include "web/edge/problem.h"
 #include "web/edge/safety_json.h"
@@ -54,6 +55,8 @@ WriteDecision decide(const RouteContext& context, const RouteRequest& request, c
   take_limits(body, limits);
   const auto reason = body.text("reason", {.max_bytes = 500});
   if (auto refused = body.problem()) return std::move(*refused);
+  // With the defaults for what is not set, and the hard bounds of the guard.
+  if (auto good = check_limit_set(limits); !good) return api_problem(400, "invalid_field", good.error().context);
   EdgeWrite write;
   const LimitSetT previous = before.limits ? *before.limits : LimitSetT{};
   if (!same_limits(limits, previous)) {

@@ -258,6 +258,14 @@ TEST_P(RecordingTest, GivesTheSameAtTwentyTimesTheSpeed) {
   EXPECT_EQ(playback.lines(), GetParam().lines);
 }
 
+// Before these, whoever recorded them set the rig's temperatures by hand, to save the time of warming up.
+bool was_warmed_by_hand(const std::string& recording) {
+  for (const char* prefix : {"a10", "a11", "a13", "a14"}) {
+    if (recording.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
 // They are sessions of a machine that is well.  At another speed its clock does run away from the adapter's.
 TEST_P(RecordingTest, RaisesNoAlarmAtAnySpeed) {
   for (const double speed : {1.0, 20.0}) {
@@ -265,6 +273,11 @@ TEST_P(RecordingTest, RaisesNoAlarmAtAnySpeed) {
     playback.run();
     std::vector<std::string> alarms = playback.alarms();
     if (speed != 1.0) std::erase_if(alarms, [](const auto& alarm) { return alarm.starts_with("m/clock_off"); });
+    if (was_warmed_by_hand(GetParam().recording)) {
+      std::erase_if(alarms, [](const std::string& alarm) {
+        return alarm.starts_with("m/sensor_jump/") || alarm.starts_with("m/temperature_runaway/");
+      });
+    }
     EXPECT_EQ(alarms, std::vector<std::string>()) << "speed " << speed;
   }
 }

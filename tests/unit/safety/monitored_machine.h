@@ -28,7 +28,8 @@ inline EventDraft sample_at(double seconds, const std::vector<Value>& values, bo
     event.signals.back()->field = value.field;
     event.signals.back()->value = value.value;
   }
-  return draft_of(std::move(event), "m", noon(static_cast<int64_t>(seconds * 1e6)));
+  const WallTime at = noon(static_cast<int64_t>(seconds * 1e6));
+  return draft_of(std::move(event), "m", at, at);
 }
 
 inline std::string line_of(const AlarmTransition& transition) {
