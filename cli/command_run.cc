@@ -60,6 +60,8 @@ int run_run_command(const Config& config, const std::set<std::string>& roles) {
   Health health;
   std::unique_ptr<Hub> hub;
   std::unique_ptr<AdaptersRole> adapters;
+  // Said before the hub answers, which else would be ready for the moment until they begin.
+  if (roles.contains(kAdaptersRole)) health.set("adapters", false, "starting");
   if (roles.contains(kHubRole)) {
     auto started = Hub::start(config, clock, *metrics, health);
     if (!started) return fail(started.error());

@@ -83,7 +83,7 @@ class Fold {
     change(command);
     command.last_position = event_.position.value;
     batch_.put(command_key(id), encode_record<schema::CommandView>(command));
-    changed_.insert(std::string(id));
+    changed_.insert(command_key(id));
   }
 
   void begin(CommandViewT& command, std::string_view id, std::string_view name) {

@@ -186,7 +186,8 @@ TEST_F(MachinesTest, AMachineWithALoginIsServedAndItsFilesAreRead) {
         return false;
       },
       kPatience))
-      << "what the slicer wrote is read from the file, behind the same login";
+      << "what the slicer wrote is read from the file, behind the same login: "
+      << shop.get("/api/v1/events?type=JobMetadataRead&limit=5").dump().substr(0, 1500);
 }
 
 TEST_F(MachinesTest, AWrongPasswordIsAConditionUntilItIsPutRight) {
