@@ -38,6 +38,19 @@ StopMessage stop_message(std::string_view payload) {
   return {usable ? std::string(id) : "", std::string(text_member(*json, "reason").value_or(""))};
 }
 
+// The jobs whose files shall be read: those that begin, and the one that already ran when we came.
+std::vector<JobFile> begun_by(const std::vector<EventDraft>& events) {
+  std::vector<JobFile> begun;
+  for (const EventDraft& event : events) {
+    if (const auto* job = event.payload.AsJobStarted()) {
+      if (!job->filename.empty()) begun.push_back({job->job_id, job->filename, job->metadata_json});
+    } else if (const auto* end = event.payload.AsJobFinished()) {
+      std::erase_if(begun, [end](const JobFile& file) { return file.job_id == end->job_id; });
+    }
+  }
+  return begun;
+}
+
 }  // namespace
 
 // One machine: the runner of its outbox, and while it is served, the link to it and its adapter.
@@ -202,12 +215,7 @@ class Adapters::Machine final : private MachineLink, private EventSink {
   // EventSink, of the adapter: the runner's, and a look at jobs that begin.
   EventId next_id() const override { return runner_->next_id(); }
   void emit(std::vector<EventDraft> events, std::string_view state) override {
-    std::vector<JobFile> begun;
-    for (const EventDraft& event : events) {
-      const auto* job = event.payload.AsJobStarted();
-      if (job == nullptr || job->seen != schema::JobSeen::live || job->filename.empty()) continue;
-      begun.push_back({job->job_id, job->filename, job->metadata_json});
-    }
+    std::vector<JobFile> begun = begun_by(events);
     runner_->emit(std::move(events), state);
     for (JobFile& file : begun) read(std::move(file));
   }

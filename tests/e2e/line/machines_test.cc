@@ -187,7 +187,7 @@ TEST_F(MachinesTest, AMachineWithALoginIsServedAndItsFilesAreRead) {
       },
       kPatience))
       << "what the slicer wrote is read from the file, behind the same login: "
-      << shop.get("/api/v1/events?type=JobMetadataRead&limit=5").dump().substr(0, 1500);
+      << shop.get("/api/v1/jobs").dump().substr(0, 1500);
 }
 
 TEST_F(MachinesTest, AWrongPasswordIsAConditionUntilItIsPutRight) {
