@@ -5,7 +5,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <array>
@@ -35,13 +34,11 @@ Result<std::string> read_command_key(const std::filesystem::path& file) {
   return make_error(Errc::kMalformed, fmt::format("'{}': expected {} hex digits", file.string(), kDigits));
 }
 
-Result<std::string> read_or_make_command_key(const std::filesystem::path& file) {
+Result<std::string> read_or_make_command_key(const std::filesystem::path& file, Random& random) {
   auto key = read_command_key(file);
   if (!key || !key->empty()) return key;
   Sha256 bytes{};
-  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
-    return make_error(Errc::kIo, "the system gives no random bytes");
-  }
+  std::ranges::copy(random_bytes(random, bytes.size()), bytes.begin());
   const std::string made = hex_of(bytes);
   if (auto written = write_file_durably(file, made + "\n", kOwnerOnly); !written) return written.error();
   return made;

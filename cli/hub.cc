@@ -201,7 +201,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
 }
 
 Result<void> Hub::prepare_commands() {
-  auto key = read_or_make_command_key(command_key_file(config_.data_dir));
+  SystemRandom random;
+  auto key = read_or_make_command_key(command_key_file(config_.data_dir), random);
   if (!key) return key.error();
   command_key_ = std::move(*key);
   commands_ = make_command_client(config_);

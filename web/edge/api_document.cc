@@ -104,6 +104,7 @@ std::string openapi_json(std::string_view version) {
   }
   json.end().key("components").object().key("schemas").object();
   for (const auto& [name, schema] : api_schemas()) json.key(name).raw(schema);
+  for (const auto& [name, schema] : safety_schemas()) json.key(name).raw(schema);
   for (const auto& [name, schema] : print_logger_schemas()) json.key(name).raw(schema);
   for (const auto& [name, schema] : access_schemas()) json.key(name).raw(schema);
   json.end().key("securitySchemes").object();

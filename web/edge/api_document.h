@@ -13,13 +13,8 @@ namespace millrace {
 
 std::string openapi_json(std::string_view version);
 
-// Name and JSON Schema of every answer.
+// Name and JSON Schema of every answer; the second those of limits, rules and alarms.
 const std::vector<std::pair<std::string_view, std::string>>& api_schemas();
-
-// Names of members with their schemas, or with a word for one: "text", "integer", "number", "flag", "time", "any", and
-// with a '?' what may be null.
-using SchemaFields = std::vector<std::pair<std::string_view, std::string_view>>;
-// The schema of an object with exactly these members, all of them always there.
-std::string object_schema(const SchemaFields& fields);
+const std::vector<std::pair<std::string_view, std::string>>& safety_schemas();
 
 }  // namespace millrace

@@ -1,49 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The schemas of the answers.  A test compares them with what the answers really hold.
-#include "bus/machine_safety.h"
 #include "web/edge/api_document.h"
+#include "web/edge/schema_parts.h"
 
 namespace millrace {
 namespace {
-
-// Short words for the types that occur again and again.
-std::string_view schema_of(std::string_view word) {
-  static const std::vector<std::pair<std::string_view, std::string_view>> words = {
-      {"text", R"({"type":"string"})"},
-      {"text?", R"({"type":["string","null"]})"},
-      {"flag", R"({"type":"boolean"})"},
-      {"integer", R"({"type":"integer"})"},
-      {"integer?", R"({"type":["integer","null"]})"},
-      {"number", R"({"type":"number"})"},
-      {"number?", R"({"type":["number","null"]})"},
-      {"time", R"({"type":"string","format":"date-time"})"},
-      {"time?", R"({"type":["string","null"],"format":"date-time"})"},
-      {"any", "{}"},
-  };
-  for (const auto& [name, schema] : words) {
-    if (name == word) return schema;
-  }
-  return word;  // already a schema
-}
-
-constexpr std::string_view kTexts = R"({"type":"array","items":{"type":"string"}})";
-
-using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
-
-// An object with exactly these members, all of them always there.
-std::string object_of(const Fields& fields) {
-  std::string properties, required;
-  for (const auto& [name, word] : fields) {
-    properties += (properties.empty() ? "\"" : ",\"") + std::string(name) + "\":" + std::string(schema_of(word));
-    required += (required.empty() ? "\"" : ",\"") + std::string(name) + "\"";
-  }
-  return R"({"type":"object","properties":{)" + properties + R"(},"required":[)" + required + "]}";
-}
-
-std::string list_of(std::string_view item) {
-  const std::string items = R"({"type":"array","items":{"$ref":"#/components/schemas/)" + std::string(item) + R"("}})";
-  return object_of({{"items", items}, {"next_cursor", "text?"}, {"total", "integer?"}});
-}
 
 Fields job_fields() {
   return {{"id", "text"},
@@ -105,16 +66,6 @@ Fields job_detail_fields() {
   return fields;
 }
 
-// A request's body: none of the fields has to be there unless it is in `required`.
-std::string body_of(const Fields& fields, std::string_view required = "") {
-  std::string properties;
-  for (const auto& [name, word] : fields) {
-    properties += (properties.empty() ? "\"" : ",\"") + std::string(name) + "\":" + std::string(schema_of(word));
-  }
-  return R"({"type":"object","additionalProperties":false,"properties":{)" + properties + R"(},"required":[)" +
-         std::string(required) + "]}";
-}
-
 Fields annotation_fields() {
   return {{"verdict", R"({"enum":["unknown","good","rework","scrap",null]})"},
           {"reason", "text?"},
@@ -147,174 +98,6 @@ std::string job_entry() {
   for (const auto& field : correction_fields()) fields.push_back(field);
   for (const char* name : {"machine", "user", "text"}) fields.push_back({name, "text"});
   return body_of(fields, R"("machine","outcome","started_at")");
-}
-
-constexpr std::string_view kAlarmLevel = R"({"enum":["normal","caution","warning","critical","emergency"]})";
-constexpr std::string_view kAlarmAction = R"({"enum":["record","notify","pause","heaters_off","emergency_stop"]})";
-constexpr std::string_view kFlagOrNull = R"({"type":["boolean","null"]})";
-
-Fields limit_set_fields() {
-  Fields fields;
-  for (const LimitField& field : limit_fields()) fields.push_back({field.name, "number?"});
-  fields.push_back({"require_plate_cleared", kFlagOrNull});
-  return fields;
-}
-
-std::string machine_limits() {
-  const std::string limits = object_of(limit_set_fields());
-  return object_of({{"machine", "text"},
-                    {"status", R"({"enum":["applied","pending"]})"},
-                    {"version", "integer"},
-                    {"applied_version", "integer"},
-                    {"changed_at", "time?"},
-                    {"actor", "text?"},
-                    {"reason", "text?"},
-                    {"limits", limits},
-                    {"applied", R"({"anyOf":[{"type":"null"},)" + limits + "]}"}});
-}
-
-std::string limit_body() {
-  Fields fields = limit_set_fields();
-  fields.push_back({"reason", "text"});
-  return body_of(fields);
-}
-
-std::string safety_rule() {
-  const std::string standard = object_of({{"enabled", "flag"},
-                                          {"level", kAlarmLevel},
-                                          {"action", kAlarmAction},
-                                          {"threshold", "number?"},
-                                          {"for_s", "number?"}});
-  return object_of({{"rule", "text"},
-                    {"machine", "text?"},
-                    {"set_for", R"({"enum":["machine","all","default"]})"},
-                    {"enabled", "flag"},
-                    {"level", kAlarmLevel},
-                    {"action", kAlarmAction},
-                    {"threshold", "number?"},
-                    {"for_s", "number?"},
-                    {"default", standard},
-                    {"unit", "text?"},
-                    {"threshold_min", "number?"},
-                    {"threshold_max", "number?"},
-                    {"raised_by", R"({"enum":["adapter","hub"]})"},
-                    {"watches", "text"},
-                    {"description", "text"},
-                    {"actor", "text?"},
-                    {"changed_at", "time?"}});
-}
-
-Fields rule_setting_fields() {
-  return {{"enabled", "flag"},
-          {"level", kAlarmLevel},
-          {"action", kAlarmAction},
-          {"threshold", "number?"},
-          {"for_s", "number?"}};
-}
-
-std::string rule_body() {
-  Fields fields = rule_setting_fields();
-  fields.push_back({"reason", "text"});
-  return body_of(fields);
-}
-
-std::string rule_test_body() {
-  Fields fields = rule_setting_fields();
-  fields.push_back({"rule", "text"});
-  fields.push_back({"machines", kTexts});
-  fields.push_back({"from", "time"});
-  fields.push_back({"to", "time"});
-  fields.push_back({"horizon_s", "number"});
-  fields.push_back({"max_seconds", "number"});
-  return body_of(fields, R"("rule")");
-}
-
-std::string rule_test() {
-  const std::string hits = R"({"type":"array","items":)" +
-                           object_of({{"machine", "text"},
-                                      {"subject", "text?"},
-                                      {"raised_at", "time"},
-                                      {"cleared_at", "time?"},
-                                      {"text", "text"},
-                                      {"value", "number?"},
-                                      {"job_id", "text?"},
-                                      {"failure_at", "time?"},
-                                      {"failure", "text?"},
-                                      {"lead_s", "number?"},
-                                      {"position", "integer"}}) +
-                           "}";
-  return object_of({{"rule", "text"},
-                    {"from", "time"},
-                    {"to", "time"},
-                    {"through", "time?"},
-                    {"stopped", R"({"enum":["events","time",null]})"},
-                    {"events", "integer"},
-                    {"threshold", "number?"},
-                    {"for_s", "number"},
-                    {"horizon_s", "number"},
-                    {"hit_count", "integer"},
-                    {"before_failure", "integer"},
-                    {"failures", "integer"},
-                    {"foreseen", "integer"},
-                    {"precision", "number?"},
-                    {"median_lead_s", "number?"},
-                    {"hits", hits}});
-}
-
-std::string alarm() {
-  return object_of({{"id", "text"},
-                    {"ref", "text"},
-                    {"machine", "text"},
-                    {"rule", "text"},
-                    {"subject", "text?"},
-                    {"state", R"({"enum":["active","acknowledged","shelved","cleared"]})"},
-                    {"level", kAlarmLevel},
-                    {"action", kAlarmAction},
-                    {"text", "text"},
-                    {"value", "number?"},
-                    {"threshold", "number?"},
-                    {"job_id", "text?"},
-                    {"active", "flag"},
-                    {"acknowledged", "flag"},
-                    {"acknowledged_at", "time?"},
-                    {"acknowledged_by", "text?"},
-                    {"note", "text?"},
-                    {"shelved_until", "time?"},
-                    {"shelved_by", "text?"},
-                    {"shelve_reason", "text?"},
-                    {"escalated", "flag"},
-                    {"count", "integer"},
-                    {"first_at", "time?"},
-                    {"raised_at", "time?"},
-                    {"cleared_at", "time?"},
-                    {"first_position", "integer"},
-                    {"raised_position", "integer"},
-                    {"last_position", "integer"}});
-}
-
-std::string safety_summary() {
-  const auto list = [](const Fields& fields) { return R"({"type":"array","items":)" + object_of(fields) + "}"; };
-  const std::string days = list({{"date", "text"}, {"count", "integer"}});
-  const std::string top = list({{"rule", "text"}, {"count", "integer"}});
-  return object_of({{"machine", "text?"},
-                    {"total_events", "integer"},
-                    {"emergency_stops", "integer"},
-                    {"temperature_violations", "integer"},
-                    {"position_violations", "integer"},
-                    {"pwm_violations", "integer"},
-                    {"bounds_violations", "integer"},
-                    {"state_changes_logged", "integer"},
-                    {"last_emergency_stop", "time?"},
-                    {"last_violation", "time?"},
-                    {"standing", "integer"},
-                    {"unacknowledged", "integer"},
-                    {"shelved", "integer"},
-                    {"standing_over_an_hour", "integer"},
-                    {"acknowledged", "integer"},
-                    {"median_ack_s", "number?"},
-                    {"alarms_per_day", days},
-                    {"chattering", kTexts},
-                    {"top_rules", top}});
 }
 
 std::string current_job() {
@@ -687,20 +470,6 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
       {"MaintenanceTask", maintenance_task()},
       {"MaintenanceTaskList", list_of("MaintenanceTask")},
       {"MaintenanceTaskFields", std::string(kTaskFields)},
-      {"MachineLimits", machine_limits()},
-      {"MachineLimitsList", list_of("MachineLimits")},
-      {"LimitFields", limit_body()},
-      {"SafetyRule", safety_rule()},
-      {"SafetyRuleList", list_of("SafetyRule")},
-      {"SafetyRuleFields", rule_body()},
-      {"RuleTest", rule_test()},
-      {"RuleTestFields", rule_test_body()},
-      {"Alarm", alarm()},
-      {"AlarmList", list_of("Alarm")},
-      {"AlarmNote", body_of({{"note", "text"}})},
-      {"AlarmShelf", body_of({{"until", "time"}, {"for_s", "number"}, {"reason", "text"}})},
-      {"AlarmUnshelf", body_of({{"reason", "text"}})},
-      {"SafetySummary", safety_summary()},
       {"KlipperiwcJob", klipperiwc_job()},
       {"KlipperiwcJobs", array_of("KlipperiwcJob")},
       {"KlipperiwcTemperature",
@@ -718,7 +487,5 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
   };
   return schemas;
 }
-
-std::string object_schema(const SchemaFields& fields) { return object_of(fields); }
 
 }  // namespace millrace

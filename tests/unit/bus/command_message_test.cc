@@ -111,9 +111,10 @@ TEST(CommandKey, IsMadeOnceAndReadByItsOwnerAlone) {
   const testing::TemporaryDirectory directory;
   const auto file = directory / "command_key";
   EXPECT_EQ(read_command_key(file).value(), "");
-  const std::string key = read_or_make_command_key(file).value();
+  SystemRandom random;
+  const std::string key = read_or_make_command_key(file, random).value();
   EXPECT_EQ(key.size(), 64u);
-  EXPECT_EQ(read_or_make_command_key(file).value(), key);
+  EXPECT_EQ(read_or_make_command_key(file, random).value(), key);
   struct stat status {};
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777u, 0600u);

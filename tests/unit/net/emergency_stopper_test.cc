@@ -32,7 +32,11 @@ class EmergencyStopperTest : public ServerTest {
     stopper_options_.reconnect_max = 100ms;
     service_.request = [this](HttpRequest request, Responder respond) { moonraker(request, respond); };
   }
-  ~EmergencyStopperTest() override { stopper_.reset(); }
+  ~EmergencyStopperTest() override {
+    stopper_.reset();
+    stop_server();
+    thread_.call([this] { unanswered_.clear(); });
+  }
 
   // What a healthy Moonraker does; tests replace on_stop.
   void moonraker(const HttpRequest& request, const Responder& respond) {

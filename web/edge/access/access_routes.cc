@@ -2,7 +2,7 @@
 #include "web/edge/access/access_routes.h"
 
 #include "web/edge/access/route_access.h"
-#include "web/edge/api_document.h"
+#include "web/edge/schema_parts.h"
 
 namespace millrace {
 namespace {
@@ -30,19 +30,19 @@ constexpr std::string_view kScopes =
 constexpr std::string_view kMachines = R"({"type":["array","null"],"items":{"type":"string"}})";
 
 std::string key_schema() {
-  return object_schema({{"id", "text"},
-                        {"name", "text"},
-                        {"prefix", "text"},
-                        {"scopes", kScopes},
-                        {"machines", kMachines},
-                        {"expires_at", "time?"},
-                        {"created_at", "time?"},
-                        {"last_used_at", "time?"},
-                        {"active", "flag"},
-                        {"expired", "flag"},
-                        {"description", "text?"},
-                        {"requests_per_minute", "integer?"},
-                        {"key", "text"}});
+  return object_of({{"id", "text"},
+                    {"name", "text"},
+                    {"prefix", "text"},
+                    {"scopes", kScopes},
+                    {"machines", kMachines},
+                    {"expires_at", "time?"},
+                    {"created_at", "time?"},
+                    {"last_used_at", "time?"},
+                    {"active", "flag"},
+                    {"expired", "flag"},
+                    {"description", "text?"},
+                    {"requests_per_minute", "integer?"},
+                    {"key", "text"}});
 }
 
 // The key itself is there only where it was just made.
@@ -64,14 +64,14 @@ constexpr std::string_view kKeyFields =
 constexpr std::string_view kPermissions = R"({"type":"array","items":{"enum":["read","write","admin"]}})";
 
 std::string placer_key_schema() {
-  return object_schema({{"key_id", "text"},
-                        {"name", "text"},
-                        {"permissions", kPermissions},
-                        {"rate_limit", "integer?"},
-                        {"description", "text"},
-                        {"is_active", "flag"},
-                        {"created_at", "time?"},
-                        {"last_used", "time?"}});
+  return object_of({{"key_id", "text"},
+                    {"name", "text"},
+                    {"permissions", kPermissions},
+                    {"rate_limit", "integer?"},
+                    {"description", "text"},
+                    {"is_active", "flag"},
+                    {"created_at", "time?"},
+                    {"last_used", "time?"}});
 }
 
 }  // namespace
@@ -126,47 +126,46 @@ std::vector<std::pair<std::string_view, std::string>> access_schemas() {
   const std::string keys = array_of("ApiKey");
   const std::string placer_keys = array_of("PlacerKey");
   return {
-      {"Session", object_schema({{"how", R"({"enum":["local","key","session","token","nobody"]})"},
-                                 {"actor", "text"},
-                                 {"key_id", "text?"},
-                                 {"scopes", kScopes},
-                                 {"machines", kMachines}})},
+      {"Session", object_of({{"how", R"({"enum":["local","key","session","token","nobody"]})"},
+                             {"actor", "text"},
+                             {"key_id", "text?"},
+                             {"scopes", kScopes},
+                             {"machines", kMachines}})},
       {"SessionKey", R"({"type":"object","required":["key"],"properties":{"key":{"type":"string","writeOnly":true}}})"},
-      {"SocketToken", object_schema({{"token", "text"}, {"expires_in_s", "integer"}})},
+      {"SocketToken", object_of({{"token", "text"}, {"expires_in_s", "integer"}})},
       {"ApiKey", without_required_key(key_schema())},
-      {"ApiKeyList", object_schema({{"items", keys}, {"next_cursor", "text?"}, {"total", "integer"}})},
+      {"ApiKeyList", object_of({{"items", keys}, {"next_cursor", "text?"}, {"total", "integer"}})},
       {"ApiKeyFields", std::string(kKeyFields)},
       {"PlacerKey", placer_key_schema()},
-      {"PlacerKeyList", object_schema({{"status", "text"}, {"keys", placer_keys}})},
-      {"PlacerKeyAnswer", object_schema({{"status", "text"}, {"key", R"({"$ref":"#/components/schemas/PlacerKey"})"}})},
-      {"PlacerNewKey", object_schema({{"status", "text"},
-                                      {"key_id", "text"},
-                                      {"api_key", "text"},
-                                      {"name", "text"},
-                                      {"permissions", kPermissions},
-                                      {"rate_limit", "integer"}})},
+      {"PlacerKeyList", object_of({{"status", "text"}, {"keys", placer_keys}})},
+      {"PlacerKeyAnswer", object_of({{"status", "text"}, {"key", R"({"$ref":"#/components/schemas/PlacerKey"})"}})},
+      {"PlacerNewKey", object_of({{"status", "text"},
+                                  {"key_id", "text"},
+                                  {"api_key", "text"},
+                                  {"name", "text"},
+                                  {"permissions", kPermissions},
+                                  {"rate_limit", "integer"}})},
       {"PlacerKeyFields", R"({"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":100},)"
                           R"("permissions":{"type":"array","items":{"enum":["read","write","admin"]}},)"
                           R"("rate_limit":{"type":"integer","minimum":1,"maximum":10000},)"
                           R"("description":{"type":"string","maxLength":500},"is_active":{"type":"boolean"}}})"},
       {"PlacerStatus",
-       object_schema(
-           {{"authenticated", "flag"},
-            {"key_id", "text?"},
-            {"key_name", "text"},
-            {"permissions", kPermissions},
-            {"rate_limit", object_schema({{"limit", "integer"}, {"remaining", "integer"}, {"reset", "integer"}})},
-            {"last_used", "time?"},
-            {"created_at", "time?"},
-            {"is_active", "flag"}})},
-      {"OlderKey", without_required_key(object_schema({{"id", "integer"},
-                                                       {"key_prefix", "text"},
-                                                       {"name", "text"},
-                                                       {"is_active", "flag"},
-                                                       {"expires_at", "time?"},
-                                                       {"last_used", "time?"},
-                                                       {"created_at", "time?"},
-                                                       {"key", "text"}}))},
+       object_of({{"authenticated", "flag"},
+                  {"key_id", "text?"},
+                  {"key_name", "text"},
+                  {"permissions", kPermissions},
+                  {"rate_limit", object_of({{"limit", "integer"}, {"remaining", "integer"}, {"reset", "integer"}})},
+                  {"last_used", "time?"},
+                  {"created_at", "time?"},
+                  {"is_active", "flag"}})},
+      {"OlderKey", without_required_key(object_of({{"id", "integer"},
+                                                   {"key_prefix", "text"},
+                                                   {"name", "text"},
+                                                   {"is_active", "flag"},
+                                                   {"expires_at", "time?"},
+                                                   {"last_used", "time?"},
+                                                   {"created_at", "time?"},
+                                                   {"key", "text"}}))},
       {"OlderKeys", array_of("OlderKey")},
       {"OlderKeyFields", R"({"type":"object","required":["name"],"properties":{"name":{"type":"string","minLength":1,)"
                          R"("maxLength":100},"expires_at":{"type":["string","null"],"format":"date-time"}}})"},

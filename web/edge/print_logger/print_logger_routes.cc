@@ -2,7 +2,7 @@
 #include "web/edge/print_logger/print_logger_routes.h"
 
 #include "web/edge/access/route_access.h"
-#include "web/edge/api_document.h"
+#include "web/edge/schema_parts.h"
 
 namespace millrace {
 namespace {
@@ -50,7 +50,7 @@ std::string array_of(std::string_view schema) {
 
 std::string page_of(std::string_view schema) {
   const std::string items = array_of(schema);
-  return object_schema(
+  return object_of(
       {{"items", items}, {"total", "integer"}, {"limit", "integer"}, {"offset", "integer"}, {"has_more", "flag"}});
 }
 
@@ -58,103 +58,103 @@ constexpr std::string_view kWords = R"({"type":["array","null"]})";
 constexpr std::string_view kStatus = R"({"enum":["printing","paused","completed","cancelled","error"]})";
 
 std::string printer_schema() {
-  return object_schema({{"id", "integer"},
-                        {"name", "text"},
-                        {"moonraker_url", "text"},
-                        {"location", "text?"},
-                        {"is_active", "flag"},
-                        {"last_seen", "time?"},
-                        {"printer_type", R"({"enum":["FDM","Resin","SLS",null]})"},
-                        {"make", "text?"},
-                        {"model", "text?"},
-                        {"description", "text?"},
-                        {"filament_diameter", "number?"},
-                        {"nozzle_diameter", "number?"},
-                        {"bed_x", "number?"},
-                        {"bed_y", "number?"},
-                        {"bed_z", "number?"},
-                        {"has_heated_bed", "flag"},
-                        {"has_heated_chamber", "flag"},
-                        {"loaded_materials", kWords},
-                        {"created_at", "time"},
-                        {"updated_at", "time"}});
+  return object_of({{"id", "integer"},
+                    {"name", "text"},
+                    {"moonraker_url", "text"},
+                    {"location", "text?"},
+                    {"is_active", "flag"},
+                    {"last_seen", "time?"},
+                    {"printer_type", R"({"enum":["FDM","Resin","SLS",null]})"},
+                    {"make", "text?"},
+                    {"model", "text?"},
+                    {"description", "text?"},
+                    {"filament_diameter", "number?"},
+                    {"nozzle_diameter", "number?"},
+                    {"bed_x", "number?"},
+                    {"bed_y", "number?"},
+                    {"bed_z", "number?"},
+                    {"has_heated_bed", "flag"},
+                    {"has_heated_chamber", "flag"},
+                    {"loaded_materials", kWords},
+                    {"created_at", "time"},
+                    {"updated_at", "time"}});
 }
 
 std::string job_schema() {
-  return object_schema({{"id", "integer"},
-                        {"printer_id", "integer"},
-                        {"job_id", "text"},
-                        {"user", "text?"},
-                        {"filename", "text"},
-                        {"title", "text?"},
-                        {"url", "text?"},
-                        {"status", kStatus},
-                        {"start_time", "time?"},
-                        {"end_time", "time?"},
-                        {"print_duration", "number?"},
-                        {"total_duration", "number?"},
-                        {"filament_used", "number?"},
-                        {"job_metadata", "any"},
-                        {"auxiliary_data", "any"},
-                        {"created_at", "time?"},
-                        {"updated_at", "time?"},
-                        {"details", R"({"anyOf":[{"type":"null"},{"$ref":"#/components/schemas/OlderJobDetails"}]})"}});
+  return object_of({{"id", "integer"},
+                    {"printer_id", "integer"},
+                    {"job_id", "text"},
+                    {"user", "text?"},
+                    {"filename", "text"},
+                    {"title", "text?"},
+                    {"url", "text?"},
+                    {"status", kStatus},
+                    {"start_time", "time?"},
+                    {"end_time", "time?"},
+                    {"print_duration", "number?"},
+                    {"total_duration", "number?"},
+                    {"filament_used", "number?"},
+                    {"job_metadata", "any"},
+                    {"auxiliary_data", "any"},
+                    {"created_at", "time?"},
+                    {"updated_at", "time?"},
+                    {"details", R"({"anyOf":[{"type":"null"},{"$ref":"#/components/schemas/OlderJobDetails"}]})"}});
 }
 
 std::string job_details_schema() {
-  return object_schema({{"id", "integer"},
-                        {"print_job_id", "integer"},
-                        {"layer_height", "number?"},
-                        {"first_layer_height", "number?"},
-                        {"nozzle_temp", "integer?"},
-                        {"bed_temp", "integer?"},
-                        {"print_speed", "integer?"},
-                        {"infill_percentage", "integer?"},
-                        {"infill_pattern", "text?"},
-                        {"support_enabled", R"({"type":["boolean","null"]})"},
-                        {"support_type", "text?"},
-                        {"filament_type", "text?"},
-                        {"filament_brand", "text?"},
-                        {"filament_color", "text?"},
-                        {"estimated_time", "integer?"},
-                        {"estimated_filament", "number?"},
-                        {"layer_count", "integer?"},
-                        {"object_height", "number?"},
-                        {"thumbnail_base64", "text?"},
-                        {"slicer_name", "text?"},
-                        {"slicer_version", "text?"},
-                        {"filament_used_mm", kWords},
-                        {"filament_used_cm3", kWords},
-                        {"filament_used_g", kWords},
-                        {"filament_cost", kWords},
-                        {"total_filament_used_g", "number?"},
-                        {"total_filament_cost", "number?"},
-                        {"config_block", R"({"type":["object","null"]})"}});
+  return object_of({{"id", "integer"},
+                    {"print_job_id", "integer"},
+                    {"layer_height", "number?"},
+                    {"first_layer_height", "number?"},
+                    {"nozzle_temp", "integer?"},
+                    {"bed_temp", "integer?"},
+                    {"print_speed", "integer?"},
+                    {"infill_percentage", "integer?"},
+                    {"infill_pattern", "text?"},
+                    {"support_enabled", R"({"type":["boolean","null"]})"},
+                    {"support_type", "text?"},
+                    {"filament_type", "text?"},
+                    {"filament_brand", "text?"},
+                    {"filament_color", "text?"},
+                    {"estimated_time", "integer?"},
+                    {"estimated_filament", "number?"},
+                    {"layer_count", "integer?"},
+                    {"object_height", "number?"},
+                    {"thumbnail_base64", "text?"},
+                    {"slicer_name", "text?"},
+                    {"slicer_version", "text?"},
+                    {"filament_used_mm", kWords},
+                    {"filament_used_cm3", kWords},
+                    {"filament_used_g", kWords},
+                    {"filament_cost", kWords},
+                    {"total_filament_used_g", "number?"},
+                    {"total_filament_cost", "number?"},
+                    {"config_block", R"({"type":["object","null"]})"}});
 }
 
 std::string record_schema() {
-  return object_schema({{"id", "integer"},
-                        {"printer_id", "integer"},
-                        {"date", "time"},
-                        {"done", "flag"},
-                        {"category", "text"},
-                        {"description", "text"},
-                        {"cost", "number?"},
-                        {"notes", "text?"},
-                        {"created_at", "time"},
-                        {"updated_at", "time"}});
+  return object_of({{"id", "integer"},
+                    {"printer_id", "integer"},
+                    {"date", "time"},
+                    {"done", "flag"},
+                    {"category", "text"},
+                    {"description", "text"},
+                    {"cost", "number?"},
+                    {"notes", "text?"},
+                    {"created_at", "time"},
+                    {"updated_at", "time"}});
 }
 
-std::string figures_schema(SchemaFields first, SchemaFields last = {}) {
-  for (const auto& [name, word] : SchemaFields{{"total_jobs", "integer"},
-                                               {"total_print_time", "number"},
-                                               {"total_filament_used", "number"},
-                                               {"successful_jobs", "integer"},
-                                               {"failed_jobs", "integer"}}) {
+std::string figures_schema(Fields first, Fields last = {}) {
+  for (const auto& [name, word] : Fields{{"total_jobs", "integer"},
+                                         {"total_print_time", "number"},
+                                         {"total_filament_used", "number"},
+                                         {"successful_jobs", "integer"},
+                                         {"failed_jobs", "integer"}}) {
     first.emplace_back(name, word);
   }
   first.insert(first.end(), last.begin(), last.end());
-  return object_schema(first);
+  return object_of(first);
 }
 
 constexpr std::string_view kPrinterBody =
@@ -251,17 +251,17 @@ std::vector<Route> print_logger_routes() {
 std::vector<std::pair<std::string_view, std::string>> print_logger_schemas() {
   return {
       {"OlderError", R"({"type":"object","required":["detail"],"properties":{"detail":{"type":["string","array"]}}})"},
-      {"OlderHealth", object_schema({{"status", R"({"enum":["healthy","unhealthy"]})"}})},
+      {"OlderHealth", object_of({{"status", R"({"enum":["healthy","unhealthy"]})"}})},
       {"OlderPrinter", printer_schema()},
       {"OlderPrinters", array_of("OlderPrinter")},
       {"OlderPrinterBody", std::string(kPrinterBody)},
-      {"OlderStatus", object_schema({{"printer_id", "integer"},
-                                     {"name", "text"},
-                                     {"is_connected", "flag"},
-                                     {"state", "text"},
-                                     {"progress", "number?"},
-                                     {"current_file", "text?"},
-                                     {"error", "text?"}})},
+      {"OlderStatus", object_of({{"printer_id", "integer"},
+                                 {"name", "text"},
+                                 {"is_connected", "flag"},
+                                 {"state", "text"},
+                                 {"progress", "number?"},
+                                 {"current_file", "text?"},
+                                 {"error", "text?"}})},
       {"OlderJob", job_schema()},
       {"OlderJobDetails", job_details_schema()},
       {"OlderJobBody", R"({"type":"object","properties":{"title":{"type":["string","null"],"maxLength":500},)"
@@ -269,17 +269,17 @@ std::vector<std::pair<std::string_view, std::string>> print_logger_schemas() {
       {"OlderJobPage", page_of("OlderJob")},
       {"OlderJobs", R"({"oneOf":[{"$ref":"#/components/schemas/KlipperiwcJobs"},)"
                     R"({"$ref":"#/components/schemas/OlderJobPage"}]})"},
-      {"OlderImport", object_schema({{"printer_id", "integer"},
-                                     {"printer_name", "text"},
-                                     {"imported", "integer"},
-                                     {"updated", "integer"},
-                                     {"skipped", "integer"},
-                                     {"errors", "integer"}})},
-      {"OlderBackfill", object_schema({{"printer_id", "integer"},
-                                       {"printer_name", "text"},
-                                       {"processed", "integer"},
-                                       {"created", "integer"},
-                                       {"errors", "integer"}})},
+      {"OlderImport", object_of({{"printer_id", "integer"},
+                                 {"printer_name", "text"},
+                                 {"imported", "integer"},
+                                 {"updated", "integer"},
+                                 {"skipped", "integer"},
+                                 {"errors", "integer"}})},
+      {"OlderBackfill", object_of({{"printer_id", "integer"},
+                                   {"printer_name", "text"},
+                                   {"processed", "integer"},
+                                   {"created", "integer"},
+                                   {"errors", "integer"}})},
       {"OlderRecord", record_schema()},
       {"OlderRecordPage", page_of("OlderRecord")},
       {"OlderRecordBody", std::string(kRecordBody)},
@@ -287,20 +287,19 @@ std::vector<std::pair<std::string_view, std::string>> print_logger_schemas() {
       {"OlderPrinterFigure",
        figures_schema({{"printer_id", "integer"}, {"printer_name", "text"}}, {{"last_job_at", "time?"}})},
       {"OlderPrinterFigures", array_of("OlderPrinterFigure")},
-      {"OlderFilamentUse",
-       object_schema({{"filament_type", "text"}, {"total_used", "number"}, {"job_count", "integer"}})},
+      {"OlderFilamentUse", object_of({{"filament_type", "text"}, {"total_used", "number"}, {"job_count", "integer"}})},
       {"OlderFilament", array_of("OlderFilamentUse")},
-      {"OlderPeriod", object_schema({{"period", "text"},
-                                     {"job_count", "integer"},
-                                     {"total_print_time", "number"},
-                                     {"successful_jobs", "integer"},
-                                     {"failed_jobs", "integer"}})},
+      {"OlderPeriod", object_of({{"period", "text"},
+                                 {"job_count", "integer"},
+                                 {"total_print_time", "number"},
+                                 {"successful_jobs", "integer"},
+                                 {"failed_jobs", "integer"}})},
       {"OlderTimeline", array_of("OlderPeriod")},
-      {"OlderSystem", object_schema({{"version", "text"},
-                                     {"database_type", "text"},
-                                     {"active_printers", "integer"},
-                                     {"total_jobs", "integer"},
-                                     {"uptime_seconds", "number"}})},
+      {"OlderSystem", object_of({{"version", "text"},
+                                 {"database_type", "text"},
+                                 {"active_printers", "integer"},
+                                 {"total_jobs", "integer"},
+                                 {"uptime_seconds", "number"}})},
   };
 }
 
