@@ -54,7 +54,11 @@ const EmbeddedFile* find(const std::vector<EmbeddedFile>& files, std::string_vie
   return found == files.end() ? nullptr : &*found;
 }
 
-bool is_page(std::string_view path) { return path.substr(path.rfind('/')).find('.') == std::string_view::npos; }
+// A page of the app, to which the app itself finds.  Jobs have dots in their names: only a file's ending makes a file.
+bool is_page(std::string_view path) {
+  return !path.starts_with("/assets/") &&
+         std::none_of(kTypes.begin(), kTypes.end(), [path](const auto& type) { return path.ends_with(type.first); });
+}
 
 bool takes_gzip(const HttpRequest& request) {
   const std::string_view accepted = request.header("accept-encoding").value_or("");

@@ -390,6 +390,8 @@ TEST(StaticFiles, FilesPagesCompressionAndEtags) {
   EXPECT_EQ(get("/assets/a-1f.js", {{"accept-encoding", "br, gzip"}}).body, "gz");
   EXPECT_EQ(get("/assets/a-1f.js", {{"if-none-match", "\"e2\""}}).status, 304);
   EXPECT_EQ(get("/assets/gone.js").status, 404);
+  EXPECT_EQ(serve_file({.method = "GET", .path = "/jobs/m.1796065480920256"}, files).body, "<p>")
+      << "the page of a job, whose name holds a dot";
   EXPECT_EQ(serve_file({.method = "GET", .path = "/"}, {}).status, 200);
 }
 
