@@ -29,6 +29,10 @@ std::string encode(const MachineConnection& connection) {
   json.field("name", connection.name).field("kind", connection.kind).field("managed_by", connection.managed_by);
   json.field("enabled", connection.enabled).field("moonraker_url", connection.moonraker_url);
   json.field("authentication", connection.authentication).field("tls_ca", connection.tls_ca).end();
+  json.key("equipment").object().field("nozzle_diameter", connection.equipment.nozzle_diameter);
+  json.key("loaded_materials").array();
+  for (const auto& material : connection.equipment.loaded_materials) material ? json.value(*material) : json.null();
+  json.end().end();
   json.key("safety");
   write_machine_safety(json, connection.safety);
   json.end();
@@ -68,6 +72,13 @@ Result<MachineConnection> decode_machine_connection(std::string_view id, std::st
   const auto enabled = flag_member(*content, "enabled");
   if (!enabled) return malformed("enabled is neither true nor false");
   connection.enabled = *enabled;
+  // Hubs of before it was judged by do not say it.
+  if (const auto said = member(*json, "equipment")) {
+    connection.equipment.nozzle_diameter = number_member(*said, "nozzle_diameter");
+    if (const auto loaded = member(*said, "loaded_materials")) {
+      connection.equipment.loaded_materials = read_loaded_materials(*loaded);
+    }
+  }
   // A hub of before there were limits says nothing of them.
   if (const auto said = member(*json, "safety")) {
     auto safety = read_machine_safety(*said);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a machine is reached and by what limits and rules it is watched, as the hub says it on config/<machine> and the
-// adapters keep it: JSON without any secret.
-// And config/hub, the list of all machines there are: what is not in it was removed.
+// How a machine is reached, what it is equipped with and by what limits and rules it is watched, as the hub says it on
+// config/<machine> and the adapters keep it: JSON without any secret. And config/hub, the list of all machines there
+// are: what is not in it was removed.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/machine_equipment.h"
 #include "bus/machine_safety.h"
 #include "bus/result.h"
 
@@ -25,6 +26,7 @@ struct MachineConnection {
   std::string tls_ca;                   // name of a PEM file beside the secrets; empty: the system's authorities
   uint64_t version = 0;                 // position of the event that said so
   uint64_t emergency_latch = 0;         // position of the event that latched it last; 0: it is not latched
+  MachineEquipment equipment;
   MachineSafety safety;
 
   bool operator==(const MachineConnection&) const = default;

@@ -75,6 +75,8 @@ MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine, cons
     connection.moonraker_url = settings.moonraker_url;
     connection.authentication = settings.authentication;
     connection.tls_ca = settings.tls_ca;
+    if (settings.nozzle_diameter) connection.equipment.nozzle_diameter = *settings.nozzle_diameter;
+    connection.equipment.loaded_materials = read_loaded_materials(settings.loaded_materials_json);
   }
   connection.version = entry.version;
   connection.safety = told.safety;

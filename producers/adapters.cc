@@ -107,8 +107,10 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     };
     if (!fenced_) drive([this] { adapter_->start(); });
   }
-  void watch_by(const MachineSafety& safety) {
-    if (adapter_ && !fenced_) drive([&] { adapter_->watch_by(safety); });
+  void work_by(const MachineConnection& said) {
+    if (!adapter_ || fenced_) return;
+    adapter_->equipped_with(said.equipment);
+    drive([&] { adapter_->watch_by(said.safety); });
   }
   bool take_command(AskedCommand asked) {
     if (fenced_ || !adapter_) return false;
@@ -588,14 +590,15 @@ void Adapters::serve_registry() {
     }
     served_.insert_or_assign(id, connection);
   }
-  watch_as_told();
+  work_as_told();
 }
 
-// Also the machines of the own file: people set limits and rules in the hub, whoever says how a machine is reached.
-void Adapters::watch_as_told() {
+// Also the machines of the own file: people set limits, rules and equipment in the hub, whoever says how a machine is
+// reached.
+void Adapters::work_as_told() {
   for (const auto& [id, connection] : registry_->machines()) {
     const auto machine = machines_.find(id);
-    if (machine != machines_.end()) machine->second->watch_by(connection.safety);
+    if (machine != machines_.end()) machine->second->work_by(connection);
   }
 }
 

@@ -91,7 +91,7 @@ class Adapters {
   void take_latches(const std::map<std::string, std::string>& messages);
   void take_registry(const std::map<std::string, std::string>& messages);
   void serve_registry();
-  void watch_as_told();
+  void work_as_told();
   void forget_drained();
   void watch_clock();
 

@@ -384,8 +384,8 @@ MachineSnapshot MoonrakerAdapter::Impl::snapshot() const {
   machine.emergency_latched = state_.latched;
   machine.critical_alarms = alarms_.standing(schema::AlarmLevel::critical);
   machine.plate_clear = state_.plate_clear;
-  machine.nozzle_diameter = people_.nozzle_diameter;
-  machine.loaded_materials = people_.loaded_materials;
+  machine.nozzle_diameter = equipment_.nozzle_diameter;
+  machine.loaded_materials = equipment_.loaded_materials;
   return machine;
 }
 
@@ -542,7 +542,7 @@ void MoonrakerAdapter::take_command(AskedCommand asked) {
   impl_->finish_input();
 }
 
-void MoonrakerAdapter::set_people_said(PeopleSaid said) { impl_->people_ = std::move(said); }
+void MoonrakerAdapter::equipped_with(MachineEquipment equipment) { impl_->equipment_ = std::move(equipment); }
 
 std::optional<MonotonicTime> MoonrakerAdapter::next_deadline() const { return impl_->next_deadline(); }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bus/clock.h"
+#include "bus/machine_equipment.h"
 #include "bus/machine_safety.h"
 #include "bus/metrics.h"
 #include "bus/random.h"
@@ -37,12 +38,6 @@ struct MoonrakerAdapterOptions {
   std::chrono::milliseconds progress_interval{10'000};
   std::chrono::milliseconds klipper_back_hold{30'000};  // how long an interruption waits for Klipper's process id
   std::chrono::milliseconds silence_max{20'000};        // a link that says nothing for so long is dead
-};
-
-// What people told of a machine, where the guard needs it.
-struct PeopleSaid {
-  std::optional<double> nozzle_diameter;                     // mm
-  std::vector<std::optional<std::string>> loaded_materials;  // by extruder
 };
 
 class MoonrakerAdapter {
@@ -71,7 +66,8 @@ class MoonrakerAdapter {
   // A command, whoever asks; what becomes of it goes into events and to on_reply.
   void take_command(AskedCommand asked);
   std::function<void(CommandReply)> on_reply;  // set before start(); must not call back
-  void set_people_said(PeopleSaid said);
+  // What the guard holds a file against.
+  void equipped_with(MachineEquipment equipment);
 
   std::optional<MonotonicTime> next_deadline() const;
   void on_timer();

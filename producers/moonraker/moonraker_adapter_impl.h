@@ -116,7 +116,7 @@ struct MoonrakerAdapter::Impl {
   SnapshotView seen_;
   schema::LimitSetT people_limits_;
   Limits limits_;
-  PeopleSaid people_;
+  MachineEquipment equipment_;
   std::function<void(CommandReply)> on_reply_;
   CommandDesk desk_;
 

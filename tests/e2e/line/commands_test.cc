@@ -34,16 +34,24 @@ class CommandsTest : public ::testing::Test {
     return machines["items"][0].value("state", "") == "ready";
   }
   Answer ask(const json& body, const std::string& query = "?wait=30") {
+    return send("POST", "/commands" + query, body);
+  }
+  Answer send(const std::string& method, const std::string& below, const json& body) {
     HttpClientRequest request;
-    request.method = "POST";
-    request.url =
-        "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/machines/" + machine + "/commands" + query;
+    request.method = method;
+    request.url = "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/machines/" + machine + below;
     request.body = body.dump();
     request.headers = {{"Content-Type", "application/json"}};
     request.timeout = std::chrono::seconds(45);
     const auto answer = http_request(request);
     if (!answer) return {};
     return {answer->status, json::parse(answer->body, nullptr, false)};
+  }
+  // One of the simulated machine, as its history names it.
+  std::string any_file() {
+    json jobs;
+    EXPECT_TRUE(eventually([&] { return !(jobs = shop.get("/api/v1/jobs?limit=1")["items"]).empty(); }, kPatience));
+    return jobs.empty() ? "" : jobs[0]["filename"].get<std::string>();
   }
   json state() { return shop.machine(machine); }
   std::vector<std::string> events_of(const std::string& id) {
@@ -124,11 +132,8 @@ TEST_F(CommandsTest, TheSameKeyAsksOnce) {
 
 TEST_F(CommandsTest, APrintIsStartedPausedResumedAndCancelled) {
   begin();
-  const json jobs = shop.get("/api/v1/jobs?limit=1");
   ASSERT_EQ(ask({{"command", "plate_cleared"}}).status, 200);
-  // Any file of the simulated machine, as its history names it.
-  ASSERT_FALSE(jobs["items"].empty());
-  const std::string file = jobs["items"][0]["filename"];
+  const std::string file = any_file();
   const Answer started = ask({{"command", "start"}, {"args", {{"filename", file}}}});
   ASSERT_EQ(started.status, 200) << started.body;
   ASSERT_TRUE(eventually([&] { return state().value("state", "") == "printing"; }, kPatience));
@@ -141,6 +146,26 @@ TEST_F(CommandsTest, APrintIsStartedPausedResumedAndCancelled) {
   ASSERT_EQ(cancelled.status, 200) << cancelled.body;
   ASSERT_TRUE(eventually([&] { return state().value("state", "") == "ready"; }, kPatience));
   EXPECT_EQ(ask({{"command", "start"}, {"args", {{"filename", file}}}}).status, 409) << "the plate is not free";
+}
+
+TEST_F(CommandsTest, AStartIsHeldAgainstWhatPeopleSayIsMountedAndLoaded) {
+  begin();
+  const std::string file = any_file();
+  const json start = {{"command", "start"}, {"args", {{"filename", file}}}};
+  const auto speaks_against = [&](const std::string& code) {
+    const Answer answer = ask(start);
+    for (const json& reason : answer.body.value("reasons", json::array())) {
+      if (reason["rule"] == code) return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(speaks_against("nozzle_mismatch"));
+  const json other = {{"nozzle_diameter", 0.8}, {"loaded_materials", {"unobtainium"}}};
+  ASSERT_EQ(send("PATCH", "", other).status, 200);
+  EXPECT_TRUE(eventually([&] { return speaks_against("nozzle_mismatch"); }, kPatience));
+  EXPECT_TRUE(speaks_against("material_mismatch"));
+  ASSERT_EQ(send("PATCH", "", {{"nozzle_diameter", nullptr}, {"loaded_materials", nullptr}}).status, 200);
+  EXPECT_TRUE(eventually([&] { return !speaks_against("nozzle_mismatch"); }, kPatience));
 }
 
 TEST_F(CommandsTest, CommandsComeByMqttTooAndAreAnsweredOnTheirTopics) {

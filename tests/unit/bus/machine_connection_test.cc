@@ -17,6 +17,7 @@ MachineConnection voron() {
   connection.tls_ca = "shop-ca.pem";
   connection.version = 0xffff'ffff'ffff'fff0;
   connection.emergency_latch = 0xffff'ffff'ffff'ff00;
+  connection.equipment = {.nozzle_diameter = 0.6, .loaded_materials = {"PETG", std::nullopt}};
   return connection;
 }
 
@@ -34,6 +35,15 @@ TEST(MachineConnectionTest, AHubBeforeEmergencyLatchesSaysNothingOfThem) {
   older = encode(voron());
   older.replace(older.find("18446744073709551360"), 20, "soon");
   EXPECT_FALSE(decode_machine_connection("voron-2", older));
+}
+
+TEST(MachineEquipmentTest, LoadedMaterialsAreUnderstoodInTheFormsInWhichPeopleGiveThem) {
+  const auto materials = read_loaded_materials(std::string_view(R"(["PLA",{"material":"ABS"},{"m":"TPU"},7,null,""])"));
+  EXPECT_EQ(materials, (std::vector<std::optional<std::string>>{"PLA", "ABS", "TPU", {}, {}, {}}));
+  for (const char* text : {"", "no", R"({"a":1})"}) EXPECT_TRUE(read_loaded_materials(std::string_view(text)).empty());
+  std::string many = "[\"PLA\"";
+  for (int i = 0; i < 100; ++i) many += ",\"PLA\"";
+  EXPECT_EQ(read_loaded_materials(std::string_view(many + "]")).size(), 32u);
 }
 
 TEST(MachineConnectionTest, NonsenseIsRefusedWithItsReason) {

@@ -192,12 +192,12 @@ TEST_F(CommandDeskTest, ANewAdapterTellsWhatTheOldOneLeft) {
 TEST_F(CommandDeskTest, AStartLooksAtTheFileAndThePlate) {
   bench.answers["server.files.metadata"] = R"({"filename":"a.gcode","size":1,"nozzle_diameter":0.6})";
   bench.answers["printer.print.start"] = "\"ok\"";
-  bench.adapter().set_people_said({.nozzle_diameter = 0.4, .loaded_materials = {}});
+  bench.adapter().equipped_with({.nozzle_diameter = 0.4, .loaded_materials = {}});
   ask("start", R"({"filename":"a.gcode"})");
   EXPECT_NE(told().back().find("plate"), std::string::npos) << told().back();
   EXPECT_NE(told().back().find("nozzle"), std::string::npos) << told().back();
   ask("plate_cleared");
-  bench.adapter().set_people_said({.nozzle_diameter = 0.6, .loaded_materials = {}});
+  bench.adapter().equipped_with({.nozzle_diameter = 0.6, .loaded_materials = {}});
   ask("start", R"({"filename":"a.gcode"})");
   EXPECT_EQ(told().back(), "sent c3 printer.print.start");
   bench.update(R"({"print_stats":{"state":"printing","filename":"a.gcode"}})");
