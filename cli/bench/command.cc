@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <map>
 
-#include "bus/file_io.h"
 #include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "cli/bench/bench.h"
@@ -18,28 +17,9 @@
 namespace millrace {
 namespace {
 
-constexpr std::chrono::seconds kStartTimeout{60};
 constexpr std::chrono::milliseconds kBetween{10};
 constexpr double kLimitMs = 5;  // p99
 constexpr int kCommands = 1000;
-
-Result<void> start_shop(ShopProcesses& shop, const Clock& clock) {
-  if (auto started = shop.start_broker(clock); !started) return started;
-  const auto machine_list = shop.directory() / "machines.toml";
-  auto started =
-      shop.start("sim", {"sim", "--machines", "1", "--behaviour", "idle", "--config-out", machine_list.string()});
-  if (!started) return started;
-  if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(machine_list); })) {
-    return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", shop.directory().string()));
-  }
-  const auto list = read_file(machine_list);
-  if (!list) return list.error();
-  if (auto configured = shop.configure(*list); !configured) return configured;
-  for (const char* role : {"hub", "adapters"}) {
-    if (auto role_started = shop.start_role(role); !role_started) return role_started;
-  }
-  return shop.wait_until_ready(clock);
-}
 
 HttpClientRequest post(std::string url, std::string body) {
   HttpClientRequest request;
@@ -135,7 +115,7 @@ int run_bench_command(const BenchOptions& options) {
   const BenchDirectory directory(options.directory);
   (void)start_logging({.level = LogLevel::kError});
   ShopProcesses shop(directory.fresh("shop"));
-  if (auto started = start_shop(shop, clock); !started) return fail(started.error());
+  if (auto started = shop.start_all(1, "idle", clock); !started) return fail(started.error());
   pause_for(std::chrono::seconds(3));  // until the machine is connected and its state is fresh
   Round all;
   for (uint64_t number = 1; number <= options.rounds; ++number) {

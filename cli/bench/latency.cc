@@ -9,7 +9,6 @@
 #include <mutex>
 #include <thread>
 
-#include "bus/file_io.h"
 #include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "bus/outbox.h"
@@ -140,27 +139,6 @@ class Listener {
   bool measuring_ = false;
 };
 
-// Broker, simulator, adapters and hub.
-Result<void> start_shop(ShopProcesses& shop, uint64_t machines, const Clock& clock) {
-  if (auto started = shop.start_broker(clock); !started) return started;
-  const auto machine_list = shop.directory() / "machines.toml";
-  if (auto started = shop.start("sim", {"sim", "--machines", std::to_string(machines), "--behaviour", "steady",
-                                        "--config-out", machine_list.string()});
-      !started) {
-    return started;
-  }
-  if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(machine_list); })) {
-    return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", shop.directory().string()));
-  }
-  const auto list = read_file(machine_list);
-  if (!list) return list.error();
-  if (auto configured = shop.configure(*list); !configured) return configured;
-  for (const char* role : {"hub", "adapters"}) {
-    if (auto started = shop.start_role(role); !started) return started;
-  }
-  return shop.wait_until_ready(clock);
-}
-
 // Events that were emitted and are neither in the log nor still in an outbox.
 Result<uint64_t> lost_events(ShopProcesses& shop) {
   shop.process("adapters").terminate();
@@ -254,7 +232,7 @@ int run_bench_latency(const BenchOptions& options) {
   const BenchDirectory directory(options.directory);
   (void)start_logging({.level = LogLevel::kError});
   ShopProcesses shop(directory.fresh("shop"));
-  if (auto started = start_shop(shop, options.machines, clock); !started) return fail(started.error());
+  if (auto started = shop.start_all(options.machines, "steady", clock); !started) return fail(started.error());
   Listener listener(fmt::format("ws://127.0.0.1:{}/api/v1/live", shop.http_port()), clock);
   if (!wait_until(clock, kStartTimeout, [&] { return listener.ready_machines() == options.machines; })) {
     return fail(make_error(Errc::kTimeout,

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "bus/file_io.h"
 #include "cli/bench/harness.h"
 #include "net/http_client.h"
 
@@ -86,6 +87,33 @@ bool ShopProcesses::hub_is_ready() const {
 Result<void> ShopProcesses::wait_until_ready(const Clock& clock) {
   if (wait_until(clock, kStartTimeout, [&] { return hub_is_ready(); })) return {};
   return make_error(Errc::kTimeout, fmt::format("the hub did not start, see {}", directory_.string()));
+}
+
+Result<std::string> ShopProcesses::start_simulator(const std::string& name, uint64_t machines,
+                                                   const std::string& behaviour, const Clock& clock) {
+  const auto list = directory_ / (name + ".toml");
+  auto started = start(
+      name, {"sim", "--machines", std::to_string(machines), "--behaviour", behaviour, "--config-out", list.string()});
+  if (!started) return started.error();
+  if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(list); })) {
+    return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", directory_.string()));
+  }
+  return read_file(list);
+}
+
+Result<void> ShopProcesses::start_roles(std::string_view machines, const Clock& clock) {
+  if (auto configured = configure(machines); !configured) return configured;
+  for (const char* role : {"hub", "adapters"}) {
+    if (auto started = start_role(role); !started) return started;
+  }
+  return wait_until_ready(clock);
+}
+
+Result<void> ShopProcesses::start_all(uint64_t machines, const std::string& behaviour, const Clock& clock) {
+  if (auto started = start_broker(clock); !started) return started;
+  const auto list = start_simulator("sim", machines, behaviour, clock);
+  if (!list) return list.error();
+  return start_roles(*list, clock);
 }
 
 }  // namespace millrace

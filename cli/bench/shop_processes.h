@@ -31,12 +31,19 @@ class ShopProcesses {
   Result<void> configure(std::string_view machines);
   // This program with those words.
   Result<void> start(const std::string& name, std::vector<std::string> words);
+  // `millrace sim` as the process `name`; its [[machine]] list once every port listens.
+  Result<std::string> start_simulator(const std::string& name, uint64_t machines, const std::string& behaviour,
+                                      const Clock& clock);
   // `millrace run` in that role.
   Result<void> start_role(const std::string& role);
   // The hub says that it is ready.
   bool hub_is_ready() const;
   // kTimeout says where the processes' own words are.
   Result<void> wait_until_ready(const Clock& clock);
+  // Hub and adapters of that [[machine]] list, until the hub is ready.
+  Result<void> start_roles(std::string_view machines, const Clock& clock);
+  // All of it: broker, simulator, hub and adapters.
+  Result<void> start_all(uint64_t machines, const std::string& behaviour, const Clock& clock);
 
   ChildProcess& process(const std::string& name) { return processes_.at(name); }
   const Config& config() const { return config_; }

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <future>
 
-#include "bus/file_io.h"
 #include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "bus/mqtt_client.h"
@@ -152,16 +151,7 @@ void print_line(std::string_view what, uint64_t machines, const Figures& figures
 // Simulated machines named PREFIX-1, ...: their [[machine]] list.
 Result<std::string> start_machines(ShopProcesses& shop, const std::string& prefix, uint64_t count,
                                    const std::string& behaviour, const Clock& clock) {
-  const auto file = shop.directory() / (prefix + ".toml");
-  if (auto started = shop.start(prefix, {"sim", "--machines", std::to_string(count), "--behaviour", behaviour,
-                                         "--config-out", file.string()});
-      !started) {
-    return started.error();
-  }
-  if (!wait_until(clock, kStartTimeout, [&] { return std::filesystem::exists(file); })) {
-    return make_error(Errc::kTimeout, fmt::format("the simulator did not start, see {}", shop.directory().string()));
-  }
-  auto list = read_file(file);
+  auto list = shop.start_simulator(prefix, count, behaviour, clock);
   if (!list) return list;
   for (size_t at = list->find("\"sim-"); at != std::string::npos; at = list->find("\"sim-", at + 1)) {
     list->replace(at + 1, 3, prefix);
@@ -179,11 +169,7 @@ Result<void> start_shop(ShopProcesses& shop, uint64_t load, const Clock& clock) 
     if (!more) return more.error();
     *list += *more;
   }
-  if (auto configured = shop.configure(*list); !configured) return configured;
-  for (const char* role : {"hub", "adapters"}) {
-    if (auto started = shop.start_role(role); !started) return started;
-  }
-  if (auto ready = shop.wait_until_ready(clock); !ready) return ready;
+  if (auto started = shop.start_roles(*list, clock); !started) return started;
   const std::string metrics = fmt::format("http://127.0.0.1:{}/metrics", shop.http_port());
   const bool warm = wait_until(clock, kStartTimeout, [&] {
     const auto answer = http_request({.url = metrics});
