@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maintenance by way of HTTP: an edge over real sockets, and a log that takes what it submits.
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "net/http_client.h"
-#include "tests/support/event_fixtures.h"
-#include "tests/unit/projections/shop.h"
-#include "web/edge/edge.h"
+#include "tests/unit/edge/writing_edge.h"
 
 namespace millrace {
 namespace {
@@ -15,38 +11,13 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-class EdgeMaintenanceTest : public ::testing::Test {
+class EdgeMaintenanceTest : public WritingEdgeTest {
  protected:
   void SetUp() override {
     shop.say(registered("Voron 2"));
     shop.say(registered("Ender 3"), "ender-3");
     print(kStart, 7200);
-    clock.set_wall(from_unix_us(shop.now_us));
-    EdgeOptions options;
-    options.port = 0;
-    options.version = "0.1.0";
-    const SubmitEvents submit = [this](std::vector<EventDraft> events, auto done) {
-      std::lock_guard lock(mutex);
-      for (const EventDraft& event : events) actors.push_back(event.actor);
-      const auto commit = shop.append(std::move(events));
-      projector->offer(commit);
-      done(commit->last);
-    };
-    edge = std::make_unique<Edge>(EdgeParts{loop, *shop.log, *store, clock, *metrics, health, submit}, options);
-    projector = std::make_unique<Projector>(*shop.log, *store, make_projections(), *metrics, health);
-    projector->on_applied = [this](auto group) { edge->on_applied(std::move(group)); };
-    ASSERT_TRUE(projector->start());
-    ASSERT_TRUE(projector->wait_for(shop.log->last(), 10s));
-    ASSERT_TRUE(edge->start());
-    thread = std::thread([this] { loop.run(); });
-  }
-  void TearDown() override {
-    projector->stop();
-    loop.post([this] {
-      edge->stop();
-      loop.stop();
-    });
-    thread.join();
+    open();
   }
   void print(int64_t start_us, double seconds) {
     shop.say(started(row_id(start_us), start_us));
@@ -88,18 +59,6 @@ class EdgeMaintenanceTest : public ::testing::Test {
 
   static constexpr const char* kRecords = "/api/v1/machines/voron-2/maintenance";
   static constexpr const char* kTasks = "/api/v1/machines/voron-2/maintenance/tasks";
-
-  Shop shop;
-  std::mutex mutex;
-  std::vector<std::string> actors;
-  ::millrace::testing::ManualClock clock;
-  std::unique_ptr<ViewStore> store = make_memory_view_store(view_names());
-  std::unique_ptr<Metrics> metrics = make_metrics();
-  Health health;
-  IoLoop loop;
-  std::unique_ptr<Edge> edge;
-  std::unique_ptr<Projector> projector;
-  std::thread thread;
 };
 
 TEST_F(EdgeMaintenanceTest, TheOdometerIsShown) {
