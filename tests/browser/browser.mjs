@@ -9,8 +9,6 @@ import { join } from 'node:path'
 const require = createRequire(new URL('../../web/app/package.json', import.meta.url))
 const { chromium } = require('playwright-core')
 
-export const axeSource = () => require('axe-core').source
-
 export const desktop = { width: 1440, height: 900 }
 export const phone = { width: 390, height: 844 }
 
@@ -32,7 +30,10 @@ export function productUrl() {
 
 // Calls `use(page, trouble)` in a browser of its own with an empty profile, and removes both afterwards. `trouble` is
 // the list of what went wrong so far, one sentence each.
-export async function withPage(use, { viewport = desktop, locale = 'en-US', colorScheme = 'dark' } = {}) {
+export async function withPage(
+  use,
+  { viewport = desktop, locale = 'en-US', colorScheme = 'dark', hasTouch = false } = {},
+) {
   const profile = mkdtempSync(join(tmpdir(), 'millrace-browser-'))
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
@@ -41,6 +42,7 @@ export async function withPage(use, { viewport = desktop, locale = 'en-US', colo
     viewport,
     locale,
     colorScheme,
+    hasTouch,
   })
   try {
     const page = context.pages()[0] ?? (await context.newPage())
@@ -90,4 +92,18 @@ export async function picture(page, name) {
   if (!folder) return
   mkdirSync(folder, { recursive: true })
   await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' })
+}
+
+// Short descriptions of what axe finds against the rules of WCAG; empty is good.
+export async function violations(page) {
+  await page.evaluate(() =>
+    Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null))),
+  )
+  await page.evaluate(require('axe-core').source)
+  const result = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }),
+  )
+  return result.violations.map(
+    (found) => `${found.id}: ${found.nodes.map((node) => `${node.html} ${node.failureSummary}`).join(' | ')}`,
+  )
 }

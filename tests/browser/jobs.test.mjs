@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { deflateSync } from 'node:zlib'
-import { axeSource, phone, picture, productUrl, withPage } from './browser.mjs'
+import { phone, picture, productUrl, violations, withPage } from './browser.mjs'
 
 const slow = { timeout: 180_000 }
 
@@ -56,14 +56,6 @@ function png(shade, side = 96) {
   return Buffer.concat([signature, chunk('IHDR', head), chunk('IDAT', lines), chunk('IEND', Buffer.alloc(0))])
 }
 
-async function violations(page) {
-  await page.evaluate(axeSource())
-  const result = await page.evaluate(() =>
-    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }),
-  )
-  return result.violations.map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(' | ')}`)
-}
-
 describe('what people say of jobs', () => {
   it('keeps a verdict with its reason over a reload, and shows the earlier one', slow, async () => {
     await withPage(async (page, trouble) => {
@@ -104,9 +96,7 @@ describe('what people say of jobs', () => {
       await page.reload()
       const drawn = page.locator('[data-testid=photo] img')
       await drawn.scrollIntoViewIfNeeded()
-      await page.waitForFunction(
-        () => document.querySelector('[data-testid=photo] img')?.naturalWidth === 96,
-      )
+      await page.waitForFunction(() => document.querySelector('[data-testid=photo] img')?.naturalWidth === 96)
       assert.equal(await drawn.getAttribute('alt'), 'left side')
       await picture(page, 'job-photo')
       await page.click('[data-testid=remove-photo]')

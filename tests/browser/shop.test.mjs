@@ -2,7 +2,7 @@
 // The page of a running Millrace with simulated machines, as a person with a mouse and one with a keyboard meet it.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { axeSource, openShop, phone, picture, productUrl, withPage } from './browser.mjs'
+import { openShop, phone, picture, productUrl, violations, withPage } from './browser.mjs'
 
 // A simulated print may take a while to begin and to end.
 const progressWaitMs = Number(process.env.MILLRACE_PROGRESS_WAIT_S ?? 120) * 1000
@@ -213,18 +213,4 @@ describe('the page', () => {
 
 async function fits(page) {
   return page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)
-}
-
-// Short descriptions of what axe finds; empty is good.
-async function violations(page) {
-  await page.evaluate(() =>
-    Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null))),
-  )
-  await page.evaluate(axeSource())
-  const result = await page.evaluate(() =>
-    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }),
-  )
-  return result.violations.map(
-    (found) => `${found.id}: ${found.nodes.map((node) => `${node.html} ${node.failureSummary}`).join(' | ')}`,
-  )
 }
