@@ -3,6 +3,7 @@ import { createRouter, createWebHistory } from 'vue-router'
 import AlarmsPage from './pages/AlarmsPage.vue'
 import JobPage from './pages/JobPage.vue'
 import JobsPage from './pages/JobsPage.vue'
+import KeysPage from './pages/KeysPage.vue'
 import NotFoundPage from './pages/NotFoundPage.vue'
 import ShopPage from './pages/ShopPage.vue'
 
@@ -14,6 +15,7 @@ export const router = createRouter({
     { path: '/jobs', name: 'jobs', component: JobsPage },
     { path: '/jobs/:id', name: 'job', component: JobPage, props: true },
     { path: '/alarms', name: 'alarms', component: AlarmsPage },
+    { path: '/keys', name: 'keys', component: KeysPage },
     { path: '/:rest(.*)*', name: 'not_found', component: NotFoundPage },
   ],
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? undefined : { top: 0 }),

@@ -2,7 +2,20 @@
 // Reads from the HTTP interface. Every read carries the newest position that this browser has seen, so that an answer
 // is never older than what is already on the page.
 import { sha256 } from '@/domain/sha256'
-import type { Alarm, Caller, Job, JobChanges, NewJob, Outcome, Page, Site } from './types'
+import type {
+  Alarm,
+  ApiKey,
+  Caller,
+  Job,
+  JobChanges,
+  MadeApiKey,
+  NewApiKey,
+  NewJob,
+  Outcome,
+  Page,
+  Site,
+  StopOutcome,
+} from './types'
 
 // What went wrong, in the words of RFC 9457. `status` 0 means that no answer came at all.
 export class Problem extends Error {
@@ -17,6 +30,8 @@ export class Problem extends Error {
     this.detail = detail
   }
 }
+
+const commandWaitS = 10
 
 export interface JobQuery {
   machine?: string
@@ -121,7 +136,48 @@ export class Client {
     await this.send('POST', `/api/v1/safety/alarms/${encodeURIComponent(ref)}/${verb}`, body)
   }
 
+  // What became of it at each machine; null is all of them. A stop that was not confirmed is an outcome, not a Problem.
+  async emergencyStop(machine: string | null): Promise<StopOutcome[]> {
+    const of = machine === null ? '' : `/machines/${encodeURIComponent(machine)}`
+    const answer = await this.fetched('POST', `/api/v1${of}/emergency_stop`)
+    const body: unknown = await answer.json().catch(() => null)
+    const told = outcomesOf(body)
+    if (told.length === 0) throw this.problem(answer.status, body)
+    return told
+  }
+
+  // Waits for its end; a command that was refused, failed or is not known to be done is a Problem.
+  async command(machine: string, command: string, args: object = {}): Promise<void> {
+    const path = `/api/v1/machines/${encodeURIComponent(machine)}/commands?wait=${commandWaitS}`
+    const answer = await this.send('POST', path, { command, args })
+    if (answer.status === 202) throw new Problem(202, 'still_under_way', 'Still under way', null)
+  }
+
+  async keys(signal?: AbortSignal): Promise<ApiKey[]> {
+    const page = await this.get<Partial<Page<ApiKey>>>('/api/v1/keys', signal)
+    return Array.isArray(page.items) ? page.items : []
+  }
+
+  async makeKey(key: NewApiKey): Promise<MadeApiKey> {
+    return (await (await this.send('POST', '/api/v1/keys', key)).json()) as MadeApiKey
+  }
+
+  async rotateKey(id: string): Promise<MadeApiKey> {
+    const answer = await this.send('POST', `/api/v1/keys/${encodeURIComponent(id)}/rotate`)
+    return (await answer.json()) as MadeApiKey
+  }
+
+  async revokeKey(id: string): Promise<void> {
+    await this.send('DELETE', `/api/v1/keys/${encodeURIComponent(id)}`)
+  }
+
   private async send(method: string, path: string, body?: unknown): Promise<Response> {
+    const response = await this.fetched(method, path, body)
+    if (!response.ok) throw this.problem(response.status, await response.json().catch(() => null))
+    return response
+  }
+
+  private async fetched(method: string, path: string, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = { Accept: 'application/json' }
     let content: BodyInit | null = null
     if (body instanceof ArrayBuffer) {
@@ -131,14 +187,11 @@ export class Client {
       headers['Content-Type'] = 'application/json'
       content = JSON.stringify(body)
     }
-    let response: Response
     try {
-      response = await fetch(path, { method, headers, body: content })
+      return await fetch(path, { method, headers, body: content })
     } catch {
       throw new Problem(0, 'unreachable', 'No answer', null)
     }
-    if (!response.ok) throw this.problem(response.status, await response.json().catch(() => null))
-    return response
   }
 
   private async get<T>(path: string, signal?: AbortSignal): Promise<T> {
@@ -164,6 +217,17 @@ export class Client {
     if (status === 401) this.onRefused()
     return problemOf(status, body)
   }
+}
+
+// The answer about one machine has its fields itself, the one about all of them a list.
+function outcomesOf(body: unknown): StopOutcome[] {
+  const list = (body as { machines?: unknown } | null)?.machines
+  const all: unknown[] = Array.isArray(list) ? list : [body]
+  return all.filter(
+    (each): each is StopOutcome =>
+      typeof (each as StopOutcome | null)?.machine === 'string' &&
+      typeof (each as StopOutcome).confirmed === 'boolean',
+  )
 }
 
 function problemOf(status: number, body: unknown): Problem {

@@ -69,9 +69,18 @@ export interface Alarm {
   acknowledged_by?: Maybe<string>
 }
 
+// After an emergency stop a machine takes no command until somebody resets it.
+export interface Latch {
+  latched?: Maybe<boolean>
+  since?: Maybe<string>
+  by?: Maybe<string>
+  text?: Maybe<string>
+}
+
 export interface Machine {
   id: string
   alarms?: Maybe<MachineAlarm[]>
+  emergency?: Maybe<Latch>
   name?: Maybe<string>
   kind?: Maybe<string>
   connection?: Maybe<Connection>
@@ -223,6 +232,45 @@ export interface Caller {
   scopes: string[]
   // null: all.
   machines?: Maybe<string[]>
+}
+
+export const scopes = ['read', 'operate', 'gcode', 'moderate', 'administer'] as const
+export type Scope = (typeof scopes)[number]
+
+// A key without its text.
+export interface ApiKey {
+  id: string
+  name: string
+  // The first characters of its text.
+  prefix?: Maybe<string>
+  scopes: string[]
+  // null: all.
+  machines?: Maybe<string[]>
+  created_at?: Maybe<string>
+  expires_at?: Maybe<string>
+  last_used_at?: Maybe<string>
+  active?: Maybe<boolean>
+  expired?: Maybe<boolean>
+}
+
+export interface NewApiKey {
+  name: string
+  scopes: Scope[]
+  machines?: string[]
+  expires_at?: string
+}
+
+// With its text, which is told this once.
+export interface MadeApiKey extends ApiKey {
+  key: string
+}
+
+// What became of an emergency stop at one machine.
+export interface StopOutcome {
+  machine: string
+  confirmed: boolean
+  machine_said?: Maybe<string>
+  answered_after?: Maybe<number>
 }
 
 export interface Page<T> {
