@@ -54,7 +54,7 @@ Result<std::string> answer_here(const std::string& request, const KeysCommandOpt
   SystemRandom random;
   ApiKeys keys(keys_file(options.data_dir), clock, random);
   std::string unrecorded;
-  const auto append = [&](std::vector<EventDraft> events) -> Result<Position> {
+  const auto append = [&](const std::vector<EventDraft>& events) -> Result<Position> {
     auto shop = OwnShop::open(options.data_dir, clock);
     auto position = shop ? (*shop)->append(events) : shop.error();
     if (position) return position;

@@ -48,7 +48,7 @@ std::filesystem::path backup_staging(const std::filesystem::path& data_dir) { re
 std::unique_ptr<ControlService> ControlService::start(const std::filesystem::path& data_dir, const EventLog& log,
                                                       const BlobStore& blobs, Imports imports, const Clock& clock,
                                                       Metrics& metrics) {
-  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, blobs, imports, clock, metrics));
+  std::unique_ptr<ControlService> service(new ControlService(data_dir, log, blobs, std::move(imports), clock, metrics));
   // What a killed backup left holds on to files that the log has long given up.
   if (auto removed = remove_tree(backup_staging(data_dir)); !removed) {
     log_warn("control", "{}", removed.error().message());
@@ -68,7 +68,12 @@ std::unique_ptr<ControlService> ControlService::start(const std::filesystem::pat
 
 ControlService::ControlService(std::filesystem::path data_dir, const EventLog& log, const BlobStore& blobs,
                                Imports imports, const Clock& clock, Metrics& metrics)
-    : data_dir_(std::move(data_dir)), log_(log), blobs_(blobs), imports_(imports), clock_(clock), metrics_(metrics) {}
+    : data_dir_(std::move(data_dir)),
+      log_(log),
+      blobs_(blobs),
+      imports_(std::move(imports)),
+      clock_(clock),
+      metrics_(metrics) {}
 
 ControlService::~ControlService() {
   stopping_ = true;

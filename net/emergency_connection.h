@@ -33,7 +33,7 @@ class EmergencyConnection : public std::enable_shared_from_this<EmergencyConnect
   static constexpr size_t kMaxUnanswered = 32;
 
   // Over TLS with a context, to a peer that proves to be `host`.
-  EmergencyConnection(LoopExecutor executor, std::shared_ptr<TlsContext> tls, std::string host);
+  EmergencyConnection(const LoopExecutor& executor, std::shared_ptr<TlsContext> tls, std::string host);
 
   // Called once when an open connection ends by itself.
   std::function<void(const std::string& why)> on_ended;

@@ -554,8 +554,7 @@ void EmergencyStopper::Machine::stop(Done done, MonotonicTime asked) {
 }
 
 void EmergencyStopper::Machine::finish_stop(const std::shared_ptr<Stop>& stop, const std::string& why) {
-  const std::shared_ptr<Stop> keep = stop;  // it takes itself out of the set
-  keep->finish(false, why);
+  stop->shared_from_this()->finish(false, why);  // it takes itself out of the set, which may hold the last reference
 }
 
 void EmergencyStopper::Machine::became_ready() {
