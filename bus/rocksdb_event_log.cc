@@ -326,12 +326,16 @@ class RocksdbEventLog final : public EventLog {
     if (access == Access::kWrite) {
       std::error_code ignored;
       std::filesystem::create_directories(directory_, ignored);
-      if (auto checked = check_log_before_writing(directory_); !checked) return checked.error();
+      if (auto checked = check_log_folder(directory_); !checked) return checked.error();
       status = rocksdb::DB::Open(options, directory_.string(), descriptors, &handles, &db);
     } else if (access == Access::kReadOnly) {
       options.create_if_missing = options.create_missing_column_families = false;
       status = rocksdb::DB::OpenForReadOnly(options, directory_.string(), descriptors, &handles, &db);
     } else {
+      if (holds_no_log(look_at_log_folder(directory_))) {
+        return make_error(Errc::kNotFound, fmt::format("'{}' holds no log", directory_.string()));
+      }
+      if (auto checked = check_log_beside_hub(directory_); !checked) return checked.error();
       options.create_if_missing = options.create_missing_column_families = false;
       options.max_open_files = -1;  // what a secondary requires
       status = rocksdb::DB::OpenAsSecondary(options, directory_.string(), scratch.string(), descriptors, &handles, &db);

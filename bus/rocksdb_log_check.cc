@@ -143,10 +143,11 @@ Result<void> check_recent(const ReadOnlyLog& log, const std::filesystem::path& d
     if (next > 0 && link.first > repaired && link.first != next) return missing(next, "the commit");
     next = std::max(link.first + link.count, repaired + 1);
     if (link.first <= repaired) continue;
-    if (link.facts != Sha256{} && !facts.has(link.first, next)) return missing(link.first, "the facts");
-    if (link.telemetry != Sha256{} && next - 1 > removed && !telemetry.has(link.first, next)) {
-      return missing(link.first, "the telemetry");
-    }
+    const bool has_facts = link.facts == Sha256{} || facts.has(link.first, next);
+    const bool has_telemetry = link.telemetry == Sha256{} || next - 1 <= removed || telemetry.has(link.first, next);
+    if (!facts.status().ok() || !telemetry.status().ok()) break;  // damaged, which is told below, and not missing
+    if (!has_facts) return missing(link.first, "the facts");
+    if (!has_telemetry) return missing(link.first, "the telemetry");
   }
   for (const auto& status : {links->status(), facts.status(), telemetry.status()}) {
     if (!status.ok()) return error_from(status, fmt::format("log in '{}'", directory.string()));
@@ -218,6 +219,18 @@ Result<std::optional<ChainLink>> ReadOnlyLog::link_at_or_before(Position positio
   return std::optional(link);
 }
 
+Result<std::map<std::string, std::string>> sorted_file_checksums(const std::filesystem::path& directory) {
+  const auto log = ReadOnlyLog::open(directory);
+  if (!log) return log.error();
+  std::vector<rocksdb::LiveFileMetaData> live;
+  (*log)->db().GetLiveFilesMetaData(&live);
+  std::map<std::string, std::string> checksums;
+  for (const auto& file : live) {
+    if (file.file_checksum_func_name == "FileChecksumCrc32c") checksums[file.relative_filename] = file.file_checksum;
+  }
+  return checksums;
+}
+
 Result<void> check_log_files(const std::filesystem::path& directory, const LogFolder& folder) {
   if (!folder.current) {
     return damaged(directory / "CURRENT", "is missing, though there are files of a log beside it");
@@ -228,22 +241,33 @@ Result<void> check_log_files(const std::filesystem::path& directory, const LogFo
   return folder.write_ahead.empty() ? Result<void>() : check_records(folder.write_ahead.back());
 }
 
-Result<void> check_log_before_writing(const std::filesystem::path& directory) {
+bool holds_no_log(const LogFolder& folder) {
+  return !folder.current && folder.sorted.empty() && folder.write_ahead.empty() && !folder.marked;
+}
+
+Result<void> check_log_folder(const std::filesystem::path& directory) {
   const LogFolder folder = look_at_log_folder(directory);
-  const bool empty = folder.sorted.empty() && folder.write_ahead.empty() && !folder.marked;
-  if (empty && !folder.current) return {};
+  if (holds_no_log(folder)) return {};
   if (auto checked = check_log_files(directory, folder); !checked) return checked;
   if (is_unfinished(directory, folder)) return {};
   const auto mark = read_durable_point(directory);
   const auto log = ReadOnlyLog::open(directory);
   if (!log) return log.error();
-  if (!(*log)->meta_number("format") && !folder.sorted.empty()) {
+  const auto format = (*log)->meta_number("format");
+  if (!format && !folder.sorted.empty()) {
     return make_error(Errc::kCorrupt, fmt::format("the log in '{}' has no format number", directory.string()));
   }
+  if (format.value_or(0) > kLogFormat) return {};  // not for this program to judge: whoever opens it refuses it
   if (mark) {
     if (auto compared = compare_with_mark(**log, *mark, directory, folder); !compared) return compared;
   }
   return check_recent(**log, directory);
+}
+
+Result<void> check_log_beside_hub(const std::filesystem::path& directory) {
+  auto checked = check_log_folder(directory);
+  for (int attempt = 1; attempt < kLooksBesideHub && !checked; ++attempt) checked = check_log_folder(directory);
+  return checked;
 }
 
 Error with_advice(Error error) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "bus/durable_mark.h"
 #include "bus/hash_chain.h"
@@ -39,14 +40,25 @@ class ReadOnlyLog {
   std::map<std::string, uint64_t, std::less<>> numbers_;
 };
 
+// The CRC-32C that the manifest has of each sorted file, by its name; as checksum_of_file() gives it.
+Result<std::map<std::string, std::string>> sorted_file_checksums(const std::filesystem::path& directory);
+
 // What a log's files say by themselves, before the store reads them: CURRENT names a manifest that is there, the
 // manifest's records verify, and nothing in the newest write-ahead log is damaged before its end.  kCorrupt naming file
 // and offset.
 Result<void> check_log_files(const std::filesystem::path& directory, const LogFolder& folder);
 
-// All of it, at rest, before the log is opened to write.  kCorrupt when anything that was confirmed is missing at the
-// end or has changed there; a folder without a log passes.
-Result<void> check_log_before_writing(const std::filesystem::path& directory);
+bool holds_no_log(const LogFolder& folder);
+
+// All of it, at rest, before the store opens it.  kCorrupt when a file is missing or cut, or when anything that was
+// confirmed is missing at the end or has changed there.  A folder without a log passes, and so does a log of a newer
+// format.
+Result<void> check_log_folder(const std::filesystem::path& directory);
+
+// The same where a hub may be writing: what it changes while we look is looked at again.  RocksDB's secondary passes
+// over files that are missing or cut and shows the rest as if it were all, so nobody reads beside a hub without this.
+inline constexpr int kLooksBesideHub = 5;
+Result<void> check_log_beside_hub(const std::filesystem::path& directory);
 
 // `error` with what to do about it, when it speaks of damage.
 Error with_advice(Error error);

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "bus/logging.h"
+#include "bus/utf8.h"
 
 namespace millrace {
 namespace {
@@ -32,7 +33,7 @@ class ForwardingLogger final : public rocksdb::Logger {
     if (length <= 0) return;
     // A checkpoint switches deletions off twice and warns of itself.
     const bool harmless = std::string_view(line.data()).find("File Deletions") != std::string_view::npos;
-    if (!harmless) log_line(level, component_, line.data());
+    if (!harmless) log_line(level, component_, readable_text(line.data()));  // it quotes damaged bytes
   }
 
   std::string component_;
@@ -54,7 +55,7 @@ Error error_from(const rocksdb::Status& status, std::string_view what) {
   const std::string text = status.ToString();
   if (status.IsIOError() &&
       (text.find("While lock file") != std::string::npos || text.find("lock hold by") != std::string::npos)) {
-    return make_error(Errc::kConflict, message);
+    return make_error(Errc::kConflict, fmt::format("{}: another process has it open, such as a hub that runs", what));
   }
   return make_error(Errc::kIo, message);
 }

@@ -2,8 +2,10 @@
 // The command line.  The only file that includes CLI11.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <functional>
 
+#include "bus/logging.h"
 #include "cli/bench/bench.h"
 #include "cli/command_backup.h"
 #include "cli/command_import_gcode.h"
@@ -187,7 +189,7 @@ void add_log_trust(CLI::App& log, Command& chosen) {
     command->add_flag("--json", options->json, "one JSON object");
     if (name == "verify") {
       command->add_flag("--producers", options->producers, "list every producer with its epochs and holes");
-      command->add_option("--anchor", options->anchor, "what `log anchor` printed, or a file that holds it");
+      command->add_option("--anchor", options->anchor, "what `log anchor` printed, or a file of such lines");
     }
     if (name == "repair") command->add_option("--to", options->to, "new data folder, not there yet")->required();
     command->callback([options, verb, &chosen] { chosen = [options, verb] { return verb.run(*options); }; });
@@ -425,5 +427,13 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : kWrongUsage;
   }
-  return chosen();
+  // What libraries have to say goes to stderr, so that stdout holds results alone; `run` and others set their own.
+  (void)start_logging({.level = LogLevel::kError});
+  try {
+    return chosen();
+  } catch (const std::exception& error) {
+    // Such as an event loop without a descriptor left for it.
+    std::fprintf(stderr, "millrace: %s\n", error.what());
+    return 1;
+  }
 }

@@ -28,6 +28,14 @@ class DamagedLogTest : public ::testing::TestWithParam<Injury> {
   }
   std::filesystem::path log() const { return shop_.data() / "log"; }
 
+  // What `log verify --json` writes to stdout alone.
+  json verdict() const {
+    const auto file = shop_.data() / "verdict.json";
+    const std::string command = Shop::program() + " log verify --json --data " + shop_.data().string();
+    ChildProcess::start({"/bin/sh", "-c", command + " 2>/dev/null"}, file).value().wait();
+    return json::parse(read_file(file).value(), nullptr, false);
+  }
+
   // Ready, in time to the exit, or neither: what the hub came to, and its words.
   enum class Came { kReady, kUnready, kExit };
   Came start() {
@@ -64,6 +72,14 @@ TEST_P(DamagedLogTest, IsNamedWithWhatHelpsAndServesAfterItsRepair) {
   EXPECT_NE(said.find("log repair"), std::string::npos) << said;
   shop_.hub.reset();
 
+  EXPECT_EQ(verdict().value("whole", true), false) << "one JSON object and nothing else";
+  if (GetParam().kind != Damage::kFlip) {  // a byte may be one that nobody reads
+    for (const char* reader : {"cat", "info", "anchor"}) {
+      const auto read = shop_.run({"log", reader, "--data", shop_.data().string()});
+      EXPECT_EQ(read.code, 1) << reader << " shows less and says nothing: " << read.output;
+      EXPECT_NE(read.output.find("log repair"), std::string::npos) << read.output;
+    }
+  }
   const auto repaired = shop_.data() / "repaired";
   const auto ran = shop_.run({"log", "repair", "--data", shop_.data().string(), "--to", repaired.string()});
   EXPECT_EQ(ran.code, 0) << ran.output;
