@@ -117,4 +117,11 @@ Result<void> rename_durably(const std::filesystem::path& from, const std::filesy
   return sync_directory(to.has_parent_path() ? to.parent_path() : ".");
 }
 
+bool lies_within(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  std::error_code ignored;
+  const auto inner = std::filesystem::weakly_canonical(path, ignored);
+  const auto outer = std::filesystem::weakly_canonical(folder, ignored);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
 }  // namespace millrace

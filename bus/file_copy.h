@@ -41,4 +41,7 @@ Result<uint64_t> free_bytes(const std::filesystem::path& path);
 // Renames and syncs the folder above.  kConflict when `to` exists.
 Result<void> rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 
+// Whether `path` is `folder` or something in it, links followed as far as the names exist.
+bool lies_within(const std::filesystem::path& path, const std::filesystem::path& folder);
+
 }  // namespace millrace

@@ -69,6 +69,25 @@ Result<LogAnchor> decode_anchor(std::string_view text) {
   return LogAnchor{match[1].str(), {Position{position}, *root}, {}};
 }
 
+Result<std::vector<LogAnchor>> decode_anchors(std::string_view text) {
+  if (auto whole = anchor_from_json(text)) return std::vector{std::move(*whole)};  // over several lines, perhaps
+  std::vector<LogAnchor> anchors;
+  size_t number = 0;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    ++number;
+    const size_t begin = line.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos || line[begin] == '#') continue;
+    auto anchor = decode_anchor(line);
+    if (!anchor) return make_error(Errc::kMalformed, fmt::format("line {}: {}", number, anchor.error().context));
+    anchors.push_back(std::move(*anchor));
+  }
+  if (anchors.empty()) return no_anchor();
+  return anchors;
+}
+
 std::optional<LogAnchor> anchor_of(const LogInfo& info, WallTime now) {
   if (!info.root) return std::nullopt;
   return LogAnchor{info.incarnation, *info.root, now};

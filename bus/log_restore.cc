@@ -90,7 +90,7 @@ Result<void> check_copied_log(const fs::path& path, const BackupManifest& manife
     const auto anchor =
         decode_anchor(fmt::format("{}/{}/{}", manifest.incarnation, manifest.position.value, manifest.chain_root));
     if (!anchor) return wrong(path, fmt::format("the manifest's root: {}", anchor.error().context));
-    options.anchor = *anchor;
+    options.anchors = {*anchor};
   }
   const auto verdict = verify_rocksdb_log(path, options);
   if (!verdict) return verdict.error();

@@ -25,6 +25,8 @@ struct LogAnchor {
 std::string encode(const LogAnchor& anchor);
 // That, or "incarnation/position/root" anywhere in the text.  kMalformed.
 Result<LogAnchor> decode_anchor(std::string_view text);
+// At least one such, one a line; empty lines and those that begin with # are passed over.  kMalformed names the line.
+Result<std::vector<LogAnchor>> decode_anchors(std::string_view text);
 // "incarnation/position/root"
 std::string short_text(const LogAnchor& anchor);
 // nullopt while the log is empty or has no chain.
@@ -43,7 +45,7 @@ struct VerifyProgress {
 };
 
 struct VerifyOptions {
-  std::optional<LogAnchor> anchor;
+  std::vector<LogAnchor> anchors;                          // the chain has to pass through each
   std::function<void(const VerifyProgress&)> on_progress;  // on the calling thread, a few thousand events apart
 };
 
@@ -65,6 +67,8 @@ struct LogVerdict {
   uint64_t raw_bytes = 0;        // unpacked
   std::vector<LogFault> faults;  // the first position first, those without one at the end
   uint64_t fault_count = 0;
+  uint64_t anchor_faults = 0;      // of these: anchors that do not hold, which no repair can mend
+  uint64_t anchors_held = 0;       // neither counts one when the walk did not come so far
   std::vector<std::string> notes;  // worth knowing, nothing wrong
   std::vector<ProducerProof> producers;
 

@@ -17,7 +17,9 @@ ProducerEpoch& epoch_of(ProducerProof& proof, uint64_t epoch) {
 
 }  // namespace
 
-bool ProducerProof::complete() const {
+bool ProducerProof::complete() const { return disorder.empty() && holes.empty(); }
+
+bool ProducerProof::explained() const {
   return disorder.empty() &&
          std::all_of(holes.begin(), holes.end(), [](const SequenceHole& hole) { return hole.told_at.value > 0; });
 }
@@ -40,10 +42,8 @@ void ProducerLedger::take(Position position, const Envelope& envelope) {
     if (order.epoch > line.last.epoch) open_epoch(line, order, nullptr, position);
     number(line, order, position, true);
   }
-  if (const auto* dropped = envelope.as<schema::EventsDropped>(); dropped != nullptr && dropped->from_sequence() > 0) {
-    told_[std::string(text(dropped->producer()))].push_back({dropped->epoch(), dropped->from_sequence(),
-                                                             dropped->to_sequence(), position,
-                                                             std::string(text(dropped->reason()))});
+  if (const auto* dropped = envelope.as<schema::EventsDropped>(); dropped != nullptr) {
+    note_dropped(*dropped, position, envelope.producer());
   }
   Line& line = line_of(envelope.producer());
   if (envelope.epoch() > line.last.epoch) {
@@ -58,6 +58,15 @@ void ProducerLedger::take(Position position, const Envelope& envelope) {
   } else {
     ++found->second;
   }
+}
+
+void ProducerLedger::note_dropped(const schema::EventsDropped& dropped, Position position, std::string_view by) {
+  if (dropped.from_sequence() == 0) {
+    line_of(by).proof.never_numbered += dropped.count();
+    return;
+  }
+  told_[std::string(text(dropped.producer()))].push_back(
+      {dropped.epoch(), dropped.from_sequence(), dropped.to_sequence(), position, std::string(text(dropped.reason()))});
 }
 
 // What the new epoch says about the one before.
@@ -103,9 +112,9 @@ void ProducerLedger::missing(Line& line, uint64_t epoch, uint64_t from, uint64_t
 }
 
 // Splits each hole into the parts that are told of and those that are not.
-void ProducerLedger::explain(Line& line, const std::vector<Told>& told) {
+void ProducerLedger::explain(ProducerProof& proof, const std::vector<Told>& told) {
   std::vector<SequenceHole> holes;
-  for (SequenceHole rest : line.proof.holes) {
+  for (SequenceHole rest : proof.holes) {
     while (rest.from <= rest.to) {
       const Told* next = nullptr;  // the first one that reaches into the rest
       for (const Told& entry : told) {
@@ -123,7 +132,24 @@ void ProducerLedger::explain(Line& line, const std::vector<Told>& told) {
     }
     if (rest.from <= rest.to) holes.push_back(rest);
   }
-  line.proof.holes = std::move(holes);
+  proof.holes = std::move(holes);
+}
+
+// Behind the last event of an epoch no number shows what is missing: only who fenced, restored or repaired knows of it.
+void ProducerLedger::add_told_ends(ProducerProof& proof, const std::vector<Told>& told) {
+  std::map<uint64_t, uint64_t> reached;  // epoch -> the last number that is there or in a hole
+  for (const ProducerEpoch& epoch : proof.epochs) reached[epoch.epoch] = epoch.last;
+  for (const SequenceHole& hole : proof.holes) reached[hole.epoch] = std::max(reached[hole.epoch], hole.to);
+  for (const Told& entry : told) {
+    uint64_t& end = reached[entry.epoch];
+    const uint64_t from = std::max(entry.from, end + 1);
+    if (entry.to != 0 && entry.to < from) continue;
+    proof.holes.push_back({entry.epoch, from, entry.to, entry.at, entry.at, entry.reason});
+    end = std::max(end, entry.to);
+  }
+  std::stable_sort(proof.holes.begin(), proof.holes.end(), [](const SequenceHole& a, const SequenceHole& b) {
+    return std::pair(a.epoch, a.from) < std::pair(b.epoch, b.from);
+  });
 }
 
 EventOrder ProducerLedger::last(std::string_view producer) const {
@@ -143,7 +169,10 @@ std::vector<ProducerProof> ProducerLedger::finish(const std::vector<ProducerMark
   }
   std::vector<ProducerProof> proofs;
   for (auto& [producer, line] : lines_) {
-    if (const auto found = told_.find(producer); found != told_.end()) explain(line, found->second);
+    if (const auto found = told_.find(producer); found != told_.end()) {
+      explain(line.proof, found->second);
+      add_told_ends(line.proof, found->second);
+    }
     proofs.push_back(line.proof);
   }
   return proofs;

@@ -17,7 +17,7 @@ namespace millrace {
 struct SequenceHole {
   uint64_t epoch = 0;
   uint64_t from = 0;  // inclusive
-  uint64_t to = 0;    // inclusive
+  uint64_t to = 0;    // inclusive; 0: the rest of the epoch, how long it was is not known
   Position before;    // of the event that shows it
   Position told_at;   // of the EventsDropped that names it; 0: none does
   std::string reason;
@@ -36,9 +36,11 @@ struct ProducerProof {
   std::string producer;
   std::map<std::string, uint64_t, std::less<>> machines;  // events of each
   std::vector<ProducerEpoch> epochs;
-  std::vector<SequenceHole> holes;
+  std::vector<SequenceHole> holes;    // by epoch and number
   std::vector<std::string> disorder;  // a number that came twice, or after a later one
-  bool complete() const;              // there is no hole that nobody told of, and no disorder
+  uint64_t never_numbered = 0;        // events that a full outbox dropped before they had a number, as it told
+  bool complete() const;              // neither holes nor disorder
+  bool explained() const;             // an event tells of each hole, and there is no disorder
 };
 
 class ProducerLedger {
@@ -61,16 +63,18 @@ class ProducerLedger {
     ProducerProof proof;
   };
   struct Told {
-    uint64_t epoch, from, to;
+    uint64_t epoch, from, to;  // as in EventsDropped
     Position at;
     std::string reason;
   };
 
   Line& line_of(std::string_view producer);
+  void note_dropped(const schema::EventsDropped& dropped, Position position, std::string_view by);
   void number(Line& line, EventOrder order, Position position, bool rejected);
   void open_epoch(Line& line, EventOrder order, const schema::EpochOpened* opened, Position position);
   void missing(Line& line, uint64_t epoch, uint64_t from, uint64_t to, Position position);
-  void explain(Line& line, const std::vector<Told>& told);
+  static void explain(ProducerProof& proof, const std::vector<Told>& told);
+  static void add_told_ends(ProducerProof& proof, const std::vector<Told>& told);
 
   std::map<std::string, Line, std::less<>> lines_;
   std::map<std::string, std::vector<Told>, std::less<>> told_;

@@ -14,7 +14,6 @@
 namespace millrace {
 namespace {
 
-constexpr int kOpenAttempts = 5;  // beside a hub, which may remove a file that we are about to open
 constexpr uint64_t kProgressCommits = 64;
 constexpr size_t kMaxMissing = 1u << 20;  // ranges
 
@@ -45,7 +44,7 @@ struct PositionRange {
 
 Result<std::unique_ptr<ReadOnlyLog>> open_beside_hub(const std::filesystem::path& directory) {
   auto log = ReadOnlyLog::open(directory);
-  for (int attempt = 1; attempt < kOpenAttempts && !log && is_log_in_use(directory); ++attempt) {
+  for (int attempt = 1; attempt < kLooksBesideHub && !log && is_log_in_use(directory); ++attempt) {
     log = ReadOnlyLog::open(directory);
   }
   return log;
@@ -230,6 +229,13 @@ class GroupCursor {
   bool unreadable_ = false;
 };
 
+// A root that the chain must pass through.
+struct Pin {
+  LogAnchor anchor;
+  bool given = false;               // by who asks; otherwise by the note beside the log
+  std::optional<ChainRoot> passed;  // of the first commit that ends there or behind it
+};
+
 class LogWalk {
  public:
   LogWalk(const ReadOnlyLog& log, const VerifyOptions& options, LogVerdict& verdict, Faults& faults)
@@ -242,9 +248,12 @@ class LogWalk {
         telemetry_(log, LogFamily::kTelemetry, Position{removed_through_}),
         indexes_(log.db(), log.family(LogFamily::kMachines), log.family(LogFamily::kTimes)) {}
 
-  // `pinned`: roots that the chain must pass through.
-  void run(std::vector<LogAnchor> pinned) {
-    pinned_ = std::move(pinned);
+  // `noted`: what the note beside the log says that it has confirmed.
+  void run(const std::optional<LogAnchor>& noted) {
+    if (noted) pins_.push_back({*noted, false, {}});
+    for (const LogAnchor& anchor : options_.anchors) pins_.push_back({anchor, true, {}});
+    std::stable_sort(pins_.begin(), pins_.end(),
+                     [](const Pin& a, const Pin& b) { return a.anchor.root.position < b.anchor.root.position; });
     std::unique_ptr<rocksdb::Iterator> links(log_.db().NewIterator(walk_options(), log_.family(LogFamily::kChain)));
     for (links->SeekToFirst(); links->Valid(); links->Next()) {
       ChainLink link;
@@ -283,7 +292,7 @@ class LogWalk {
     check_events(link, facts, telemetry);
     tip_ = link.link;
     verdict_.root = ChainRoot{Position{end - 1}, link.link};
-    check_pinned(*verdict_.root);
+    pass_pins(*verdict_.root);
   }
 
   void check_link(const ChainLink& link) {
@@ -364,15 +373,21 @@ class LogWalk {
         break;
       case EventType::LogRestored:
         note_lost(event.envelope.as<schema::LogRestored>()->lost());
-        ancestors_.emplace_back(text(event.envelope.as<schema::LogRestored>()->previous_incarnation()));
+        note_ancestor(*event.envelope.as<schema::LogRestored>());
         break;
       case EventType::LogRepaired:
         note_lost(event.envelope.as<schema::LogRepaired>()->lost());
-        ancestors_.emplace_back(text(event.envelope.as<schema::LogRepaired>()->previous_incarnation()));
+        note_ancestor(*event.envelope.as<schema::LogRepaired>());
         break;
       default:
         break;
     }
+  }
+
+  // The log that this one was made from, and up to which of its positions.
+  template <typename Made>
+  void note_ancestor(const Made& made) {
+    ancestors_[std::string(text(made.previous_incarnation()))] = Position{made.position()};
   }
 
   void note_redaction(const RecordedEvent& event) {
@@ -429,21 +444,54 @@ class LogWalk {
     }
   }
 
-  void check_pinned(const ChainRoot& root) {
-    for (auto pin = pinned_.begin(); pin != pinned_.end();) {
-      if (pin->root.position > root.position) {
-        ++pin;
-        continue;
-      }
-      if (pin->root.position != root.position) {
-        faults_.add(pin->root.position, "no commit ends at the anchor's position: the log has been rewritten");
-      } else if (pin->root.link != root.link) {
-        faults_.add(pin->root.position, fmt::format("the chain's link here is {}, the anchor has another: the log has "
-                                                    "been changed at or before this position",
-                                                    short_text({verdict_.incarnation, root, {}})));
-      }
-      pin = pinned_.erase(pin);
+  void pass_pins(const ChainRoot& root) {
+    for (; next_pin_ < pins_.size() && pins_[next_pin_].anchor.root.position <= root.position; ++next_pin_) {
+      pins_[next_pin_].passed = root;
     }
+  }
+
+  void judge_pins() {
+    for (const Pin& pin : pins_) {
+      auto wrong = what_is_wrong(pin);
+      if (pin.given) ++(wrong.empty() ? verdict_.anchors_held : verdict_.anchor_faults);
+      if (wrong.empty()) continue;
+      faults_.add(pin.anchor.root.position, std::move(wrong));
+    }
+  }
+
+  std::string what_is_wrong(const Pin& pin) {
+    const ChainRoot& root = pin.anchor.root;
+    if (pin.given && pin.anchor.incarnation != verdict_.incarnation) {
+      const auto ancestor = ancestors_.find(pin.anchor.incarnation);
+      if (ancestor == ancestors_.end()) {
+        return fmt::format("the anchor was taken from log {}; this is log {}", pin.anchor.incarnation,
+                           verdict_.incarnation);
+      }
+      if (root.position > ancestor->second) {
+        return fmt::format(
+            "the anchor was taken from log {}, from which this one was made up to position {} only: "
+            "what the anchor vouches for is not all here",
+            pin.anchor.incarnation, ancestor->second.value);
+      }
+      verdict_.notes.push_back(
+          fmt::format("the anchor of position {} was taken from log {}, from which this one was "
+                      "made",
+                      root.position.value, pin.anchor.incarnation));
+    }
+    const std::string_view whose = pin.given ? "the anchor" : "the note of what was confirmed";
+    if (!pin.passed) {
+      return pin.given ? fmt::format("the log ends at position {}, before its anchor at {}: its end is missing",
+                                     next_ - 1, root.position.value)
+                       : fmt::format("the log ends at position {}, but it has confirmed up to {}: its end is missing",
+                                     next_ - 1, root.position.value);
+    }
+    if (pin.passed->position != root.position) {
+      return fmt::format("no commit ends at the position of {}: the log has been rewritten", whose);
+    }
+    if (pin.passed->link == root.link) return {};
+    return fmt::format(
+        "the chain's link here is {}, {} has another: the log has been changed at or before this position",
+        short_text({verdict_.incarnation, *pin.passed, {}}), whose);
   }
 
   void finish() {
@@ -451,15 +499,10 @@ class LogWalk {
     telemetry_.finish(faults_);
     indexes_.finish([this](Position at, std::string what) { faults_.add(at, std::move(what)); });
     if (!chain_unreadable_) check_end();
-    for (const LogAnchor& pin : pinned_) {
-      faults_.add(pin.root.position,
-                  fmt::format("the log ends at position {}, before its anchor at {}: its end is missing", next_ - 1,
-                              pin.root.position.value));
-    }
+    judge_pins();
     check_redactions();
     check_missing();
     check_producers();
-    check_lineage();
   }
 
   void check_end() {
@@ -564,17 +607,6 @@ class LogWalk {
     }
   }
 
-  void check_lineage() {
-    if (!options_.anchor || options_.anchor->incarnation == verdict_.incarnation) return;
-    if (std::find(ancestors_.begin(), ancestors_.end(), options_.anchor->incarnation) != ancestors_.end()) {
-      verdict_.notes.push_back(
-          fmt::format("the anchor was taken from log {}, from which this one was made", options_.anchor->incarnation));
-      return;
-    }
-    faults_.add({}, fmt::format("the anchor was taken from log {}; this is log {}", options_.anchor->incarnation,
-                                verdict_.incarnation));
-  }
-
   struct Change {
     Sha256 chained{};
     Sha256 actual{};
@@ -599,7 +631,8 @@ class LogWalk {
   uint64_t next_ = 1;  // the position that is due
   WallTime recorded_at_{};
   bool chain_unreadable_ = false;
-  std::vector<LogAnchor> pinned_;
+  std::vector<Pin> pins_;  // by position
+  size_t next_pin_ = 0;
 
   // Of the commit at hand.
   bool unreadable_here_ = false;
@@ -609,7 +642,7 @@ class LogWalk {
   std::vector<PositionRange> missing_;
   uint64_t expired_through_ = 0;
   std::vector<PositionRange> lost_;
-  std::vector<std::string> ancestors_;
+  std::map<std::string, Position, std::less<>> ancestors_;
   std::map<uint64_t, Change> changed_;
   std::map<uint64_t, std::vector<Redaction>> redactions_;
 };
@@ -625,7 +658,7 @@ Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, co
     return std::move(verdict);
   };
   const LogFolder folder = look_at_log_folder(directory);
-  if (!folder.current && folder.sorted.empty() && folder.write_ahead.empty() && !folder.marked) {
+  if (holds_no_log(folder)) {
     return make_error(Errc::kNotFound, fmt::format("'{}' holds no log", directory.string()));
   }
   const auto mark = read_durable_point(directory);
@@ -645,15 +678,14 @@ Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, co
     return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
                                                        directory.string(), *format, kLogFormat));
   }
-  std::vector<LogAnchor> pinned;
-  if (mark && mark->incarnation == incarnation) pinned.push_back({verdict.incarnation, {mark->last, mark->link}, {}});
-  if (options.anchor) pinned.push_back(*options.anchor);
+  std::optional<LogAnchor> noted;
+  if (mark && mark->incarnation == incarnation) noted = LogAnchor{verdict.incarnation, {mark->last, mark->link}, {}};
 
   std::vector<rocksdb::LiveFileMetaData> live;
   (*log)->db().GetLiveFilesMetaData(&live);
   FileCheck files(directory, std::move(live));
   std::thread reader([&files] { files.run(); });
-  LogWalk(**log, options, verdict, faults).run(std::move(pinned));
+  LogWalk(**log, options, verdict, faults).run(noted);
   reader.join();
   files.finish(verdict, faults);
   return finish();

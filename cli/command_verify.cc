@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "bus/file_copy.h"
 #include "bus/file_io.h"
 #include "bus/json_writer.h"
 #include "bus/log_repair.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::chrono::seconds kSilent{2};
 constexpr std::chrono::seconds kBetween{1};
+constexpr size_t kShownOfAnAnchor = 200;
 
 // To stderr, once it takes long enough for someone to wonder.
 class ProgressLine {
@@ -38,22 +40,31 @@ class ProgressLine {
   MonotonicTime next_;
 };
 
-Result<std::optional<LogAnchor>> anchor_from(const std::string& argument) {
-  if (argument.empty()) return std::optional<LogAnchor>();
-  std::string text = argument;
+// An anchor was asked for: an empty one, such as that of a script whose file is gone, is a mistake and no "without".
+Result<std::vector<LogAnchor>> anchors_from(const std::optional<std::string>& argument) {
+  if (!argument) return std::vector<LogAnchor>();
+  std::string text = *argument;
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(argument, ignored)) {
-    auto content = read_file(argument);
+  if (std::filesystem::is_regular_file(text, ignored)) {
+    auto content = read_file(text);
     if (!content) return content.error();
     text = std::move(*content);
   }
-  auto anchor = decode_anchor(text);
-  if (!anchor) return make_error(Errc::kInvalidArgument, fmt::format("--anchor: {}", anchor.error().context));
-  return std::optional(std::move(*anchor));
+  auto anchors = decode_anchors(text);
+  if (!anchors) {
+    return make_error(Errc::kInvalidArgument,
+                      fmt::format("--anchor '{}': {}, nor is there a file of that name with one in it",
+                                  argument->substr(0, kShownOfAnAnchor), anchors.error().context));
+  }
+  return anchors;
 }
 
 void write(JsonWriter& json, const ProducerProof& proof) {
-  json.object().field("producer", proof.producer).field("complete", proof.complete());
+  json.object()
+      .field("producer", proof.producer)
+      .field("complete", proof.complete())
+      .field("explained", proof.explained())
+      .field("never_numbered", proof.never_numbered);
   json.key("machines").object();
   for (const auto& [machine, events] : proof.machines) json.field(machine, events);
   json.end().key("epochs").array();
@@ -72,7 +83,7 @@ void write(JsonWriter& json, const ProducerProof& proof) {
     json.object()
         .field("epoch", std::to_string(hole.epoch))
         .field("from", hole.from)
-        .field("to", hole.to)
+        .field("to", hole.to > 0 ? std::optional(hole.to) : std::nullopt)
         .field("before_position", hole.before.value)
         .field("told_at", hole.told_at.value)
         .field("reason", hole.reason)
@@ -83,7 +94,14 @@ void write(JsonWriter& json, const ProducerProof& proof) {
   json.end().end();
 }
 
-void print_json(const LogVerdict& verdict, bool producers, double seconds) {
+struct Outcome {
+  const LogVerdict& verdict;
+  size_t anchors = 0;  // that were asked about
+  double seconds = 0;
+};
+
+void print_json(const Outcome& outcome, bool producers) {
+  const LogVerdict& verdict = outcome.verdict;
   JsonWriter json;
   json.object()
       .field("whole", verdict.whole())
@@ -99,7 +117,9 @@ void print_json(const LogVerdict& verdict, bool producers, double seconds) {
       .field("file_bytes", verdict.file_bytes)
       .field("group_bytes", verdict.group_bytes)
       .field("raw_bytes", verdict.raw_bytes)
-      .field("seconds", seconds);
+      .field("anchors_checked", outcome.anchors)
+      .field("anchors_held", verdict.anchors_held)
+      .field("seconds", outcome.seconds);
   if (verdict.root) json.field("anchor", short_text({verdict.incarnation, *verdict.root, {}}));
   json.field("fault_count", verdict.fault_count).key("faults").array();
   for (const LogFault& fault : verdict.faults) {
@@ -124,16 +144,22 @@ void print_text(const ProducerProof& proof) {
   for (const auto& [machine, events] : proof.machines) {
     machines += fmt::format("{}{} {}", machines.empty() ? "" : ", ", machine.empty() ? "no machine" : machine, events);
   }
-  fmt::print("producer        {:<24} {}  ({})\n", proof.producer, proof.complete() ? "complete" : "NOT COMPLETE",
-             machines);
+  const std::string state = proof.complete() ? "complete"
+                            : proof.explained()
+                                ? fmt::format("{} hole{}, told", proof.holes.size(), proof.holes.size() == 1 ? "" : "s")
+                                : "NOT COMPLETE";
+  fmt::print("producer        {:<24} {}  ({})\n", proof.producer, state, machines);
   for (const ProducerEpoch& epoch : proof.epochs) {
     fmt::print("  epoch {}  {} to {}: {} events", epoch.epoch, epoch.first, epoch.last, epoch.events);
     if (epoch.rejected > 0) fmt::print(", {} rejected", epoch.rejected);
     if (epoch.expired > 0) fmt::print(", {} expired", epoch.expired);
     fmt::print("\n");
   }
+  if (proof.never_numbered > 0)
+    fmt::print("  {} events dropped before they had a number, as told\n", proof.never_numbered);
   for (const SequenceHole& hole : proof.holes) {
-    fmt::print("  hole {}/{} to {}/{}: {}\n", hole.epoch, hole.from, hole.epoch, hole.to,
+    const std::string end = hole.to > 0 ? fmt::format("{}/{}", hole.epoch, hole.to) : "the end of its epoch";
+    fmt::print("  hole {}/{} to {}: {}\n", hole.epoch, hole.from, end,
                hole.told_at.value > 0 ? fmt::format("{}, told at position {}", hole.reason, hole.told_at.value)
                                       : std::string("no event says why"));
   }
@@ -147,18 +173,26 @@ void print_faults(const LogVerdict& verdict) {
                fault.file.empty() ? "" : fmt::format("'{}': ", fault.file), fault.what);
   }
   if (verdict.fault_count > kShown) fmt::print("and {} more\n", verdict.fault_count - kShown);
-  fmt::print("NOT WHOLE: {} found. `millrace log repair --to NEWDIR` saves what verifies\n", verdict.fault_count);
+  const bool mendable = verdict.fault_count > verdict.anchor_faults;
+  fmt::print("NOT WHOLE: {} found. {}\n", verdict.fault_count,
+             mendable
+                 ? "`millrace log repair --to NEWDIR` saves what verifies"
+                 : "This is not the log, or not all of it, that the anchor was taken from: compare it with a backup");
 }
 
-void print_text(const LogVerdict& verdict, bool producers, double seconds) {
+void print_text(const Outcome& outcome, bool producers) {
+  const LogVerdict& verdict = outcome.verdict;
   fmt::print("incarnation     {}\nlast position   {}\n", verdict.incarnation, verdict.last.value);
   fmt::print("checked         {} commits, {} facts, {} samples in {} files, {} bytes, {:.1f} s, {:.0f} MB/s\n",
-             verdict.commits, verdict.facts, verdict.telemetry, verdict.files, verdict.file_bytes, seconds,
-             static_cast<double>(verdict.file_bytes) / 1e6 / std::max(seconds, 1e-3));
+             verdict.commits, verdict.facts, verdict.telemetry, verdict.files, verdict.file_bytes, outcome.seconds,
+             static_cast<double>(verdict.file_bytes) / 1e6 / std::max(outcome.seconds, 1e-3));
   if (verdict.expired > 0) fmt::print("expired         {} samples\n", verdict.expired);
   if (verdict.lost > 0) fmt::print("declared lost   {} positions\n", verdict.lost);
   if (verdict.redacted > 0) fmt::print("redacted        {} groups\n", verdict.redacted);
   if (verdict.root) fmt::print("anchor          {}\n", short_text({verdict.incarnation, *verdict.root, {}}));
+  if (outcome.anchors > 0) {
+    fmt::print("anchors         {} given, {} hold\n", outcome.anchors, verdict.anchors_held);
+  }
   if (producers) {
     for (const ProducerProof& proof : verdict.producers) print_text(proof);
   }
@@ -228,17 +262,18 @@ void print_text(const LogRepairReport& report, const std::filesystem::path& to) 
 
 int run_log_verify(const VerifyCommandOptions& options) {
   const SystemClock clock;
-  const auto anchor = anchor_from(options.anchor);
-  if (!anchor) return fail(anchor.error());
+  const auto anchors = anchors_from(options.anchor);
+  if (!anchors) return fail(anchors.error());
   ProgressLine progress(clock);
   VerifyOptions wanted;
-  wanted.anchor = *anchor;
+  wanted.anchors = *anchors;
   wanted.on_progress = [&progress](const VerifyProgress& at) { progress.show(at); };
   const auto begin = clock.monotonic();
   const auto verdict = verify_rocksdb_log(log_directory(options.data_dir), wanted);
   if (!verdict) return fail(verdict.error());
   const double seconds = std::chrono::duration<double>(clock.monotonic() - begin).count();
-  options.json ? print_json(*verdict, options.producers, seconds) : print_text(*verdict, options.producers, seconds);
+  const Outcome outcome{*verdict, anchors->size(), seconds};
+  options.json ? print_json(outcome, options.producers) : print_text(outcome, options.producers);
   return verdict->whole() ? 0 : 1;
 }
 
@@ -263,6 +298,12 @@ int run_log_repair(const VerifyCommandOptions& options) {
   const auto from = log_directory(options.data_dir);
   if (!std::filesystem::exists(from)) {
     return fail(make_error(Errc::kNotFound, fmt::format("'{}' holds no log", options.data_dir.string())));
+  }
+  if (lies_within(options.to, from)) {
+    return fail(make_error(Errc::kInvalidArgument,
+                           fmt::format("--to '{}' lies in the folder of the damaged log: expected a new data folder "
+                                       "elsewhere",
+                                       options.to.string())));
   }
   const auto report = repair_rocksdb_log(from, log_directory(options.to), clock);
   if (!report) return fail(report.error());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace millrace {
@@ -10,9 +11,9 @@ namespace millrace {
 struct VerifyCommandOptions {
   std::filesystem::path data_dir = "./data";
   bool json = false;
-  bool producers = false;    // list every producer, not only what is wrong
-  std::string anchor;        // a file, or the text itself
-  std::filesystem::path to;  // of repair: the new data folder
+  bool producers = false;             // list every producer, not only what is wrong
+  std::optional<std::string> anchor;  // a file of one or more, or the text itself
+  std::filesystem::path to;           // of repair: the new data folder
 };
 
 // Each returns the exit code: 0 whole (or done), 1 not, 2 asked wrongly.

@@ -139,7 +139,7 @@ TEST_F(LogRepairOnce, KeptChainHoldsForOldAnchors) {
   std::filesystem::remove(directory_ / "log" / "CURRENT");
   EXPECT_TRUE(repair_rocksdb_log(directory_ / "log", directory_ / "new", clock_).value().chain_kept);
   VerifyOptions options;
-  options.anchor = anchor;
+  options.anchors = {anchor};
   const auto verdict = verify_rocksdb_log(directory_ / "new", options).value();
   EXPECT_TRUE(verdict.whole()) << verdict.faults.front().what;
   EXPECT_EQ(verdict.notes.size(), 1u);

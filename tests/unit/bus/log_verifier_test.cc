@@ -124,7 +124,7 @@ class LogVerifier : public ::testing::Test {
   LogVerdict verify(std::optional<LogAnchor> anchor = {}) {
     close();
     VerifyOptions options;
-    options.anchor = std::move(anchor);
+    if (anchor) options.anchors = {*anchor};
     return verify_rocksdb_log(directory(), options).value();
   }
   void expect_first_fault(const LogVerdict& verdict, uint64_t position, const std::string& what) {
@@ -213,7 +213,7 @@ TEST_F(LogVerifier, RewrittenChainIsFoundByTheNoteOfWhatWasConfirmed) {
     links[2].facts = forger.rewrite(9);
     forger.rechain(links);
   }
-  expect_first_fault(verify(), 80, "anchor");
+  expect_first_fault(verify(), 80, "the note of what was confirmed has another");
 }
 
 TEST_F(LogVerifier, AnchorHoldsWhileTheLogGrows) {
@@ -223,6 +223,48 @@ TEST_F(LogVerifier, AnchorHoldsWhileTheLogGrows) {
   expect_whole(verify(kept));
   expect_whole(verify(decode_anchor(encode(kept)).value()));
   expect_whole(verify(decode_anchor("as of today: " + short_text(kept) + "\n").value()));
+}
+
+TEST_F(LogVerifier, EachAnchorOfAFileIsChecked) {
+  write(20);
+  const LogAnchor first = anchor();
+  write(20);
+  LogAnchor second = anchor();
+  const std::string lines = "# kept at the office\n" + short_text(first) + "  2026-11-21T14:11:53Z\n\n";
+  close();
+  VerifyOptions options;
+  options.anchors = decode_anchors(lines + encode(second) + "\n").value();
+  const auto verdict = verify_rocksdb_log(directory(), options).value();
+  expect_whole(verdict);
+  EXPECT_EQ(verdict.anchors_held, 2u);
+  second.root.link[0] ^= 1;
+  options.anchors = decode_anchors(lines + encode(second)).value();
+  const auto changed = verify_rocksdb_log(directory(), options).value();
+  expect_first_fault(changed, 160, "the anchor has another");
+  EXPECT_EQ(changed.anchors_held, 1u);
+  EXPECT_EQ(changed.anchor_faults, changed.fault_count) << "no repair would help";
+}
+
+TEST_F(LogVerifier, AnchorBeyondWhatARestoreHadIsNoSignOfAChange) {
+  write(20);
+  const LogAnchor early = anchor();
+  write(20);
+  LogAnchor late = anchor();
+  close();
+  std::filesystem::remove_all(directory());
+  sequence_ = 0;
+  open();
+  write(20);
+  LogAnchor same = anchor();
+  ASSERT_EQ(same.root.position, early.root.position);
+  schema::LogRestoredT restored;
+  restored.previous_incarnation = late.incarnation = "00000000000000ff";
+  restored.position = same.root.position.value;
+  hub_says(draft_of(std::move(restored), "", noon()));
+  write(30);
+  expect_first_fault(verify(late), late.root.position.value, "up to position 80 only");
+  same.incarnation = "00000000000000ff";
+  expect_whole(verify(same));
 }
 
 TEST_F(LogVerifier, AnchorBeyondTheEndMeansThatTheEndIsMissing) {
@@ -398,6 +440,51 @@ TEST_F(LogVerifierProducers, HoleThatAnEventTellsOfIsNamedAndLegitimate) {
   EXPECT_EQ(holes[0].reason, "outbox_lost");
 }
 
+TEST_F(LogVerifierProducers, EndOfAnEpochThatWasFencedOrLostIsNamedToo) {
+  append({epoch_opened("m1", 1), fact("m1", 1, 2)}, {{"m1", {1, 2}}});
+  append({epoch_opened("m1", 2)}, {{"m1", {2, 1}}});
+  schema::EventsDroppedT fenced;
+  fenced.producer = "m1";
+  fenced.epoch = 1;
+  fenced.from_sequence = 3;
+  fenced.to_sequence = 5;
+  fenced.reason = "fenced";
+  hub_says(draft_of(std::move(fenced), "m1", noon()));
+  schema::EventsDroppedT rest;  // how much it was is not known
+  rest.producer = "m1";
+  rest.epoch = 2;
+  rest.from_sequence = 2;
+  rest.reason = "restored";
+  hub_says(draft_of(std::move(rest), "m1", noon()));
+  append({epoch_opened("m1", 3, {2, 1})}, {{"m1", {3, 1}}});
+  const auto verdict = verify();
+  expect_whole(verdict);
+  const auto& proof = proof_of(verdict, "m1");
+  EXPECT_FALSE(proof.complete());
+  EXPECT_TRUE(proof.explained());
+  ASSERT_EQ(proof.holes.size(), 2u);
+  EXPECT_EQ(proof.holes[0].from, 3u);
+  EXPECT_EQ(proof.holes[0].to, 5u);
+  EXPECT_EQ(proof.holes[0].told_at, Position{4});
+  EXPECT_EQ(proof.holes[1].epoch, 2u);
+  EXPECT_EQ(proof.holes[1].from, 2u);
+  EXPECT_EQ(proof.holes[1].to, 0u);
+}
+
+TEST_F(LogVerifierProducers, WhatAFullOutboxDroppedIsCounted) {
+  append({epoch_opened("m1", 1)}, {{"m1", {1, 1}}});
+  schema::EventsDroppedT dropped;
+  dropped.producer = "m1";
+  dropped.epoch = 1;
+  dropped.count = 17;
+  dropped.reason = "outbox_full";
+  append({event({"m1", 1, 2}, draft_of(std::move(dropped), "m1", noon()))}, {{"m1", {1, 2}}});
+  const auto verdict = verify();
+  expect_whole(verdict);
+  EXPECT_EQ(proof_of(verdict, "m1").never_numbered, 17u);
+  EXPECT_TRUE(proof_of(verdict, "m1").complete()) << "every number is there";
+}
+
 TEST_F(LogVerifierProducers, RestOfAnEpochThatIsMissingIsNamed) {
   append({epoch_opened("m1", 1), fact("m1", 1, 2)}, {{"m1", {1, 2}}});
   append({epoch_opened("m1", 2, {1, 6})}, {{"m1", {2, 1}}});
@@ -428,6 +515,7 @@ TEST_F(LogVerifierProducers, RejectedEventUsesItsNumber) {
 TEST(LogAnchorText, WhatIsNoAnchorIsRefused) {
   for (const char* text : {"", "{}", "abc/1/def", "{\"incarnation\":\"x\",\"position\":0,\"root\":\"00\"}"}) {
     EXPECT_EQ(decode_anchor(text).error().code, Errc::kMalformed) << text;
+    EXPECT_EQ(decode_anchors(text).error().code, Errc::kMalformed) << text;
   }
 }
 

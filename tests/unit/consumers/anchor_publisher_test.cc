@@ -40,14 +40,15 @@ TEST_F(AnchorPublisherTest, SaysTheRootRetainedOnceADay) {
   EXPECT_EQ(broker_.published[1].topic, "millrace/v1/log/anchor");
   EXPECT_EQ(broker_.published[1].retain, Retain::kYes);
   VerifyOptions options;
-  options.anchor = decode_anchor(broker_.published[1].payload).value();
-  EXPECT_EQ(options.anchor->root.position, Position{2});
+  options.anchors = {decode_anchor(broker_.published[1].payload).value()};
+  const LogAnchor& given = options.anchors.front();
+  EXPECT_EQ(given.root.position, Position{2});
   ASSERT_EQ(told_.size(), 2u) << "the log tells which roots were given out";
   const auto* anchored = told_[1].events.at(0).payload.AsChainAnchored();
   ASSERT_NE(anchored, nullptr);
   EXPECT_EQ(anchored->position, 2u);
-  EXPECT_TRUE(std::equal(anchored->root.begin(), anchored->root.end(), options.anchor->root.link.begin(),
-                         options.anchor->root.link.end()));
+  EXPECT_TRUE(std::equal(anchored->root.begin(), anchored->root.end(), given.root.link.begin(),
+                         given.root.link.end()));
   log_.reset();
   const auto verdict = verify_rocksdb_log(directory_ / "log", options).value();
   for (const auto& fault : verdict.faults) EXPECT_EQ(fault.what.find("anchor"), std::string::npos) << fault.what;
