@@ -17,6 +17,7 @@
 #include "bus/json_reader.h"
 #include "bus/json_writer.h"
 #include "bus/logging.h"
+#include "bus/rocksdb_log_check.h"
 
 namespace millrace {
 namespace {
@@ -76,14 +77,25 @@ std::optional<uint64_t> generation_number(const std::string& name) {
   return number;
 }
 
+// Folders with a number for a name that are no generations are somebody else's: neither counted nor removed.
 Result<std::map<uint64_t, fs::path>> generations_in(const fs::path& directory) {
   const auto names = list_directory(directory);
   if (!names) return names.error();
   std::map<uint64_t, fs::path> generations;
+  std::error_code ignored;
   for (const std::string& name : *names) {
-    if (const auto number = generation_number(name)) generations.emplace(*number, directory / name);
+    const auto number = generation_number(name);
+    if (number && fs::exists(directory / name / kManifestName, ignored)) generations.emplace(*number, directory / name);
   }
   return generations;
+}
+
+// The first free one behind them.
+uint64_t next_number(const fs::path& directory, const std::map<uint64_t, fs::path>& generations) {
+  uint64_t number = generations.empty() ? 1 : generations.rbegin()->first + 1;
+  std::error_code ignored;
+  while (fs::exists(directory / fmt::format("{:06}", number), ignored)) ++number;
+  return number;
 }
 
 Result<void> remove_leftovers(const fs::path& directory) {
@@ -151,8 +163,10 @@ Error no_room(const fs::path& directory, uint64_t available, uint64_t needed, ui
 // One generation in the making.
 class Generation {
  public:
-  Generation(const fs::path& copy, fs::path folder, const BackupOptions& options, BackupReport& report)
-      : copy_(copy), folder_(std::move(folder)), options_(options), report_(report) {}
+  // `checksums`: of the copy's sorted files, as its manifest has them.
+  Generation(const fs::path& copy, fs::path folder, std::map<std::string, std::string> checksums,
+             const BackupOptions& options, BackupReport& report)
+      : copy_(copy), folder_(std::move(folder)), checksums_(std::move(checksums)), options_(options), report_(report) {}
 
   // The files of an earlier generation may be shared.
   void follow(const fs::path& previous) {
@@ -218,6 +232,7 @@ class Generation {
     if (!linked) return linked.error();
     const auto digest = *linked ? digest_file(to, options_.cancelled) : copy_file_durably(from, to, options_.cancelled);
     if (!digest) return digest.error();
+    if (auto whole = check_sorted(name, to); !whole) return whole.error();
     if (*linked) {
       auto file = File::open(to, O_RDONLY);
       if (!file) return file.error();
@@ -225,6 +240,18 @@ class Generation {
     }
     report_.new_bytes += digest->size;
     return BackupFile{name, digest->size, digest->sha256};
+  }
+
+  // A damaged log is not backed up: with each night's copy of it a whole generation would go.
+  Result<void> check_sorted(const std::string& name, const fs::path& copied) const {
+    const auto known = checksums_.find(name);
+    if (known == checksums_.end()) return {};
+    const auto sum = checksum_of_file(copied, [](size_t) {});
+    if (!sum) return sum.error();
+    if (*sum == known->second) return {};
+    return with_advice(make_error(Errc::kCorrupt, fmt::format("'{}' of the log: its checksum is not the one that the "
+                                                              "manifest has, nothing was backed up",
+                                                              name)));
   }
 
   // The earlier generation's file under a second name, if it holds the same.  The same inode needs no look.
@@ -242,6 +269,7 @@ class Generation {
 
   const fs::path& copy_;
   const fs::path folder_;
+  const std::map<std::string, std::string> checksums_;
   const BackupOptions& options_;
   BackupReport& report_;
   fs::path previous_;
@@ -318,12 +346,13 @@ Result<BackupReport> back_up_log(const EventLog& log, const fs::path& staging, c
   }
   const fs::path making = options.directory / kMakingName;
   const TreeGuard making_guard(making);
-  Generation generation(staging, making, options, report);
+  auto checksums = sorted_file_checksums(staging);
+  if (!checksums) return checksums.error();
+  Generation generation(staging, making, std::move(*checksums), options, report);
   if (!generations->empty()) generation.follow(generations->rbegin()->second);
   if (auto made = generation.make(); !made) return made.error();
   if (auto finished = generation.finish(clock.wall()); !finished) return finished.error();
-  const uint64_t number = generations->empty() ? 1 : generations->rbegin()->first + 1;
-  report.generation = options.directory / fmt::format("{:06}", number);
+  report.generation = options.directory / fmt::format("{:06}", next_number(options.directory, *generations));
   if (auto renamed = rename_durably(making, report.generation); !renamed) return renamed.error();
   report.removed = remove_old(options.directory, options.keep);
   return report;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "bus/file_copy.h"
 #include "bus/json_reader.h"
 #include "bus/json_writer.h"
 #include "bus/log_backup.h"
@@ -48,6 +49,12 @@ Result<std::string> back_up(const BackupCommandOptions& options) {
   const fs::path directory = fs::absolute(options.directory, error).lexically_normal();
   if (error)
     return make_error(Errc::kInvalidArgument, fmt::format("'{}': {}", options.directory.string(), error.message()));
+  if (lies_within(directory, log_directory(options.data_dir))) {
+    return make_error(Errc::kInvalidArgument,
+                      fmt::format("'{}' lies in the folder of the log itself: a backup belongs elsewhere, best on "
+                                  "another disk",
+                                  directory.string()));
+  }
   JsonWriter request;
   request.object().field("command", "backup").field("directory", directory.string()).field("keep", options.keep).end();
   auto answer = ask_hub(options.data_dir, request.text());

@@ -171,6 +171,12 @@ Result<std::string> ControlService::back_up(const std::filesystem::path& directo
 
 Result<std::string> ask_hub(const std::filesystem::path& data_dir, std::string_view request) {
   auto answer = ask_locally(control_socket(data_dir), request, kForEver);
+  if (!answer && answer.error().code == Errc::kIo) {
+    return make_error(Errc::kIo,
+                      fmt::format("the hub of '{}' ended before it had answered, so what was asked of it may "
+                                  "be done or not: {}",
+                                  data_dir.string(), answer.error().context));
+  }
   if (!answer) return answer;
   JsonReader reader;
   const auto json = reader.parse(*answer);

@@ -193,6 +193,54 @@ TEST_F(RocksdbLogBackupTest, KeepsTheNewestGenerations) {
   EXPECT_EQ(restore(find_backup(directory_ / "backups").value()).value().backup.position, Position{4});
 }
 
+TEST_F(RocksdbLogBackupTest, FolderWithANumberForANameThatIsNoGenerationIsLeftAlone) {
+  fs::create_directories(directory_ / "backups" / "000002");
+  fs::create_directories(directory_ / "backups" / "20240101");
+  std::ofstream(directory_ / "backups" / "20240101" / "photo.jpg") << "somebody's";
+  auto one = options();
+  one.keep = 1;
+  for (int i = 0; i < 3; ++i) {
+    append(1);
+    ASSERT_TRUE(back_up(one));
+  }
+  EXPECT_EQ(generations(), (Names{".lock", "000002", "000004", "20240101"}));
+  EXPECT_EQ(find_backup(directory_ / "backups").value(), directory_ / "backups" / "000004");
+  EXPECT_TRUE(fs::exists(directory_ / "backups" / "20240101" / "photo.jpg"));
+}
+
+TEST_F(RocksdbLogBackupTest, DamagedLogIsNotBackedUpAndNoGenerationGoesForIt) {
+  append(50);
+  auto one = options();
+  one.keep = 1;
+  ASSERT_TRUE(back_up(one));
+  std::string flipped;
+  for (const auto& name : list_directory(directory_ / "log").value()) {
+    if (name.ends_with(".sst") && fs::file_size(directory_ / "log" / name) > 50'000) flipped = name;
+  }
+  ASSERT_FALSE(flipped.empty());
+  // A file of its own, as on another disk: the generation before shares the log's.
+  fs::copy(directory_ / "log" / flipped, directory_ / "other");
+  std::fstream(directory_ / "other", std::ios::in | std::ios::out).seekp(20'000) << "damaged";
+  fs::rename(directory_ / "other", directory_ / "log" / flipped);
+  const auto refused = back_up(one);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kCorrupt);
+  EXPECT_NE(refused.error().context.find(flipped), std::string::npos) << refused.error().context;
+  EXPECT_EQ(generations(), (Names{".lock", "000001"}));
+  EXPECT_TRUE(restore(directory_ / "backups" / "000001"));
+}
+
+TEST(LiesWithin, KnowsAFolderByEveryName) {
+  TemporaryDirectory directory;
+  fs::create_directories(directory / "data" / "log");
+  fs::create_directory_symlink(directory / "data", directory / "link");
+  EXPECT_TRUE(lies_within(directory / "data" / "log", directory / "data" / "log"));
+  EXPECT_TRUE(lies_within(directory / "link" / "log" / "not" / "there", directory / "data" / "log"));
+  EXPECT_TRUE(lies_within(directory / "data" / "views" / ".." / "log", directory / "link" / "log"));
+  EXPECT_FALSE(lies_within(directory / "data", directory / "data" / "log"));
+  EXPECT_FALSE(lies_within(directory / "data" / "log2", directory / "data" / "log"));
+}
+
 TEST_F(RocksdbLogBackupTest, LeftoversOfAKilledBackupGo) {
   append(1);
   for (const char* leftover : {"backups/.making/log", "backups/.removing-000001/log", "staging"}) {
