@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "bus/event_reflection.h"
+#include "bus/utf8.h"
 
 namespace millrace {
 namespace {
@@ -18,8 +20,10 @@ constexpr size_t kShortestText = 2;
 // So much fits one event that tells of it.
 constexpr std::ptrdiff_t kGroupsPerEvent = 100;
 constexpr size_t kPositionsPerEvent = 1000;
-// What names somebody or something in an event of a job.
-constexpr std::array<std::string_view, 5> kJobNames = {"filename", "user", "name", "metadata_json", "auxiliary_json"};
+// What names somebody or something in an event of a job, or is what people wrote about it.
+constexpr std::array<std::string_view, 12> kJobNames = {"filename",      "user",           "name",          "objects",
+                                                        "metadata_json", "auxiliary_json", "settings_json", "notes",
+                                                        "tags",          "title",          "link",          "caption"};
 constexpr std::string_view kJson = "_json";
 
 // A string of the payload, with the name of its field.
@@ -72,19 +76,17 @@ class Eraser {
   explicit Eraser(const Envelope& envelope) : from_(envelope.bytes()), copy_(SharedBytes::copy_of(from_)) {}
 
   void erase(std::string_view part) {
-    if (part.empty()) return;
-    std::fill_n(at(part), part.size(), '*');
-    changed_ = true;
+    if (!part.empty()) std::fill_n(at(part), part.size(), '*');
   }
   void erase_json(std::string_view json) {
     if (json.size() < 2) return erase(json);
     std::fill_n(at(json), json.size(), ' ');
     at(json)[0] = '{';
     at(json)[1] = '}';
-    changed_ = true;
   }
+  // nullopt when every byte is as it was: what was erased before is not erased again.
   std::optional<Envelope> finish() {
-    if (!changed_) return std::nullopt;
+    if (copy_.view() == from_) return std::nullopt;
     return Envelope::trusted(copy_, copy_.view());
   }
 
@@ -94,7 +96,6 @@ class Eraser {
   }
   std::string_view from_;
   SharedBytes copy_;
-  bool changed_ = false;
 };
 
 bool is_of_job(const std::vector<Text>& texts, std::string_view job_id) {
@@ -107,6 +108,35 @@ void erase_job_names(const std::vector<Text>& texts, Eraser& eraser) {
     if (std::find(kJobNames.begin(), kJobNames.end(), t.field) == kJobNames.end()) continue;
     t.field.ends_with(kJson) ? eraser.erase_json(t.value) : eraser.erase(t.value);
   }
+}
+
+// A well-formed UTF-8 sequence as JSON writes it in ASCII alone.
+std::string in_ascii(std::string_view sequence, bool capitals) {
+  const auto bits = [&](size_t i, unsigned mask) { return static_cast<unsigned char>(sequence[i]) & mask; };
+  uint32_t code = bits(0, 0xFFu >> (sequence.size() + 1));
+  for (size_t i = 1; i < sequence.size(); ++i) code = code << 6 | bits(i, 0x3F);
+  const auto unit = [&](uint32_t value) {
+    return capitals ? fmt::format("\\u{:04X}", value) : fmt::format("\\u{:04x}", value);
+  };
+  if (code < 0x10000) return unit(code);
+  return unit(0xD800 + ((code - 0x10000) >> 10)) + unit(0xDC00 + ((code - 0x10000) & 0x3FF));
+}
+
+std::string in_json(std::string_view wanted, bool ascii, bool capitals) {
+  std::string written;
+  while (!wanted.empty()) {
+    const auto sequence = wanted.substr(0, std::max<size_t>(utf8_length(wanted), 1));
+    wanted.remove_prefix(sequence.size());
+    if (sequence == "\"" || sequence == "\\") written += '\\';
+    written += ascii && sequence.size() > 1 ? in_ascii(sequence, capitals) : std::string(sequence);
+  }
+  return written;
+}
+
+// How a text may stand in an event: as it is, or within JSON that is kept word for word as another program wrote it.
+std::set<std::string> spellings(std::string_view wanted) {
+  return {std::string(wanted), in_json(wanted, false, false), in_json(wanted, true, false),
+          in_json(wanted, true, true)};
 }
 
 void erase_everywhere(std::string_view where, std::string_view wanted, Eraser& eraser) {
@@ -151,8 +181,10 @@ std::optional<Envelope> redacted(const Envelope& envelope, const RedactionRule& 
   Eraser eraser(envelope);
   if (!rule.job_id.empty() && is_of_job(texts, rule.job_id)) erase_job_names(texts, eraser);
   if (!rule.text.empty()) {
-    for (const Text& t : texts) erase_everywhere(t.value, rule.text, eraser);
-    erase_everywhere(text(envelope.table().actor()), rule.text, eraser);
+    for (const std::string& wanted : spellings(rule.text)) {
+      for (const Text& t : texts) erase_everywhere(t.value, wanted, eraser);
+      erase_everywhere(text(envelope.table().actor()), wanted, eraser);
+    }
   }
   return eraser.finish();
 }

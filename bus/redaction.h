@@ -13,8 +13,11 @@ namespace millrace {
 
 // At least one of the two is set.
 struct RedactionRule {
-  std::string job_id;  // this job's file name, user, object names and metadata, in each of its events
-  std::string text;    // this text wherever a fact says it: a person's name, a customer's
+  // This job's file name, user, object names, metadata, and what people wrote about it (notes, title, tags, link,
+  // captions), in each of its events.
+  std::string job_id;
+  // This text wherever a fact says it, also as JSON escapes it: a person's name, a customer's.
+  std::string text;
 };
 
 // The same event with what the rule names overwritten byte for byte with '*' (and JSON that is given up as a whole with

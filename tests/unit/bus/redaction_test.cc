@@ -39,6 +39,51 @@ TEST(Redacted, AJobsNamesGoAndItsIdAndNumbersStay) {
   EXPECT_FALSE(redacted(before, {.job_id = "m1.6"}));
 }
 
+TEST(Redacted, WhatPeopleAndSlicersSaidOfAJobGoesToo) {
+  schema::JobAnnotatedT annotated;
+  annotated.job_id = "m1.5";
+  annotated.notes = "for Jane Doe";
+  annotated.title = "Jane's vase";
+  annotated.tags = {"jane", "gift"};
+  annotated.link = "https://example.org/jane";
+  const auto said = redacted(event({"hub", 1, 1}, draft_of(std::move(annotated), "m1", noon())), {.job_id = "m1.5"});
+  ASSERT_TRUE(said);
+  EXPECT_EQ(event_to_json({Position{1}, noon(), *said}).find("ane"), std::string::npos);
+  schema::JobMetadataReadT read;
+  read.job_id = "m1.5";
+  read.objects = {"jane_head", "jane_body"};
+  read.settings_json = R"({"notes":"jane"})";
+  read.slicer_name = "OrcaSlicer";
+  const auto metadata = redacted(event({"m1", 1, 1}, draft_of(std::move(read), "m1", noon())), {.job_id = "m1.5"});
+  ASSERT_TRUE(metadata);
+  const std::string json = event_to_json({Position{1}, noon(), *metadata});
+  EXPECT_EQ(json.find("jane"), std::string::npos) << json;
+  EXPECT_NE(json.find("OrcaSlicer"), std::string::npos) << json;
+  schema::JobPhotoAddedT photo;
+  photo.job_id = "m1.5";
+  photo.caption = "Jane with it";
+  EXPECT_TRUE(redacted(event({"hub", 1, 2}, draft_of(std::move(photo), "m1", noon())), {.job_id = "m1.5"}));
+}
+
+TEST(Redacted, WhatIsErasedAlreadyIsNotErasedAgain) {
+  const auto once = redacted(event({"m1", 1, 7}, job_started("m1.5", "secret.gcode", "jane")), {.job_id = "m1.5"});
+  ASSERT_TRUE(once);
+  EXPECT_FALSE(redacted(*once, {.job_id = "m1.5"}));
+}
+
+TEST(Redacted, ATextGoesAlsoWhereJsonEscapesIt) {
+  for (const char* written :
+       {R"(Zo\u00eb \"X\" \ud83d\ude00)", R"(Zo\u00EB \"X\" \uD83D\uDE00)", R"(Zoë \"X\" 😀)", R"(Zoë "X" 😀)"}) {
+    schema::JobStartedT started;
+    started.job_id = "m1.5";
+    started.metadata_json = std::string("{\"owner\":\"") + written + "\"}";
+    const auto after =
+        redacted(event({"m1", 1, 7}, draft_of(std::move(started), "m1", noon())), {.text = R"(Zoë "X" 😀)"});
+    ASSERT_TRUE(after) << written;
+    EXPECT_EQ(text(after->as<schema::JobStarted>()->metadata_json()).find("Zo"), std::string::npos) << written;
+  }
+}
+
 TEST(Redacted, ATextGoesWhereverItStandsAndNothingElse) {
   schema::MachineStateChangedT changed;
   changed.text = "Jane Doe pressed stop; call Jane Doe";
