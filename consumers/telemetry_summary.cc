@@ -130,7 +130,9 @@ void TelemetrySummary::append_drafts(const std::string& id, Machine& machine, st
       schema::SignalMinutesT& table = *tables.back();
       table.minute.push_back(static_cast<uint16_t>((begin - hour) / kMinuteUs));
       table.minimum.push_back(minute.minimum);
-      table.mean.push_back(minute.seconds > 0 ? minute.weighted / minute.seconds : minute.last);
+      const double mean = minute.seconds > 0 ? minute.weighted / minute.seconds : minute.last;
+      // Rounding alone may carry it beyond both.
+      table.mean.push_back(std::max(minute.minimum, std::min(minute.maximum, mean)));
       table.maximum.push_back(minute.maximum);
       table.last.push_back(minute.last);
       table.seconds.push_back(static_cast<float>(minute.seconds));

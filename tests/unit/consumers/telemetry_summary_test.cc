@@ -84,6 +84,21 @@ TEST_F(TelemetrySummaryTest, MeanIsWeightedByTime) {
   EXPECT_EQ(rows(take()), (Rows{{0, 200, 210, 240, 240, 60, 2}}));
 }
 
+TEST_F(TelemetrySummaryTest, RoundingDoesNotCarryTheMeanBeyondWhatWasMeasured) {
+  for (int round = 0; round < 7; ++round) {
+    std::vector<std::pair<std::string, double>> steady;
+    for (int i = 0; i < 50; ++i) steady.emplace_back("s" + std::to_string(i), 1013.25 + i * 0.1);
+    sample(0.7065479755 + round * 7.1, std::move(steady));
+  }
+  const auto events = take();
+  for (int i = 0; i < 50; ++i) {
+    for (const MinuteRow& row : rows(events, "s" + std::to_string(i))) {
+      EXPECT_LE(row.minimum, row.mean);
+      EXPECT_LE(row.mean, row.maximum);
+    }
+  }
+}
+
 TEST_F(TelemetrySummaryTest, AMinuteBeginsWithWhatHeldBefore) {
   sample(0, {{"extruder", 210}});
   sample(290, {{"extruder", 0}});  // unchanged for minutes, then off 10 s before the fifth minute ends
