@@ -113,6 +113,18 @@ INSTANTIATE_TEST_SUITE_P(Releases, GoldenLogTest, ::testing::ValuesIn(golden_log
   return name;
 });
 
+TEST(GoldenLogs, OneIsOfThisProgramsSchema) {
+  bool found = false;
+  for (const auto& golden : golden_logs()) {
+    TemporaryDirectory directory;
+    fs::copy(golden / "log", directory / "log", fs::copy_options::recursive);
+    const auto log = std::move(open_rocksdb_event_log(directory / "log", SystemClock()).value());
+    found |= log->schemas().value().back().crc == own_event_schema_crc();
+  }
+  EXPECT_TRUE(found) << "the schema has grown since the newest golden log: write it anew if its version is not yet "
+                        "released, else raise the version; see tests/golden/README.md";
+}
+
 TEST(GoldenToolTest, WritesEveryEventTypeOfThisProgramAndAlwaysTheSame) {
   TemporaryDirectory directory;
   SystemClock clock;
