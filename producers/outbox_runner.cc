@@ -147,7 +147,9 @@ void OutboxRunner::remember_dropped(const std::vector<EventDraft>& events, std::
 }
 
 void OutboxRunner::note_drops(EventOrder told_by) {
-  if (auto noted = outbox_->note_drops(dropped_count_, told_by); !noted) {
+  auto noted = outbox_->note_drops(dropped_count_, told_by);
+  // Said once, not with every event while it lasts.
+  if (const bool said = std::exchange(drops_unnoted_, !noted); !noted && !said) {
     log_error("outbox", "'{}': the count of {} dropped events is in memory only: {}", options_.producer, dropped_count_,
               noted.error().message());
   }

@@ -113,6 +113,7 @@ class OutboxRunner final : public EventSink {
   bool fenced_ = false;
   uint64_t dropped_count_ = 0;  // not yet told in an event
   std::string dropped_reason_;
+  bool drops_unnoted_ = false;  // their count is in memory only, which has been said
   std::optional<MonotonicTime> linger_until_;
   std::optional<MonotonicTime> retry_at_;
   std::optional<MonotonicTime> silent_at_;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "bus/file_io.h"
+#include "bus/logging.h"
 #include "tests/support/event_fixtures.h"
 #include "tests/support/fake_mqtt.h"
 
@@ -329,6 +331,19 @@ TEST_F(OutboxRunnerTest, AnotherLogGetsAgainWhatIsStillOnTheDisk) {
   EXPECT_EQ(runner_->unconfirmed(), 0u);
   emit_facts(1);
   EXPECT_EQ(published(), (std::vector<Sequences>{{7}}));
+}
+
+TEST_F(OutboxRunnerTest, CountOfDropsThatCannotBeNotedIsSaidOnce) {
+  const std::string file = directory_ / "program.log";
+  ASSERT_TRUE(start_logging({.level = LogLevel::kError, .file = file}));
+  std::filesystem::create_directories(directory_ / "m1" / "drops");  // no file can be written there
+  open({.max_bytes = 20'000, .segment_bytes = 2'000});
+  for (int i = 0; i < 1000; ++i) emit_telemetry();
+  ASSERT_TRUE(start_logging({}));
+  const std::string said = read_file(file).value();
+  const size_t first = said.find("in memory only");
+  ASSERT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(said.find("in memory only", first + 1), std::string::npos) << "once, not with every event";
 }
 
 TEST_F(OutboxRunnerTest, FullOutboxDropsTelemetryFirstAndSaysSo) {
