@@ -47,8 +47,7 @@ TEST_F(AnchorPublisherTest, SaysTheRootRetainedOnceADay) {
   const auto* anchored = told_[1].events.at(0).payload.AsChainAnchored();
   ASSERT_NE(anchored, nullptr);
   EXPECT_EQ(anchored->position, 2u);
-  EXPECT_TRUE(std::equal(anchored->root.begin(), anchored->root.end(), given.root.link.begin(),
-                         given.root.link.end()));
+  EXPECT_TRUE(std::equal(anchored->root.begin(), anchored->root.end(), given.root.link.begin(), given.root.link.end()));
   log_.reset();
   const auto verdict = verify_rocksdb_log(directory_ / "log", options).value();
   for (const auto& fault : verdict.faults) EXPECT_EQ(fault.what.find("anchor"), std::string::npos) << fault.what;
