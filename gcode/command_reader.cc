@@ -2,7 +2,9 @@
 #include "gcode/command_reader.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
+#include <string>
 
 #include "gcode/text_values.h"
 
@@ -23,6 +25,12 @@ std::optional<double> parameter(std::string_view line, char letter) {
 }
 
 bool holds(std::string_view line, char letter) { return std::memchr(line.data(), letter, line.size()) != nullptr; }
+
+std::string upper(std::string_view line) {
+  std::string text(line);
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
 
 // The number of a command such as M104; 0 when there is none of at most four digits.
 unsigned command_number(std::string_view line) {
@@ -60,6 +68,12 @@ void CommandReader::read(std::string_view line) {
         const unsigned tool = command_number(line);
         if (tool < GcodeTargets::kTools) facts_.targets.tool = tool;
       }
+      return;
+    case 'g':
+    case 'm':
+    case 't':
+      // Klipper takes either case.
+      if (line.size() > 1 && is_digit(line[1])) read(upper(line));
       return;
     case 'E':
       if (line.substr(0, 22) == "EXCLUDE_OBJECT_DEFINE ") read_object_definition(line.substr(22));

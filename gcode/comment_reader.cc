@@ -92,8 +92,8 @@ void CommentReader::read_tight(std::string_view comment) {
     }
     return;
   }
-  if (facts_.dialect == GcodeDialect::kUnknown && (read_origin(comment) || thumbnail_.begins(comment))) return;
-  if (facts_.dialect == GcodeDialect::kSlic3r) return;
+  if (facts_.dialect == GcodeDialect::kUnknown && read_origin(comment)) return;
+  if (thumbnail_.begins(comment) || facts_.dialect == GcodeDialect::kSlic3r) return;
   if (!read_equals(comment)) read_colon(comment, GcodeSettings::kHeader);
 }
 

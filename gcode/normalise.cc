@@ -97,12 +97,46 @@ GcodeMetadata family_of(const GcodeFacts& facts, const GcodeLimits& limits) {
   return normalised_slic3r(facts, limits);
 }
 
+void within(std::optional<double>& value, double least, double most) {
+  if (value && (*value < least || *value > most)) value.reset();
+}
+
+// What no print has is a damaged file or somebody's joke, and not known.
+void drop_absurd(GcodeMetadata& data) {
+  constexpr double kTenYears = 10 * 365.25 * 86400;
+  constexpr double kThickestLayer = 100;
+  constexpr double kKilometre = 1e6;
+  constexpr double kHottest = 2000;
+  constexpr double kFastest = 1e5;
+  constexpr double kMostUsed = 1e9;
+  constexpr int64_t kMostLayers = 10'000'000;
+  within(data.estimated_time_s, 0, kTenYears);
+  within(data.layer_height, 0, kThickestLayer);
+  within(data.first_layer_height, 0, kThickestLayer);
+  within(data.object_height, 0, kKilometre);
+  for (auto* temp : {&data.nozzle_temp, &data.first_layer_nozzle_temp, &data.bed_temp, &data.chamber_temp}) {
+    within(*temp, 0, kHottest);
+  }
+  within(data.infill_percentage, 0, 100);
+  within(data.print_speed, 0, kFastest);
+  if (data.layer_count && (*data.layer_count < 0 || *data.layer_count > kMostLayers)) data.layer_count.reset();
+  for (GcodeExtruder& extruder : data.extruders) {
+    for (auto* amount : {&extruder.used_mm, &extruder.used_cm3, &extruder.used_g, &extruder.cost}) {
+      within(*amount, 0, kMostUsed);
+    }
+  }
+  for (auto* total : {&data.total_filament_used_mm, &data.total_filament_used_g, &data.total_filament_cost}) {
+    within(*total, 0, kMostUsed);
+  }
+}
+
 }  // namespace
 
 GcodeMetadata normalised(GcodeFacts& facts, const GcodeLimits& limits) {
   GcodeMetadata data = family_of(facts, limits);
   data.slicer_name = text_or_nothing(facts.slicer_name);
   data.slicer_version = text_or_nothing(facts.slicer_version);
+  drop_absurd(data);
   where_missing(data.total_filament_used_mm, sum_of(data.extruders, &GcodeExtruder::used_mm));
   where_missing(data.total_filament_used_g, sum_of(data.extruders, &GcodeExtruder::used_g));
   where_missing(data.total_filament_cost, sum_of(data.extruders, &GcodeExtruder::cost));

@@ -136,6 +136,7 @@ class Reader {
       data.total_filament_used_g = first_of({"total filament used [g]", "total filament weight"});
       data.total_filament_cost = settings_.number("total filament cost");
     }
+    drop_unknown_weights(data);
     derive(data);
     for (size_t i = 0; i < data.extruders.size(); ++i) {
       if (data.extruders[i].used_mm.value_or(0) > 0) used_.push_back(i);
@@ -143,11 +144,24 @@ class Reader {
     if (used_.empty()) used_.push_back(0);
   }
 
+  // Behind the end of the list are filaments that are not used, and used ones of which the slicer knows nothing.
   static void fill(GcodeMetadata& data, std::optional<double> GcodeExtruder::*member,
                    const std::vector<std::optional<double>>& list) {
     if (list.empty()) return;
     for (size_t i = 0; i < data.extruders.size(); ++i) {
-      data.extruders[i].*member = i < list.size() ? list[i] : std::optional(0.0);
+      const bool is_used = data.extruders[i].used_mm.value_or(0) > 0;
+      data.extruders[i].*member = i < list.size() ? list[i] : is_used ? std::nullopt : std::optional(0.0);
+    }
+  }
+
+  // PrusaSlicer writes 0 for a filament without a density where one with a density follows.
+  void drop_unknown_weights(GcodeMetadata& data) const {
+    const auto densities = numbers_of(settings_.text("filament_density"), kEither, limits_.max_extruders);
+    for (size_t i = 0; i < std::min(densities.size(), data.extruders.size()); ++i) {
+      GcodeExtruder& extruder = data.extruders[i];
+      if (densities[i] != 0.0 || extruder.used_g != 0.0 || extruder.used_mm.value_or(0) <= 0) continue;
+      extruder.used_g.reset();
+      if (extruder.cost == 0.0) extruder.cost.reset();
     }
   }
 
@@ -220,7 +234,8 @@ class Reader {
   }
 
   std::optional<double> time() const {
-    for (const auto* key : {"estimated printing time (normal mode)", "estimated printing time"}) {
+    for (const auto* key :
+         {"estimated printing time (normal mode)", "estimated printing time", "total estimated time"}) {
       if (const auto time = duration_s(settings_.text(key))) return time;
     }
     // "model printing time: 1h 57m 37s; total estimated time: 2h 4m 35s"
@@ -293,10 +308,9 @@ class Reader {
           std::count(speeds.begin(), speeds.end(), speeds.front()) == static_cast<ptrdiff_t>(speeds.size());
       return same ? speeds.front() : std::nullopt;
     }
-    const auto outer = settings_.text("external_perimeter_speed");
-    const auto number = leading_number(outer);
-    if (!number || outer.find('%') == std::string_view::npos) return number;
-    const auto of = settings_.number("perimeter_speed");
+    const auto number = of_used({"external_perimeter_speed"});
+    if (!number || settings_.text("external_perimeter_speed").find('%') == std::string_view::npos) return number;
+    const auto of = of_used({"perimeter_speed"});
     return of ? std::optional(*of * *number / 100) : std::nullopt;
   }
 
