@@ -125,10 +125,13 @@ bool fold_machine_fact(MachineViewT& machine, const RecordedEvent& recorded) {
     case EventType::SoftwareIdentified:
       on_software(machine, *envelope.as<schema::SoftwareIdentified>());
       return true;
-    case EventType::PrinterConfigRead:
-      machine.printer_config_sha256 = text(envelope.as<schema::PrinterConfigRead>()->sha256());
+    case EventType::PrinterConfigRead: {
+      const auto sha256 = text(envelope.as<schema::PrinterConfigRead>()->sha256());
+      if (sha256 == machine.printer_config_sha256) return true;  // the next piece of the same text
+      machine.printer_config_sha256 = sha256;
       machine.printer_config_position = recorded.position.value;
       return true;
+    }
     case EventType::MessageShown:
       machine.message = text(envelope.as<schema::MessageShown>()->text());
       return true;

@@ -214,7 +214,7 @@ bool concerns_machines(EventType type) {
 class MachineState final : public Projection {
  public:
   std::string_view name() const override { return kMachineStateView; }
-  uint32_t version() const override { return 4; }
+  uint32_t version() const override { return 5; }
 
   void apply(const RecordedEvent& event, ViewBatch& batch, ChangedKeys& changed) const override {
     if (const auto* expired = event.envelope.as<schema::TelemetryExpired>()) {

@@ -141,15 +141,21 @@ void FactTelling::on_versions(std::string_view klipper, std::string_view moonrak
 }
 
 void FactTelling::on_printer_config(const Json& config) {
-  schema::PrinterConfigReadT read;
-  read.text = config_text(config);
-  if (read.text.empty()) return;
-  read.sha256 = hex_of(Sha256Digester().digest(read.text));
-  if (read.sha256 == told_.printer_config) return;
-  told_.printer_config = read.sha256;
-  read.bytes = read.text.size();
-  if (read.text.size() > kMaxConfigInEvent) read.text.clear();
-  out_.add(std::move(read), time_.occurred());
+  const std::string text = config_text(config);
+  if (text.empty()) return;
+  const std::string sha256 = hex_of(Sha256Digester().digest(text));
+  if (sha256 == told_.printer_config) return;
+  told_.printer_config = sha256;
+  std::string_view rest = text;
+  if (rest.size() > kMaxConfig) rest = {};
+  do {
+    schema::PrinterConfigReadT read;
+    read.sha256 = sha256;
+    read.bytes = text.size();
+    read.text = shortened(rest, kMaxConfigInEvent);
+    rest.remove_prefix(read.text.size());
+    out_.add(std::move(read), time_.occurred());
+  } while (!rest.empty());
 }
 
 void FactTelling::on_spool(std::optional<int64_t> spool) {

@@ -42,7 +42,8 @@ class FactTelling {
   static constexpr size_t kMaxFirmware = 16;
   static constexpr size_t kMaxWaiting = 100;  // of the job queue, in an event
   static constexpr size_t kMaxMessage = 1024;
-  static constexpr size_t kMaxConfigInEvent = 40u << 10;  // an event holds 48 KiB
+  static constexpr size_t kMaxConfigInEvent = 40u << 10;  // an event holds 48 KiB; a longer text is told in pieces
+  static constexpr size_t kMaxConfig = 1u << 20;          // of a longer one only the hash is told
   static constexpr std::chrono::seconds kAtLeast{1};      // between two sights of the same message or sensor
   static constexpr int64_t kClockOffMs = 5'000;           // more than people would notice
   static constexpr int64_t kClockRightMs = 3'000;         // less, so that it does not flicker at the limit

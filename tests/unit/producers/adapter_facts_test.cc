@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "bus/sha256.h"
 #include "producers/moonraker/adapter_state.h"
+#include "producers/moonraker/fact_telling.h"
 #include "tests/unit/producers/adapter_bench.h"
 
 namespace millrace {
@@ -181,13 +183,34 @@ TEST_F(AdapterFacts, PrinterConfigIsWhatKlipperHasRead) {
   EXPECT_EQ(bench.all<schema::PrinterConfigReadT>().size(), 1u);
 }
 
-TEST_F(AdapterFacts, ALargePrinterConfigIsToldByItsHash) {
-  bench.config = fmt::format(R"({{"gcode_macro A":{{"gcode":"{}"}}}})", std::string(60'000, 'x'));
+TEST_F(AdapterFacts, ALargePrinterConfigIsToldInPieces) {
+  std::string macro;
+  while (macro.size() < 100'000) macro += "Größe ✓ ";  // no piece ends within a character
+  bench.config = fmt::format(R"({{"gcode_macro A":{{"gcode":"{}"}}}})", macro);
+  bench.connect();
+  const auto told = bench.all<schema::PrinterConfigReadT>();
+  ASSERT_EQ(told.size(), 3u);
+  std::string text;
+  for (const auto* piece : told) {
+    EXPECT_EQ(piece->sha256, told[0]->sha256);
+    EXPECT_LE(piece->text.size(), FactTelling::kMaxConfigInEvent);
+    EXPECT_NE(static_cast<unsigned char>(piece->text[0]) & 0xc0, 0x80);
+    text += piece->text;
+  }
+  EXPECT_EQ(text, "[gcode_macro A]\ngcode: " + macro + "\n\n");
+  EXPECT_EQ(told[0]->bytes, text.size());
+  EXPECT_EQ(told[0]->sha256, hex_of(Sha256Digester().digest(text)));
+  bench.restart(true);
+  EXPECT_EQ(bench.all<schema::PrinterConfigReadT>().size(), 3u);
+}
+
+TEST_F(AdapterFacts, AHugePrinterConfigIsToldByItsHash) {
+  bench.config = fmt::format(R"({{"gcode_macro A":{{"gcode":"{}"}}}})", std::string(FactTelling::kMaxConfig, 'x'));
   bench.connect();
   const auto told = bench.all<schema::PrinterConfigReadT>();
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0]->text, "");
-  EXPECT_GT(told[0]->bytes, 60'000u);
+  EXPECT_GT(told[0]->bytes, FactTelling::kMaxConfig);
   EXPECT_EQ(told[0]->sha256.size(), 64u);
 }
 

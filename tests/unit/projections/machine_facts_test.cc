@@ -53,6 +53,21 @@ TEST_F(MachineFactsTest, ARemovedMachineStaysRemovedWhateverItsAdapterStillSays)
   EXPECT_FALSE(machine().removed);
 }
 
+TEST_F(MachineFactsTest, AConfigInPiecesIsAtThePositionOfItsFirst) {
+  const auto piece = [](const std::string& sha256) {
+    schema::PrinterConfigReadT read;
+    read.sha256 = sha256;
+    return read;
+  };
+  say(piece("a"));
+  say(piece("a"));
+  EXPECT_EQ(machine().printer_config_position, 1u);
+  say(piece("b"));
+  say(piece("b"));
+  EXPECT_EQ(machine().printer_config_sha256, "b");
+  EXPECT_EQ(machine().printer_config_position, 3u);
+}
+
 TEST_F(MachineFactsTest, ConditionsBeginAndEnd) {
   schema::MachineConditionChangedT condition;
   condition.condition = "unauthorised";
