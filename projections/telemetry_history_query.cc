@@ -7,6 +7,7 @@
 #include <map>
 
 #include "bus/sensor_names.h"
+#include "projections/bucket_sums.h"
 #include "projections/telemetry_history.h"
 #include "projections/telemetry_history_keys.h"
 #include "projections/telemetry_open_minute.h"
@@ -14,8 +15,6 @@
 
 namespace millrace {
 namespace {
-
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 Error damaged(std::string_view what) {
   return make_error(Errc::kCorrupt, fmt::format("telemetry_history: a record of {}", what));
@@ -33,17 +32,12 @@ Result<OpenMinutes> read_open(const ViewReader& reader, std::string_view machine
   return open;
 }
 
-// Running sums of the buckets of one signal.
-class Buckets {
+// Puts minutes, which come in ascending order, into the buckets of a range.
+class MinuteBuckets {
  public:
-  explicit Buckets(const TelemetryRange& range)
-      : range_(range),
-        minimum_(range.buckets, kNone),
-        maximum_(range.buckets, kNone),
-        weighted_(range.buckets, 0),
-        length_ms_(range.buckets, 0) {}
+  explicit MinuteBuckets(const TelemetryRange& range) : range_(range), sums_(range.buckets) {}
 
-  // Minutes come in ascending order.
+  // Whether `minute` lies within the range; add() then means its bucket.
   bool covers(int64_t minute) {
     if (minute < range_.from || minute >= range_.to()) return false;
     if (minute < begin_ || minute >= begin_ + range_.step) {
@@ -53,22 +47,14 @@ class Buckets {
     return true;
   }
   void add(double minimum, double mean, double maximum, double length_ms) {
-    if (!(minimum_[at_] <= minimum)) minimum_[at_] = minimum;
-    if (!(maximum_[at_] >= maximum)) maximum_[at_] = maximum;
-    weighted_[at_] += mean * length_ms;
-    length_ms_[at_] += length_ms;
+    sums_.add(at_, minimum, mean, maximum, length_ms);
   }
 
-  SignalColumns take() {
-    for (size_t i = 0; i < weighted_.size(); ++i) {
-      weighted_[i] = length_ms_[i] > 0 ? std::clamp(weighted_[i] / length_ms_[i], minimum_[i], maximum_[i]) : kNone;
-    }
-    return {std::move(minimum_), std::move(weighted_), std::move(maximum_)};
-  }
+  SignalColumns take() { return sums_.take(); }
 
  private:
   const TelemetryRange range_;
-  std::vector<double> minimum_, maximum_, weighted_, length_ms_;
+  BucketSums sums_;
   size_t at_ = 0;
   int64_t begin_ = std::numeric_limits<int64_t>::min() / 2;
 };
@@ -297,7 +283,7 @@ class SignalWalk {
   const std::string_view object_;
   const bool of_sensor_;
   const int64_t longest_;
-  Buckets buckets_;
+  MinuteBuckets buckets_;
   HourOfMinutes samples_, summaries_;
   int64_t hour_ = -1;
   int64_t next_hour_;

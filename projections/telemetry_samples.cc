@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "bus/sensor_names.h"
+#include "projections/bucket_sums.h"
 #include "projections/telemetry_minutes.h"
 #include "projections/telemetry_open_minute.h"
 #include "projections/telemetry_sight.h"
@@ -17,7 +18,6 @@
 namespace millrace {
 namespace {
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kHourMs = kMinutesPerHour * kMinuteMs;
 // The observer's clock may be so far ahead of the hub's: a sample is then recorded before it was observed.
 constexpr int64_t kClockSlackMs = 2 * kMinuteMs;
@@ -37,14 +37,10 @@ struct Span {
   double value;
 };
 
-class Buckets {
+// Puts spans into the buckets of a range.
+class SpanBuckets {
  public:
-  explicit Buckets(const SampleRange& range)
-      : range_(range),
-        minimum_(range.buckets, kNone),
-        maximum_(range.buckets, kNone),
-        weighted_(range.buckets, 0),
-        length_ms_(range.buckets, 0) {}
+  explicit SpanBuckets(const SampleRange& range) : range_(range), sums_(range.buckets) {}
 
   // What lies outside of the range is left out.
   void add(const Span& span) {
@@ -64,24 +60,14 @@ class Buckets {
     }
   }
 
-  SignalColumns take() {
-    for (size_t i = 0; i < weighted_.size(); ++i) {
-      weighted_[i] = length_ms_[i] > 0 ? std::clamp(weighted_[i] / length_ms_[i], minimum_[i], maximum_[i]) : kNone;
-    }
-    return {std::move(minimum_), std::move(weighted_), std::move(maximum_)};
-  }
+  SignalColumns take() { return sums_.take(); }
 
  private:
   size_t bucket_of(int64_t at_ms) const { return static_cast<size_t>((at_ms - range_.from_ms) / range_.step_ms); }
-  void add_to(size_t bucket, double value, double length_ms) {
-    if (!(minimum_[bucket] <= value)) minimum_[bucket] = value;
-    if (!(maximum_[bucket] >= value)) maximum_[bucket] = value;
-    weighted_[bucket] += value * length_ms;
-    length_ms_[bucket] += length_ms;
-  }
+  void add_to(size_t bucket, double value, double length_ms) { sums_.add(bucket, value, value, value, length_ms); }
 
   const SampleRange range_;
-  std::vector<double> minimum_, maximum_, weighted_, length_ms_;
+  BucketSums sums_;
 };
 
 // One signal on its way through the samples.
@@ -156,7 +142,7 @@ class SampleFold {
     std::vector<SignalColumns> columns;
     for (Walk& walk : walks_) {
       walk.end_at(std::min({end_ms_, now_ms, walk.of_sensor || machine_passed_ ? end_ms_ : last_heard_ms_}));
-      Buckets buckets(range);
+      SpanBuckets buckets(range);
       for (const Span& span : walk.spans) add_known(buckets, walk, span);
       columns.push_back(buckets.take());
     }
@@ -195,7 +181,7 @@ class SampleFold {
   }
 
   // In minutes in which the machine was not heard at all nothing is known of it.
-  void add_known(Buckets& buckets, const Walk& walk, const Span& span) const {
+  void add_known(SpanBuckets& buckets, const Walk& walk, const Span& span) const {
     if (walk.of_sensor || span.begin_ms == span.end_ms) return buckets.add(span);
     for (int64_t at_ms = span.begin_ms; at_ms < span.end_ms;) {
       const int64_t minute = (at_ms - begin_ms_) / kMinuteMs;
