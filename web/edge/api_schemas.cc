@@ -262,7 +262,7 @@ std::string klipperiwc_job() {
 std::string klipperiwc_status() {
   return object_of({{"state", R"({"enum":["idle","printing","error","offline"]})"},
                     {"message", "text?"},
-                    {"uptime_seconds", "number?"},
+                    {"uptime_seconds", "integer?"},
                     {"active_job", R"({"anyOf":[{"type":"null"},{"$ref":"#/components/schemas/KlipperiwcJob"}]})"},
                     {"queued_jobs", array_of("KlipperiwcJob")},
                     {"temperatures", array_of("KlipperiwcTemperature")}});

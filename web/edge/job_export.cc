@@ -25,13 +25,19 @@ class Cell {
   virtual void texts(const std::vector<std::string>& texts) = 0;
   void time(int64_t unix_us) { text(unix_us > 0 ? to_rfc3339(from_unix_us(unix_us)) : std::string()); }
 };
+// What a spreadsheet takes for a formula; in East Asian settings also by the full-width signs.
+bool begins_formula(std::string_view text) {
+  constexpr std::array<std::string_view, 11> kSigns = {"=",  "+",      "-",      "@",      "\t",    "\r",
+                                                       "\n", "\uFF1D", "\uFF0B", "\uFF0D", "\uFF20"};
+  return std::ranges::any_of(kSigns, [&](std::string_view sign) { return text.starts_with(sign); });
+}
 
 class CsvCell final : public Cell {
  public:
   CsvCell(std::string& out, const ExportStyle& style) : out_(out), style_(style) {}
 
   void text(std::string_view text) override {
-    const bool formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+    const bool formula = begins_formula(text);
     const bool blank = !text.empty() && (text.front() == ' ' || text.back() == ' ');
     const bool special = text.find_first_of("\"\r\n") != std::string_view::npos;
     const bool quoted = blank || special || text.find(style_.separator) != std::string_view::npos;

@@ -80,8 +80,8 @@ void write_klipperiwc_status(JsonWriter& json, const MachineViewT& machine, cons
   json.object().field("state", klipperiwc_state(machine)).text_or_null("message", machine.state_text);
   json.key("uptime_seconds");
   const bool up = machine.link_up && machine.connected_since_us > 0;
-  up ? json.value(std::max(0.0, static_cast<double>(to_unix_us(at.now) - machine.connected_since_us) / 1e6))
-     : json.null();
+  // Whole seconds, as the older table has them.
+  up ? json.value(std::max<int64_t>(0, (to_unix_us(at.now) - machine.connected_since_us) / 1'000'000)) : json.null();
   json.key("active_job");
   is_running(machine) ? write_job_summary(json, *machine.job, at) : static_cast<void>(json.null());
   json.key("queued_jobs").array();

@@ -309,6 +309,7 @@ TEST_F(EdgeTest, KlipperiwcClientsGetTheirShapesWithTrueData) {
   const std::string at = std::to_string(shop.log->last().value);
   const json status = body("/api/status?min_position=" + at);
   EXPECT_EQ(status["state"], "printing");
+  EXPECT_TRUE(status["uptime_seconds"].is_number_integer()) << status["uptime_seconds"];
   EXPECT_EQ(status["active_job"]["progress"], 0.25);
   EXPECT_EQ(status["active_job"]["status"], "running");
   EXPECT_EQ(status["temperatures"], body("/api/temperatures"));

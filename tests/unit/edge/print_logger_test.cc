@@ -360,6 +360,7 @@ TEST_F(PrintLogger, TheHistoryIsThereAlreadyOrCannotBeHad) {
                                                                                {"errors", 0}}));
   EXPECT_EQ(ask("POST", "/api/printers/1/backfill-details").body,
             json({{"printer_id", 1}, {"printer_name", "Voron 2"}, {"processed", 0}, {"created", 0}, {"errors", 0}}));
+  expect_invalid(ask("POST", "/api/printers/1/import-history?limit=0"), "query", "limit");
   expect_error(ask("POST", "/api/printers/2/import-history"), 502, "Ender 3");
   expect_error(ask("POST", "/api/printers/9/import-history"), 404, "9");
 }

@@ -28,17 +28,6 @@ HttpResponse wrong(std::string_view name, std::string_view value, std::string_vi
   return older_invalid("query", name, fmt::format("{}='{}': expected {}", name, value.substr(0, kMaxQuoted), expected));
 }
 
-OrRefusal<uint64_t> number_between(const HttpRequest& request, std::string_view name, uint64_t least, uint64_t most,
-                                   uint64_t absent) {
-  const auto text = request.query_value(name);
-  if (!text) return {boost::system::in_place_value, absent};
-  const auto number = whole_number(*text);
-  if (!number || *number < least || *number > most) {
-    return wrong(name, *text, fmt::format("a whole number from {} to {}", least, most));
-  }
-  return {boost::system::in_place_value, *number};
-}
-
 std::string_view word_for(OrdinalClass of) {
   switch (of) {
     case OrdinalClass::kMachine:
@@ -58,8 +47,8 @@ HttpResponse nothing_with(OrdinalClass of, std::string_view number) {
 }  // namespace
 
 OrRefusal<OlderPage> older_page_in(const HttpRequest& request) {
-  const auto limit = number_between(request, "limit", 1, kMaxPage, OlderPage{}.limit);
-  const auto offset = number_between(request, "offset", 0, kMaxOffset, 0);
+  const auto limit = older_number_between(request, "limit", 1, kMaxPage, OlderPage{}.limit);
+  const auto offset = older_number_between(request, "offset", 0, kMaxOffset, 0);
   if (!limit) return limit.error();
   if (!offset) return offset.error();
   return OlderPage{static_cast<size_t>(*limit), static_cast<size_t>(*offset)};
@@ -68,6 +57,17 @@ OrRefusal<OlderPage> older_page_in(const HttpRequest& request) {
 void end_older_page(JsonWriter& json, const OlderPage& page, uint64_t total) {
   json.field("total", total).field("limit", static_cast<uint64_t>(page.limit));
   json.field("offset", static_cast<uint64_t>(page.offset)).field("has_more", page.offset + page.limit < total).end();
+}
+
+OrRefusal<uint64_t> older_number_between(const HttpRequest& request, std::string_view name, uint64_t least,
+                                         uint64_t most, uint64_t absent) {
+  const auto text = request.query_value(name);
+  if (!text) return {boost::system::in_place_value, absent};
+  const auto number = whole_number(*text);
+  if (!number || *number < least || *number > most) {
+    return wrong(name, *text, fmt::format("a whole number from {} to {}", least, most));
+  }
+  return {boost::system::in_place_value, *number};
 }
 
 OrRefusal<std::optional<uint64_t>> older_number_in(const HttpRequest& request, std::string_view name) {

@@ -32,6 +32,9 @@ void end_older_page(JsonWriter& json, const OlderPage& page, uint64_t total);
 
 // Absent: nullopt.
 OrRefusal<std::optional<uint64_t>> older_number_in(const HttpRequest& request, std::string_view name);
+// `absent` where it is not said, 422 outside of `least` to `most`.
+OrRefusal<uint64_t> older_number_between(const HttpRequest& request, std::string_view name, uint64_t least,
+                                         uint64_t most, uint64_t absent);
 OrRefusal<std::optional<bool>> older_flag_in(const HttpRequest& request, std::string_view name);
 OrRefusal<std::optional<WallTime>> older_time_in(const HttpRequest& request, std::string_view name);
 

@@ -71,8 +71,9 @@ OrRefusal<MachineViewT> reachable_printer(const RouteContext& context, const Rou
     return older_error(400, fmt::format("printer '{}' has no Moonraker URL", machine->name));
   }
   if (!machine->link_up) {
-    return older_error(502, fmt::format("printer '{}' is not connected ({}); its history is read as soon as it is",
-                                        machine->name, machine->disconnect_reason));
+    return older_error(
+        502, fmt::format("printer '{}' is not connected ({}); its history is read as soon as it is", machine->name,
+                         machine->disconnect_reason.empty() ? "not yet" : machine->disconnect_reason));
   }
   return machine;
 }
@@ -150,6 +151,7 @@ WriteDecision decide_remove_older_printer(const RouteContext& context, const Rou
 
 // The adapter reads the history by itself on every connection, so all of it is there: each job counts as skipped.
 WriteDecision decide_import_history(const RouteContext& context, const RouteRequest& request) {
+  if (const auto limit = older_number_between(request.http, "limit", 1, 10'000, 1000); !limit) return limit.error();
   const auto machine = reachable_printer(context, request);
   if (!machine) return machine.error();
   const auto number = older_number_of(*context.parts.store.reader(), OrdinalClass::kMachine, machine->id);
