@@ -40,16 +40,19 @@ Result<double> plausible(double number, std::string_view payload) {
   return make_error(Errc::kMalformed, fmt::format("{} is no finite number", shown_payload(payload)));
 }
 
+// Nothing but a number, blanks around it aside.
+Result<double> number_in(std::string_view payload) {
+  const std::string_view text = trimmed(payload);
+  double number = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed == std::errc{} && end == text.data() + text.size()) return plausible(number, text);
+  return make_error(Errc::kMalformed, fmt::format("{} is no number", shown_payload(payload)));
+}
+
 }  // namespace
 
 Result<double> number_at(JsonReader& reader, std::string_view payload, std::string_view path) {
-  if (path.empty()) {
-    const std::string_view text = trimmed(payload);
-    double number = 0;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (failed == std::errc{} && end == text.data() + text.size()) return plausible(number, text);
-    return make_error(Errc::kMalformed, fmt::format("{} is no number", shown_payload(payload)));
-  }
+  if (path.empty()) return number_in(payload);
   const auto document = reader.parse(payload);
   if (!document) return make_error(Errc::kMalformed, fmt::format("{} is no JSON", shown_payload(payload)));
   Json value = *document;
@@ -68,6 +71,7 @@ Result<double> number_at(JsonReader& reader, std::string_view payload, std::stri
     value = *next;
   }
   const auto number = as_number(value);
+  if (const auto text = as_text(value)) return number_in(*text);  // many a sketch puts its numbers in quotes
   if (!number)
     return make_error(Errc::kMalformed, fmt::format("{} at '{}' is no number", shown_payload(to_text(value)), path));
   return plausible(*number, payload);

@@ -91,6 +91,11 @@ TEST_F(SensorReadingsTest, ThePayloadItselfMayBeTheNumber) {
   EXPECT_EQ(taken(), "voron-2 sensor shelf.humidity=-15");
 }
 
+TEST_F(SensorReadingsTest, ANumberMayStandInQuotes) {
+  readings().on_message(kTopic, R"({"AM2301":{"Humidity":" 41.5 "}})", false);
+  EXPECT_EQ(taken(), "voron-2 sensor shelf.humidity=41.5");
+}
+
 TEST_F(SensorReadingsTest, WhatHoldsNoNumberIsRefusedAndCounted) {
   SensorEntry plain = humidity();
   plain.json_path.clear();
@@ -101,7 +106,7 @@ TEST_F(SensorReadingsTest, WhatHoldsNoNumberIsRefusedAndCounted) {
   EXPECT_EQ(refused("no_number"), 9);
   readings();
   for (const std::string_view payload :
-       {R"({"AM2301":{}})", R"({"AM2301":{"Humidity":"41"}})", R"({"AM2301":{"Humidity":null}})", R"([])", "41",
+       {R"({"AM2301":{}})", R"({"AM2301":{"Humidity":"41 %"}})", R"({"AM2301":{"Humidity":null}})", R"([])", "41",
         R"({"AM2301":{"Humidity":NaN}})", R"({"AM2301":{"Humidity":[41]}})", "{"}) {
     readings_->on_message(kTopic, payload, false);
   }
