@@ -130,14 +130,14 @@ Result<void> MoonrakerHistory::skip_unreadable(std::string_view body) {
                                                     unreadable_in_a_row_));
   }
   ++unusable_;
-  warn("cannot be read", body);
+  warn(1, "cannot be read", body);
   ++start_;
   return {};
 }
 
-void MoonrakerHistory::warn(std::string_view why, std::string_view raw) {
+void MoonrakerHistory::warn(size_t of_page, std::string_view why, std::string_view raw) {
   if (unusable_ > kMaxWarnings) return;
-  parts_.warn(fmt::format("row {} {}: {}", start_ + 1, why, raw.substr(0, kShownBytes)));
+  parts_.warn(fmt::format("row {} {}: {}", start_ + of_page, why, raw.substr(0, kShownBytes)));
   if (unusable_ == kMaxWarnings) parts_.warn("further rows that cannot be used are only counted");
 }
 
@@ -155,7 +155,7 @@ Result<std::vector<HistoryRow>> MoonrakerHistory::take(const Json& jobs) {
     auto row = read_history_row(entry, errors_);
     if (!row) {
       ++unusable_;
-      warn("has no usable start_time or status and is left out", to_text(entry));
+      warn(count, "has no usable start_time or status and is left out", to_text(entry));
       continue;
     }
     names.emplace_back(row->start_us, row->filename);

@@ -51,7 +51,7 @@ class MoonrakerHistory {
   Result<std::optional<Json>> page();
   Result<std::vector<HistoryRow>> take(const Json& jobs);
   Result<void> skip_unreadable(std::string_view body);
-  void warn(std::string_view why, std::string_view raw);
+  void warn(size_t of_page, std::string_view why, std::string_view raw);  // the row of the page that is read, from 1
   bool is_of_last_page(const HistoryRow& row) const;
 
   const MoonrakerHistoryParts parts_;

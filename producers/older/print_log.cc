@@ -99,7 +99,13 @@ OlderPrint light_print(const OlderRow& row) {
   print.title = row.text("title", 500);
   print.link = row.text("url", 1000);
   read_live_id(print);
-  if (!print.live) print.row.moonraker_job_id = print.job_id;
+  if (print.live) return print;
+  print.row.moonraker_job_id = print.job_id;
+  if (print.end && print.row.end_us < print.row.start_us) {
+    row.odd("end_time", "lies before the start");
+    print.end.reset();
+    print.row.end_us = 0;
+  }
   return print;
 }
 

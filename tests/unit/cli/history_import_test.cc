@@ -252,6 +252,7 @@ TEST_F(MoonrakerHistoryTest, ARowWithoutAStartIsToldAndLeftOut) {
   EXPECT_EQ(history.unusable(), 1u);
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_NE(warnings[0].find("\"job_id\":\"7\""), std::string::npos) << warnings[0];
+  EXPECT_EQ(warnings[0].substr(0, 6), "row 2 ");
 }
 
 TEST_F(MoonrakerHistoryTest, ARowThatIsNoJsonCostsOnlyItself) {

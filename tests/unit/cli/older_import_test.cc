@@ -294,22 +294,24 @@ TEST_F(PrintLogImport, OddRowsAreToldAndTheRestGoesOn) {
       "(2, 1, 'B', 'b.gcode', 'exploded', '2026-01-02 10:00:00', NULL, 5, 5, 5, 'null'), "
       "(3, 1, 'C', 'c.gcode', 'completed', 'NaN', NULL, 5, 5, 5, NULL), "
       "(4, 9, 'D', 'd.gcode', 'completed', '2026-01-03 10:00:00', NULL, 5, 5, 5, NULL), "
-      "(5, 1, 'E', '', 'completed', '2026-01-03 10:00:00', NULL, 5, 5, 5, NULL)");
+      "(5, 1, 'E', '', 'completed', '2026-01-03 10:00:00', NULL, 5, 5, 5, NULL), "
+      "(6, 1, 'F', 'f.gcode', 'completed', '2026-01-04 10:00:00', '2026-01-04 09:59:59', 5, 5, 5, NULL)");
   database.job({});
   const auto report = read_all();
-  EXPECT_EQ(tally.jobs.new_jobs, 3u);
+  EXPECT_EQ(tally.jobs.new_jobs, 4u);
   EXPECT_EQ(report.orphans, 1u);
-  for (const char* told : {"print_jobs 1: end_time 'tomorrow' is no time", "print_jobs 1: total_duration '1e+300'",
-                           "print_jobs 1: print_duration 'NaN'", "print_jobs 1: filament_used '-4",
-                           "print_jobs 1: job_metadata '{broken' is no JSON", "print_jobs 2: status 'exploded'",
-                           "print_jobs 3: start_time 'NaN'", "print_jobs 3 is left out", "print_jobs 5 is left out",
-                           "print_jobs 4 is left out: of printer_id 9"}) {
+  for (const char* told :
+       {"print_jobs 1: end_time 'tomorrow' is no time", "print_jobs 1: total_duration '1e+300'",
+        "print_jobs 1: print_duration 'NaN'", "print_jobs 1: filament_used '-4",
+        "print_jobs 1: job_metadata '{broken' is no JSON", "print_jobs 2: status 'exploded'",
+        "print_jobs 6: end_time '2026-01-04 09:59:59' lies before the start", "print_jobs 3: start_time 'NaN'",
+        "print_jobs 3 is left out", "print_jobs 5 is left out", "print_jobs 4 is left out: of printer_id 9"}) {
     EXPECT_TRUE(told_odd(told)) << told;
   }
   const auto jobs = views.jobs();
-  EXPECT_EQ(jobs[1].outcome, schema::JobOutcome::failed);
-  EXPECT_EQ(jobs[1].row_status, "exploded");
-  EXPECT_FALSE(jobs[2].total_duration.has_value());
+  EXPECT_EQ(jobs[2].outcome, schema::JobOutcome::failed);
+  EXPECT_EQ(jobs[2].row_status, "exploded");
+  EXPECT_FALSE(jobs[3].total_duration.has_value());
 }
 
 TEST_F(PrintLogImport, RowsOfADeletedPrinterComeWhereTheirMachineIsNamed) {
