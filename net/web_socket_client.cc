@@ -123,9 +123,11 @@ class Connection final : public WebSocketListener, public std::enable_shared_fro
 
   void on_timeout() {
     if (open_) return;
-    finish({Reason::kTimeout, 0,
-            fmt::format("no WebSocket at {} within {} ms", host_and_port(url_.host, url_.port),
-                        options_.connect_timeout.count())});
+    // Somebody who accepts and then says nothing is there, and is not well.
+    const bool accepted = !stream_.expired();
+    finish({accepted ? Reason::kHandshake : Reason::kTimeout, 0,
+            fmt::format("no {} {} within {} ms", accepted ? "answer to the upgrade by" : "WebSocket at",
+                        host_and_port(url_.host, url_.port), options_.connect_timeout.count())});
     detach();
   }
 
@@ -224,6 +226,8 @@ std::string_view name_of(Reason reason) {
       return "closed";
     case Reason::kReset:
       return "reset";
+    case Reason::kCutOff:
+      return "cut_off";
     case Reason::kProtocol:
       return "protocol";
   }

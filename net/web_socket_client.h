@@ -18,9 +18,9 @@
 namespace millrace {
 
 struct WebSocketClosed {
-  enum class Reason { kRefused, kUnreachable, kTimeout, kTls, kHandshake, kClosed, kReset, kProtocol };
-  Reason reason;
-  uint16_t code = 0;  // WebSocket close code, 0 = none was sent
+  enum class Reason { kRefused, kUnreachable, kTimeout, kTls, kHandshake, kClosed, kReset, kCutOff, kProtocol };
+  Reason reason;      // kCutOff: the connection ended in the middle of a message
+  uint16_t code = 0;  // WebSocket close code, 0 = none was sent; of kHandshake the HTTP status, 0 = no answer
   std::string text;   // the system's or the peer's words
 };
 

@@ -269,7 +269,7 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
     if (error == beast::error::timeout) {
       return {Reason::kTimeout, 0, open_ ? "nothing was heard, pings included" : "the handshake took too long"};
     }
-    if (!open_) return {Reason::kHandshake, 0, describe_handshake(error)};
+    if (!open_) return describe_handshake(error);
     if (error == websocket::error::closed) {
       const auto& reason = socket_.reason();
       return {Reason::kClosed, reason.code, std::string(reason.reason.data(), reason.reason.size())};
@@ -279,13 +279,17 @@ class BeastStream final : public WebSocketStream, public std::enable_shared_from
     }
     if (error == websocket::error::bad_frame_payload) return {Reason::kProtocol, 1007, error.message()};
     if (error == websocket::condition::protocol_violation) return {Reason::kProtocol, 1002, error.message()};
+    if (received_.size() > 0) {
+      return {Reason::kCutOff, 0, fmt::format("the connection ended in the middle of a message: {}", error.message())};
+    }
     return {Reason::kReset, 0, error.message()};
   }
 
-  std::string describe_handshake(const error_code& error) const {
-    bool answered = error == websocket::error::upgrade_declined;
-    if (answered) return fmt::format("the server answered {} instead of 101", answer_.result_int());
-    return error.message();
+  WebSocketClosed describe_handshake(const error_code& error) const {
+    using Reason = WebSocketClosed::Reason;
+    if (error != websocket::error::upgrade_declined) return {Reason::kHandshake, 0, error.message()};
+    const auto status = static_cast<uint16_t>(answer_.result_int());
+    return {Reason::kHandshake, status, fmt::format("the server answered {} instead of 101", status)};
   }
 
   // A callback that throws ends its own connection and nothing else.

@@ -27,28 +27,32 @@ HistoryBackfill::Step HistoryBackfill::on_page(const Json& result, const IsSettl
     return Step::kMalformed;
   }
   size_t count = 0;
+  size_t repeated = 0;
   bool all_settled = true;
   for (const Json entry : entries) {
     ++count;
     auto row = read_history_row(entry, errors_);
     if (!row) continue;
     all_settled = all_settled && is_settled(*row);
-    keep(std::move(*row));
+    if (!keep(std::move(*row))) ++repeated;
   }
   if (count < kPage || all_settled) return Step::kDone;
+  if (start_ > 0 && repeated == count) {
+    errors_.note("history_page", "pages from another start hold the same rows");
+    return Step::kDone;
+  }
   start_ += kPage - kOverlap;
-  if (start_ < kMaxRows) return Step::kMore;
-  errors_.note("history_length", "only the newest rows were read");
-  return Step::kDone;
+  return start_ < kMaxRows ? Step::kMore : Step::kDone;
 }
 
-void HistoryBackfill::keep(HistoryRow row) {
+bool HistoryBackfill::keep(HistoryRow row) {
   // Only the overlap can repeat a row, so only the last page is searched.
   const auto begin = rows_.size() > kPage ? rows_.end() - kPage : rows_.begin();
   const bool repeated = std::any_of(begin, rows_.end(), [&](const HistoryRow& other) {
     return other.start_us == row.start_us && other.filename == row.filename;
   });
   if (!repeated) rows_.push_back(std::move(row));
+  return !repeated;
 }
 
 }  // namespace millrace

@@ -31,9 +31,11 @@ class HistoryBackfill {
   Step on_page(const Json& result, const IsSettled& is_settled);
   // Newest first, without repetition.
   std::vector<HistoryRow> take_rows() { return std::move(rows_); }
+  // Whether older rows than those of kMaxRows were left out.
+  bool truncated() const { return start_ >= kMaxRows; }
 
  private:
-  void keep(HistoryRow row);
+  bool keep(HistoryRow row);  // false: it repeats one
 
   ProtocolErrors& errors_;
   size_t start_ = 0;

@@ -95,7 +95,6 @@ std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& err
     return std::nullopt;
   }
   row.start_us = *start_us;
-  if (const auto end = number_member(json, "end_time")) row.end_us = unix_micros(*end).value_or(0);
   row.moonraker_job_id = bounded_text(json, "job_id");
   row.filename = bounded_text(json, "filename");
   row.user = bounded_text(json, "user");
@@ -103,6 +102,11 @@ std::optional<HistoryRow> read_history_row(const Json& json, ProtocolErrors& err
   row.total_duration = amount(json, "total_duration", absurd);
   row.print_duration = amount(json, "print_duration", absurd);
   row.filament_used = amount(json, "filament_used", absurd);
+  if (const auto end = number_member(json, "end_time")) row.end_us = unix_micros(*end).value_or(0);
+  if (row.end_us != 0 && row.end_us < row.start_us) {  // the clock was set back meanwhile, or worse
+    row.end_us = 0;
+    absurd = true;
+  }
   row.metadata_json = structure_text(json, "metadata");
   row.auxiliary_json = structure_text(json, "auxiliary_data");
   if (absurd) {

@@ -45,6 +45,11 @@ bool JsonRpc::on_response(const Json& frame) {
   return true;
 }
 
+bool JsonRpc::was_asked(const Json& frame) const {
+  const auto id = integer_member(frame, "id");
+  return id && *id > 0 && *id <= last_id_;
+}
+
 std::optional<MonotonicTime> JsonRpc::next_deadline() const {
   std::optional<MonotonicTime> first;
   for (const auto& [id, waiting] : waiting_) {

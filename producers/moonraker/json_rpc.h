@@ -38,6 +38,8 @@ class JsonRpc {
 
   // Takes a frame with an "id".  False when nothing waits for it (an answer after its timeout, or nonsense).
   bool on_response(const Json& frame);
+  // Whether the "id" of `frame` is that of any request so far.
+  bool was_asked(const Json& frame) const;
 
   std::optional<MonotonicTime> next_deadline() const;
   // Calls back each request whose time is over.

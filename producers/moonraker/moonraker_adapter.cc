@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "producers/moonraker/moonraker_adapter.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -36,7 +38,7 @@ std::optional<Json> item(const Json& params, size_t index) {
 
 // The reasons that MachineDisconnected knows.
 std::string_view disconnect_reason(std::string_view link_reason) {
-  if (link_reason == "reset") return "closed";
+  if (link_reason == "reset" || link_reason == "cut_off") return "closed";
   if (link_reason == "handshake" || link_reason == "protocol" || link_reason == "tls") return "protocol_error";
   return link_reason;
 }
@@ -55,8 +57,11 @@ constexpr const char* kTlsAdvice =
     "; a certificate of your own authority needs moonraker_ca_file, and the URL must name the host that it is for";
 
 // What a machine may well do, or what is only left out: no reason to tell anybody.
-constexpr std::array<std::string_view, 7> kHarmless = {"notification",  "unauthorized",      "status_value",  "history",
-                                                       "status_fields", "telemetry_signals", "history_length"};
+constexpr std::array<std::string_view, 6> kHarmless = {"notification", "unauthorized",  "status_value",
+                                                       "history",      "status_fields", "telemetry_signals"};
+
+// Close codes with which a server complains (RFC 6455 7.4.1), beside those of a regular end and of a restart.
+bool is_complaint(uint16_t close_code) { return close_code >= 1002 && close_code <= 1011; }
 
 void earlier(std::optional<MonotonicTime>& first, const std::optional<MonotonicTime>& other) {
   if (other && (!first || *other < *first)) first = other;
@@ -151,6 +156,10 @@ void MoonrakerAdapter::Impl::link_closed(std::string_view reason, uint16_t close
   if (reason == kLinkUnauthorised || reason == kLinkForbidden) return refused(text, reason == kLinkForbidden);
   if (reason == "tls") conditions_.seen("tls_failed", std::string(text) + kTlsAdvice);
   if (reason == "handshake") conditions_.seen("moonraker_error", text);
+  if (reason == "closed" && is_complaint(close_code)) {
+    conditions_.seen("moonraker_error", fmt::format("closed the connection with code {}: {}", close_code, text));
+  }
+  if (reason == "cut_off") conditions_.seen("protocol_error", text);
   if (reason == "protocol") {
     const bool too_large = close_code == kMessageTooBig;
     conditions_.seen(too_large ? "frame_too_large" : "protocol_error",
@@ -208,7 +217,9 @@ void MoonrakerAdapter::Impl::take_frame(std::string_view frame) {
 void MoonrakerAdapter::Impl::dispatch(const Json& message) {
   if (const auto method = text_member(message, "method")) return notified(*method, message);
   if (!member(message, "id")) return errors_.note("message", to_text(message).substr(0, 100));
-  rpc_.on_response(message);  // nobody waits for an answer that came after its timeout
+  // Nobody waits for an answer that came after its timeout.
+  if (rpc_.on_response(message) || rpc_.was_asked(message)) return;
+  errors_.note("answer", "to a request that was not sent: " + to_text(message).substr(0, 100));
 }
 
 void MoonrakerAdapter::Impl::notified(std::string_view method, const Json& message) {

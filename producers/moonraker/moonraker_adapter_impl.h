@@ -67,7 +67,8 @@ struct MoonrakerAdapter::Impl {
   bool request(std::string_view method, std::string_view params, JsonRpc::Callback callback);
   void identify();
   void refused(std::string_view said, bool forbidden);
-  void note_failure(const RpcReply& reply);
+  void unanswered(std::string_view method);
+  void note_failure(std::string_view method, const RpcReply& reply);
   void ask_server();
   void on_server_info(const RpcReply& reply);
   void klipper_not_ready(std::string_view state, std::string_view text);

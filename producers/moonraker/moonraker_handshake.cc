@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From an open link to a subscription, and back to it after every restart of Klipper.
+#include <fmt/format.h>
+
 #include <array>
 
 #include "bus/json_writer.h"
@@ -13,6 +15,9 @@ namespace {
 constexpr std::string_view kRefusedText =
     "Moonraker refuses this host: set a valid moonraker_api_key for the machine, or add the host to trusted_clients in "
     "moonraker.conf";
+constexpr std::string_view kIncompleteText =
+    "only the newest 20000 rows of the history were read: `millrace import moonraker` reads the older ones";
+static_assert(HistoryBackfill::kMaxRows == 20'000);
 constexpr int kMaxHistoryDoublings = 16;
 constexpr int64_t kForbidden = 403;
 constexpr int64_t kServerError = 500;
@@ -69,7 +74,7 @@ void MoonrakerAdapter::Impl::identify() {
   if (!identity_.access_token.empty()) params.field("access_token", identity_.access_token);
   params.end();
   request("server.connection.identify", params.text(), [this](const RpcReply& reply) {
-    if (reply.kind == RpcReply::Kind::kTimeout) return drop_link("timeout", "no answer to identify");
+    if (reply.kind == RpcReply::Kind::kTimeout) return unanswered("identify");
     if (is_unauthorized(reply)) return refused(reply.message, reply.code == kForbidden);
     // Other refusals ("already identified", an older Moonraker without the method) do not hinder anything.
     link_state_ = Link::kUp;
@@ -86,11 +91,21 @@ void MoonrakerAdapter::Impl::refused(std::string_view said, bool forbidden) {
   if (reconnect_at_) reconnect_at_ = std::max<MonotonicTime>(*reconnect_at_, clock_.monotonic() + options_.refused_min);
 }
 
-// Moonraker's own errors, beside those that only say that Klipper is away.
-void MoonrakerAdapter::Impl::note_failure(const RpcReply& reply) {
+// Of what Moonraker itself answers, whatever Klipper does.
+void MoonrakerAdapter::Impl::unanswered(std::string_view method) {
+  const std::string text = fmt::format("no answer to {}", method);
+  conditions_.seen("moonraker_error", text);
+  drop_link("timeout", text);
+}
+
+// Silence, and errors of Moonraker itself, beside those that only say that Klipper is away.
+void MoonrakerAdapter::Impl::note_failure(std::string_view method, const RpcReply& reply) {
+  if (reply.kind == RpcReply::Kind::kTimeout) {
+    return conditions_.seen("moonraker_error", fmt::format("no answer to {}", method));
+  }
   if (reply.kind != RpcReply::Kind::kError || reply.code < kServerError) return;
   if (reply.code == kServiceUnavailable && reply.message.find("Klippy") != std::string::npos) return;
-  conditions_.seen("moonraker_error", std::to_string(reply.code) + ": " + reply.message);
+  conditions_.seen("moonraker_error", fmt::format("{}: {}: {}", method, reply.code, reply.message));
 }
 
 void MoonrakerAdapter::Impl::ask_server() {
@@ -103,9 +118,12 @@ void MoonrakerAdapter::Impl::ask_server() {
 
 void MoonrakerAdapter::Impl::on_server_info(const RpcReply& reply) {
   if (is_unauthorized(reply)) return refused(reply.message, reply.code == kForbidden);
-  if (reply.kind == RpcReply::Kind::kTimeout) return drop_link("timeout", "no answer to server.info");
-  note_failure(reply);
-  if (!reply.ok() || !reply.result) return poll_later();
+  if (reply.kind == RpcReply::Kind::kTimeout) return unanswered("server.info");
+  if (!reply.ok() || !reply.result) {
+    // Every Moonraker knows this one: no error of it is about Klipper.
+    conditions_.seen("moonraker_error", fmt::format("server.info: {}: {}", reply.code, reply.message));
+    return poll_later();
+  }
   conditions_.gone("unauthorised");
   conditions_.gone("forbidden");
   has_spools_ = has_component(*reply.result, "spoolman");
@@ -157,7 +175,7 @@ void MoonrakerAdapter::Impl::set_up() {
 
 void MoonrakerAdapter::Impl::on_printer_info(const RpcReply& reply) {
   if (is_unauthorized(reply)) return refused(reply.message, reply.code == kForbidden);
-  note_failure(reply);
+  note_failure("printer.info", reply);
   const auto state = reply.result ? text_member(*reply.result, "state") : std::nullopt;
   if (!reply.ok() || !state || *state == "startup") {  // "Method not found" and 503 alike: not there yet
     setting_up_ = false;
@@ -184,7 +202,7 @@ void MoonrakerAdapter::Impl::list_objects() {
     const auto objects = reply.ok() && reply.result ? member(*reply.result, "objects") : std::nullopt;
     if (objects && objects->is_array()) return subscribe(*objects);
     setting_up_ = false;
-    note_failure(reply);
+    note_failure("printer.objects.list", reply);
     if (reply.ok()) errors_.note("objects_list", "without objects");
     klipper_not_ready("startup", reply.message);
   });
@@ -197,6 +215,7 @@ void MoonrakerAdapter::Impl::subscribe(const Json& objects) {
   size_t count = 0;
   for (const Json object : objects.get_array()) {
     const auto name = as_text(object);
+    if (!name) errors_.note("objects_list", "a name that is no text: " + to_text(object).substr(0, 100));
     if (!name || !is_wanted(*name) || ++count > StatusFold::kMaxObjects) continue;
     params.key(*name).null();
   }
@@ -210,7 +229,7 @@ void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
   setting_up_ = false;
   const auto status = reply.ok() && reply.result ? member(*reply.result, "status") : std::nullopt;
   if (!status || !status->is_object()) {
-    note_failure(reply);
+    note_failure("printer.objects.subscribe", reply);
     if (reply.ok()) errors_.note("subscribe", "without a status");
     return klipper_not_ready("startup", reply.message);
   }
@@ -222,6 +241,7 @@ void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
   attempts_ = 0;
   fold_.clear();
   fold_status(*status, number_member(*reply.result, "eventtime").value_or(0));
+  if (view_.now().klipper_state.empty()) errors_.note("subscribe", "a status without the state of webhooks");
   update_machine_state();
   jobs_.on_snapshot(view_.now());
   desk_.on_status();
@@ -261,7 +281,7 @@ void MoonrakerAdapter::Impl::read_power_devices() {
 // It is Moonraker's own and lives in its memory, whatever Klipper does.
 void MoonrakerAdapter::Impl::read_job_queue() {
   request("server.job_queue.status", "", [this](const RpcReply& reply) {
-    if (!reply.ok() || !reply.result) return note_failure(reply);
+    if (!reply.ok() || !reply.result) return note_failure("server.job_queue.status", reply);
     if (!facts_.on_queue(*reply.result)) errors_.note("job_queue", "server.job_queue.status without a list");
   });
 }
@@ -301,6 +321,7 @@ void MoonrakerAdapter::Impl::on_history_page(const RpcReply& reply) {
     case HistoryBackfill::Step::kDone:
       history_attempts_ = 0;
       conditions_.gone("history_unreadable");
+      if (backfill_.truncated()) conditions_.seen("history_incomplete", kIncompleteText);
       history_gauge_.set(1);
       return jobs_.on_history(backfill_.take_rows());
   }

@@ -32,9 +32,7 @@ MoonrakerSocket::MoonrakerSocket(IoLoop& loop, const Clock& clock, MoonrakerTarg
       socket_(loop, WebSocketClientOptions{}) {
   socket_.on_open = [this] { on_open(identity_); };
   socket_.on_text = [this](std::string_view text) { on_text(text); };
-  socket_.on_closed = [this](const WebSocketClosed& closed) {
-    on_closed(name_of(closed.reason), closed.code, closed.text);
-  };
+  socket_.on_closed = [this](const WebSocketClosed& closed) { closed_by(closed); };
 }
 
 void MoonrakerSocket::open() {
@@ -51,13 +49,22 @@ void MoonrakerSocket::close() {
   socket_.close();
 }
 
-// Whether who asks is the reason.  Nobody there, or another answer, is found out by the WebSocket too, with better
-// words.
-bool MoonrakerSocket::refused(const Result<HttpResponse>& answer) {
-  if (!answer || (answer->status != 401 && answer->status != 403)) return false;
-  const auto status = static_cast<uint16_t>(answer->status);
+// Moonraker itself always upgrades; a proxy before it may ask who comes.
+void MoonrakerSocket::closed_by(const WebSocketClosed& closed) {
+  if (closed.reason == WebSocketClosed::Reason::kHandshake && refused(closed.code)) return;
+  on_closed(name_of(closed.reason), closed.code, closed.text);
+}
+
+// Whether who asks is the reason.
+bool MoonrakerSocket::refused(uint16_t status) {
+  if (status != 401 && status != 403) return false;
   on_closed(status == 401 ? kLinkUnauthorised : kLinkForbidden, status, status == 401 ? "Unauthorized" : "Forbidden");
   return true;
+}
+
+// Nobody there, or another answer, is found out by the WebSocket too, with better words.
+bool MoonrakerSocket::refused(const Result<HttpResponse>& answer) {
+  return answer && refused(static_cast<uint16_t>(answer->status));
 }
 
 void MoonrakerSocket::ask_for_token() {

@@ -48,6 +48,8 @@ class MoonrakerSocket {
   void ask_for_token();
   void log_in(const MachineSecret& secret);
   void connect(const std::string& token);
+  void closed_by(const WebSocketClosed& closed);
+  bool refused(uint16_t status);
   bool refused(const Result<HttpResponse>& answer);
 
   const MoonrakerTarget target_;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "producers/moonraker/status_fold.h"
 
+#include <fmt/format.h>
+
+#include <cmath>
+
 namespace millrace {
 namespace {
 
@@ -45,6 +49,13 @@ std::optional<StatusValue> value_of(const Json& value) {
   return std::nullopt;
 }
 
+// No quantity of a machine; it would only spoil charts and limits.
+bool is_absurd(const StatusValue& value) {
+  constexpr double kMostNumber = 1e15;
+  const auto* number = std::get_if<double>(&value);
+  return number != nullptr && !(std::fabs(*number) <= kMostNumber);
+}
+
 }  // namespace
 
 void StatusFold::fold(const Json& status, ProtocolErrors& errors, const OnField& on_field) {
@@ -69,6 +80,10 @@ void StatusFold::fold(const Json& status, ProtocolErrors& errors, const OnField&
       if (!value) {
         errors.note("status_value", field_name);
         continue;
+      }
+      if (is_absurd(*value)) {
+        errors.note("status_number", fmt::format("{} {}", object_name, field_name));
+        value = StatusValue{};
       }
       auto field = object->second.find(field_name);
       if (field == object->second.end()) {

@@ -38,11 +38,12 @@ TEST_F(WebSocketClientTest, UnreachableIsToldLaterNotInsideOpen) {
   EXPECT_EQ(client_log_.lines().back(), "unreachable 0");
 }
 
-TEST_F(WebSocketClientTest, SilentServerIsATimeout) {
+TEST_F(WebSocketClientTest, ServerThatAcceptsAndSaysNothingIsAHandshakeFailure) {
   RawListener silent;
   make_client({.connect_timeout = 100ms});
   open("ws://127.0.0.1:" + std::to_string(silent.port()) + "/");
-  EXPECT_TRUE(client_log_.wait_for("timeout 0"));
+  EXPECT_TRUE(client_log_.wait_for("handshake 0"));
+  EXPECT_NE(last_words_.find("no answer to the upgrade"), std::string::npos) << last_words_;
 }
 
 TEST_F(WebSocketClientTest, ServerThatSpeaksSomethingElseIsAHandshakeFailure) {
@@ -54,6 +55,27 @@ TEST_F(WebSocketClientTest, ServerThatSpeaksSomethingElseIsAHandshakeFailure) {
   EXPECT_EQ(::write(socket, "220 mail ready\r\n\r\n", 18), 18);
   EXPECT_TRUE(client_log_.wait_for("handshake 0"));
   ::close(socket);
+}
+
+TEST_F(WebSocketClientTest, ConnectionThatEndsInAMessageIsCutOff) {
+  service_.web_socket = [this](const HttpRequest&, std::shared_ptr<WebSocketPeer> peer) -> FunctionService::Verdict {
+    EXPECT_TRUE(peer->send(shared(std::string(1000, 'x'))));
+    return note_close(peer);
+  };
+  start();
+  RawListener between;
+  make_client();
+  open("ws://127.0.0.1:" + std::to_string(between.port()) + "/ws");
+  const int client = between.accept();
+  ASSERT_GE(client, 0);
+  std::string request;
+  for (char byte = 0; !request.ends_with("\r\n\r\n") && ::read(client, &byte, 1) == 1;) request += byte;
+  RawClient server(port_);
+  ASSERT_TRUE(server.write(request));
+  const std::string beginning = server.read_bytes(700);  // the answer, and less than the message
+  EXPECT_EQ(::write(client, beginning.data(), beginning.size()), static_cast<ssize_t>(beginning.size()));
+  ::close(client);
+  EXPECT_TRUE(client_log_.wait_for("cut_off 0"));
 }
 
 TEST_F(WebSocketClientTest, ServerThatFallsSilentIsATimeout) {

@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "bus/sha256.h"
 #include "producers/moonraker/adapter_state.h"
 #include "producers/moonraker/fact_telling.h"
+#include "producers/moonraker/history_backfill.h"
 #include "tests/unit/producers/adapter_bench.h"
 
 namespace millrace {
@@ -101,7 +105,115 @@ TEST_F(AdapterFacts, MoonrakersOwnErrorsAreACondition) {
   bench.errors["server.info"] = R"({"code":500,"message":"Internal Server Error"})";
   bench.connect();
   EXPECT_EQ(conditions(), Lines{"moonraker_error begins"});
-  EXPECT_EQ(text_of_last(), "500: Internal Server Error");
+  EXPECT_EQ(text_of_last(), "server.info: 500: Internal Server Error");
+}
+
+TEST_F(AdapterFacts, AMoonrakerThatDoesNotKnowItselfIsACondition) {
+  for (const char* error : {R"({"code":-32602,"message":"Invalid params"})", R"({"code":-32601,"message":"x"})"}) {
+    bench.errors["server.info"] = error;
+    bench.forget_events();
+    bench.restart(false);
+    EXPECT_EQ(conditions(), Lines{"moonraker_error begins"}) << error;
+    EXPECT_EQ(text_of_last().substr(0, 14), "server.info: -") << text_of_last();
+  }
+}
+
+TEST_F(AdapterFacts, SilenceNamesTheRequest) {
+  for (const char* method : {"server.connection.identify", "server.info", "printer.info", "printer.objects.list",
+                             "printer.objects.subscribe"}) {
+    bench.silent.clear();
+    bench.silent[method] = true;
+    bench.forget_events();
+    bench.restart(false);
+    live(31s);
+    ASSERT_EQ(conditions(), Lines{"moonraker_error begins"}) << method;
+    const std::string& text = text_of_last();
+    EXPECT_EQ(text.substr(0, 13), "no answer to ");
+    EXPECT_TRUE(std::string_view(method).ends_with(text.substr(13))) << text;
+  }
+}
+
+TEST_F(AdapterFacts, AnswersToWhatWasNotAskedAreACondition) {
+  for (const char* id : {"5000", R"("1")", "-1", "1.5", "[]"}) {
+    bench.forget_events();
+    bench.restart(false);
+    bench.frame(fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{}}}})", id));
+    EXPECT_EQ(conditions(), Lines{"protocol_error begins"}) << id;
+  }
+}
+
+TEST_F(AdapterFacts, AnAnswerThatComesTwiceOrTooLateIsNone) {
+  bench.connect();
+  bench.frame(R"({"jsonrpc":"2.0","id":1,"result":{}})");
+  EXPECT_EQ(conditions(), Lines{});
+}
+
+TEST_F(AdapterFacts, AStatusWithoutWebhooksSaysWhyTheMachineStaysStarting) {
+  bench.status.erase("webhooks");
+  bench.connect();
+  EXPECT_EQ(conditions(), Lines{"protocol_error begins"});
+  EXPECT_NE(text_of_last().find("webhooks"), std::string::npos);
+}
+
+TEST_F(AdapterFacts, ObjectsWithoutNamesAreToldAndLeftOut) {
+  bench.answers["printer.objects.list"] = R"({"objects":[1,null,{},"webhooks","print_stats"]})";
+  bench.connect();
+  EXPECT_EQ(conditions(), Lines{"protocol_error begins"});
+  EXPECT_EQ(bench.machine().back(), "unknown -> ready");
+}
+
+TEST_F(AdapterFacts, AnAbsurdNumberIsAConditionAndNoValue) {
+  bench.connect();
+  bench.forget_events();
+  bench.update(R"({"extruder":{"temperature":1e300,"target":-1e300,"power":0.25}})");
+  bench.pass(1s);
+  EXPECT_EQ(conditions(), Lines{"protocol_error begins"});
+  EXPECT_EQ(text_of_last(), "status_number: extruder temperature");
+  for (const auto* sample : bench.all<schema::TelemetrySampledT>()) {
+    for (const auto& signal : sample->signals) EXPECT_LE(std::abs(signal->value), 1e15) << signal->field;
+  }
+}
+
+TEST_F(AdapterFacts, AConnectionThatEndsInAMessageIsACondition) {
+  bench.connect();
+  bench.drop("cut_off");
+  EXPECT_EQ(conditions(), Lines{"protocol_error begins"});
+  EXPECT_EQ(bench.all<schema::MachineDisconnectedT>().back()->reason, "closed");
+}
+
+TEST_F(AdapterFacts, AServerThatComplainsWhenItClosesIsACondition) {
+  for (const uint16_t regular : {0, 1000, 1001, 1012}) {
+    bench.restart(false);
+    bench.drop("closed", regular);
+  }
+  EXPECT_EQ(conditions(), Lines{});
+  bench.restart(false);
+  bench.drop("closed", 1011);
+  EXPECT_EQ(conditions(), Lines{"moonraker_error begins"});
+  EXPECT_NE(text_of_last().find("1011"), std::string::npos);
+}
+
+TEST_F(AdapterFacts, AHistoryThatRepeatsItselfEndsWithACondition) {
+  std::string rows;
+  for (int i = 0; i < 50; ++i) {
+    rows += (i == 0 ? "" : ",") + RowText{.start = 1'790'000'000.0 - i, .filename = "a.gcode"}.json("completed");
+  }
+  bench.answers["server.history.list"] = "{\"count\":1000000,\"jobs\":[" + rows + "]}";
+  bench.connect();
+  EXPECT_EQ(std::ranges::count(bench.requests, "server.history.list"), 2);
+  EXPECT_EQ(conditions(), Lines{"protocol_error begins"});
+  live(10s);
+  EXPECT_EQ(bench.all<schema::JobStartedT>().size(), 50u);
+}
+
+TEST_F(AdapterFacts, AHistoryThatIsTooLongSaysWhatIsLeftOut) {
+  for (size_t i = 0; i < HistoryBackfill::kMaxRows + 100; ++i) {
+    const double start = 1'790'000'000.0 - static_cast<double>(i) * 10;
+    bench.history.push_back(RowText{.start = start, .filename = "a.gcode"}.json("completed"));
+  }
+  bench.connect();
+  EXPECT_EQ(conditions(), Lines{"history_incomplete begins"});
+  EXPECT_NE(text_of_last().find("millrace import moonraker"), std::string::npos);
 }
 
 TEST_F(AdapterFacts, KlipperThatIsAwayIsNone) {

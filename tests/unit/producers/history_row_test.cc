@@ -35,6 +35,18 @@ TEST(PlausibleAmount, IsFiniteNotNegativeAndBelowTenYears) {
   EXPECT_FALSE(is_plausible_amount(std::numeric_limits<double>::quiet_NaN()));
 }
 
+TEST(HistoryRowText, AnEndBeforeTheStartIsUnknownAndTheRowIsKept) {
+  testing::ManualClock clock;
+  auto metrics = make_metrics();
+  ProtocolErrors errors("m", clock, metrics->counter("errors", ""));
+  JsonReader reader;
+  const auto json = reader.parse(R"({"start_time":1790000000.5,"end_time":1789990000,"status":"completed"})");
+  const auto row = read_history_row(*json, errors);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->end_us, 0);
+  EXPECT_NE(row->auxiliary_json.find("1789990000"), std::string::npos);
+}
+
 TEST(RowStatus, OnlySomeWordsSettleAPrint) {
   for (const char* word : {"completed", "cancelled", "error", "klippy_shutdown", "klippy_disconnect", "anything"}) {
     EXPECT_TRUE(is_conclusive(word)) << word;
