@@ -63,6 +63,10 @@ Result<void> Mirror::open() {
   auto opened = SqlDatabase::open(std::move(options));
   if (!opened) return opened.error();
   database_ = std::move(*opened);
+  if (database_->dialect() == SqlDialect::kPostgresql) {
+    // Plans are made while the tables are small and kept while they grow: one that reads a whole table would stay.
+    if (auto set = database_->execute("SET enable_seqscan = off"); !set) return set.error();
+  }
   if (database_->dialect() != SqlDialect::kSqlite) return {};
   // Readers and the mirror do not stop each other; what a loss of power takes is written again from its position.
   for (const auto* sql : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA foreign_keys = ON"}) {
@@ -93,11 +97,12 @@ Result<Mirror::Pass> Mirror::run_once() {
     through_ = batch->through();
     settled_ = settled_ || batch->at_end();
     done.position = through_;
-    const Position end = parts_.log.last();
-    lag_.set(static_cast<double>(end.value - std::min(end.value, through_.value)));
     rows_total_.add(static_cast<double>(done.rows));
     return done;
   }();
+  if (pass) behind_from_ = pass->position;
+  const Position end = parts_.log.last();
+  lag_.set(static_cast<double>(end.value - std::min(end.value, behind_from_.value)));
   if (!pass) {
     database_.reset();
     stored_ = through_ = Position{0};

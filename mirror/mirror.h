@@ -75,6 +75,7 @@ class Mirror {
   Counter& failures_total_;
   std::unique_ptr<SqlDatabase> database_;
   Position stored_;       // as the database has it
+  Position behind_from_;  // of the last pass that succeeded
   Position through_;      // looked at; beyond stored_ there was nothing to write
   bool settled_ = false;  // the end of the log was reached and stored once
   MonotonicTime next_try_{};

@@ -41,8 +41,50 @@ Result<void> make_state_table(SqlDatabase& database) {
   return run(database, "INSERT INTO millrace_mirror (id, log_position, rebuild) VALUES (1, 0, ?)", {&yes, 1});
 }
 
+Error not_ours(std::string_view table) {
+  return make_error(Errc::kConflict, fmt::format("the database has a table '{}' that is not the mirror's: give the "
+                                                 "mirror a database of its own",
+                                                 table));
+}
+
+// Whether every table is there with the columns of this program, made by a version with the same ones.
+Result<bool> have_our_columns(SqlDatabase& database, int64_t schema_version) {
+  if (schema_version != kMirrorSchemaVersion) return false;
+  for (const auto& table : mirror_tables()) {
+    const auto columns = database.columns_of(table.name);
+    if (!columns) return columns.error();
+    const auto same = [](const std::string& name, const auto& column) { return name == column.name; };
+    if (!std::ranges::equal(*columns, table.columns, same)) return false;
+  }
+  return true;
+}
+
+// PostgreSQL forgets the rights of readers with a table, and does not drop one that somebody's view reads.
+Result<void> empty_tables(SqlDatabase& database) {
+  std::string names;
+  for (const auto& table : mirror_tables()) {
+    names += (names.empty() ? "" : ", ") + quoted_name(table.name, database.dialect());
+  }
+  return run(database, "TRUNCATE " + names);
+}
+
+Result<void> drop_and_create_tables(SqlDatabase& database) {
+  const auto tables = mirror_tables();
+  for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
+    auto dropped = run(database, "DROP TABLE IF EXISTS " + quoted_name(table->name, database.dialect()));
+    if (!dropped) return dropped;
+  }
+  for (const auto& table : tables) {
+    for (const auto& statement : create_statements(table, database.dialect())) {
+      if (auto made = run(database, statement); !made) return made;
+    }
+  }
+  return {};
+}
+
 // A death after any of these statements leaves the word `rebuild` behind, and the next start does all of it again.
-Result<void> make_tables(SqlDatabase& database, const MirrorOrigin& origin) {
+// `schema_version` is that of the tables that are there, 0 without any.
+Result<void> make_tables(SqlDatabase& database, const MirrorOrigin& origin, int64_t schema_version) {
   const auto columns = database.columns_of("millrace_mirror");
   if (!columns) return columns.error();
   if (columns->empty()) {
@@ -56,16 +98,10 @@ Result<void> make_tables(SqlDatabase& database, const MirrorOrigin& origin) {
       if (!row) return row;
     }
   }
-  const auto tables = mirror_tables();
-  for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
-    auto dropped = run(database, "DROP TABLE IF EXISTS " + quoted_name(table->name, database.dialect()));
-    if (!dropped) return dropped;
-  }
-  for (const auto& table : tables) {
-    for (const auto& statement : create_statements(table, database.dialect())) {
-      if (auto made = run(database, statement); !made) return made;
-    }
-  }
+  const auto fit = have_our_columns(database, schema_version);
+  if (!fit) return fit.error();
+  const bool keep = *fit && database.dialect() == SqlDialect::kPostgresql;
+  if (auto made = keep ? empty_tables(database) : drop_and_create_tables(database); !made) return made;
   const std::vector<SqlValue> row{kMirrorSchemaVersion, origin.log_id, origin.views,
                                   static_cast<int64_t>(origin.replaced_at), int64_t{0}};
   return run(database,
@@ -79,9 +115,7 @@ Result<void> refuse_foreign_tables(SqlDatabase& database) {
     const auto columns = database.columns_of(table.name);
     if (!columns) return columns.error();
     if (columns->empty()) continue;
-    return make_error(Errc::kConflict, fmt::format("the database has a table '{}' that is not the mirror's: give the "
-                                                   "mirror a database of its own",
-                                                   table.name));
+    return not_ours(table.name);
   }
   return {};
 }
@@ -100,6 +134,7 @@ Result<std::optional<MirrorState>> read_mirror_state(SqlDatabase& database) {
   const auto columns = database.columns_of("millrace_mirror");
   if (!columns) return columns.error();
   if (columns->empty()) return std::optional<MirrorState>{};
+  if (std::ranges::find(*columns, "rebuild") == columns->end()) return not_ours("millrace_mirror");
   const auto rows = database.rows(
       "SELECT schema_version, log_id, views, replaced_at, log_position, rebuild FROM millrace_mirror WHERE id = 1");
   if (!rows) return rows.error();
@@ -124,7 +159,7 @@ Result<Position> open_mirror_tables(SqlDatabase& database, const MirrorOrigin& o
     if (columns->empty()) {
       if (auto own = refuse_foreign_tables(database); !own) return own.error();
     }
-    if (auto made = make_tables(database, origin); !made) return made.error();
+    if (auto made = make_tables(database, origin, 0); !made) return made.error();
     log_info("mirror", "tables made; they are filled from the first position");
     return Position{0};
   }
@@ -147,7 +182,7 @@ Result<Position> open_mirror_tables(SqlDatabase& database, const MirrorOrigin& o
   const auto why = why_anew(state, origin);
   if (why.empty()) return state.position;
   log_info("mirror", "the tables are dropped and filled again: {}", why);
-  if (auto made = make_tables(database, origin); !made) return made.error();
+  if (auto made = make_tables(database, origin, state.schema_version); !made) return made.error();
   return Position{0};
 }
 

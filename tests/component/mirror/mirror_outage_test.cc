@@ -19,6 +19,7 @@ class MirrorOutageTest : public MirrorFixture {
     return *own_;
   }
   double failures() { return metrics->counter("millrace_mirror_failures_total", "").value(); }
+  double lag() { return metrics->gauge("millrace_mirror_lag_positions", "").value(); }
   double up() { return metrics->gauge("millrace_mirror_up", "").value(); }
   void print(int64_t start_us) {
     shop.say(started(row_id(start_us), start_us));
@@ -54,7 +55,9 @@ TEST_P(MirrorOutageTest, ItGoesOnWhenTheServerIsBack) {
   server().stop();
   ASSERT_TRUE(testing::eventually([&] { return failures() >= 2; }, std::chrono::seconds(30)));
   EXPECT_EQ(up(), 0);
+  EXPECT_EQ(lag(), 0);
   print(kStart + kSecond);
+  EXPECT_TRUE(testing::eventually([&] { return lag() > 0; }, std::chrono::seconds(30)));
   server().start();
   ASSERT_TRUE(shows(2));
   ASSERT_TRUE(testing::eventually([&] { return up() == 1; }));
