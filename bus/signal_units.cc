@@ -21,6 +21,8 @@ constexpr std::array kUnits = {
     UnitRow{"host", "memory_total", "kB"},
     UnitRow{"host", "memory_available", "kB"},
     UnitRow{"host", "memory_used", "kB"},
+    UnitRow{"host", "disk_total", "bytes"},
+    UnitRow{"host", "disk_free", "bytes"},
     UnitRow{"moonraker", "cpu_usage", "%"},
     UnitRow{"moonraker", "memory", "kB"},
     UnitRow{"mcu", "mcu_awake", "s"},

@@ -270,7 +270,7 @@ Adapters::Adapters(IoLoop& loop, AdaptersOptions options, MqttClient& subscriber
       clock_(clock),
       metrics_(metrics),
       health_(health),
-      files_(std::make_unique<JobFileReader>(loop, options_.keep_blob, clock)),
+      files_(std::make_unique<JobFileReader>(loop, options_.keep_blob, clock, file_pauses_)),
       clock_watch_(clock),
       clock_timer_(loop),
       stopper_(std::make_shared<EmergencyStopper>(clock, metrics)),

@@ -107,6 +107,7 @@ class Adapters {
   std::optional<RegistryMemory> registry_;
   std::map<std::string, MachineConnection> served_;  // of the registry
   bool broker_up_ = false;
+  SeededRandom file_pauses_{random_seed()};  // of the reader's thread alone
   std::unique_ptr<JobFileReader> files_;
   std::unique_ptr<CommandReception> commands_;
   ClockWatch clock_watch_;

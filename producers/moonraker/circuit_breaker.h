@@ -4,6 +4,7 @@
 // Source of the pattern: M. Nygard, Release It!, 2007; the numbers are those of the older system.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "bus/clock.h"
@@ -18,6 +19,8 @@ struct CircuitBreakerOptions {
 
 class CircuitBreaker {
  public:
+  static constexpr std::chrono::seconds kLookAgain{1};
+
   explicit CircuitBreaker(const Clock& clock, CircuitBreakerOptions options = {}) : clock_(clock), options_(options) {}
 
   // False while it rests, and while a single try is under way.
@@ -32,6 +35,8 @@ class CircuitBreaker {
     failures_ = 0;
     if (open_ && ++successes_ >= options_.successes) open_ = false;
   }
+  // What was let through ended in a way that says nothing of it.
+  void undecided() { trying_ = false; }
   void failed() {
     trying_ = false;
     successes_ = 0;
@@ -45,6 +50,12 @@ class CircuitBreaker {
     failures_ = successes_ = 0;
   }
   bool open() const { return open_; }
+  // When something may be let through: now, after the rest, or a little later while a single try is under way.
+  MonotonicTime next_try() const {
+    const MonotonicTime now = clock_.monotonic();
+    if (lets_through()) return now;
+    return std::max<MonotonicTime>(now + kLookAgain, opened_ + options_.rest);
+  }
   std::chrono::seconds remaining() const {
     return std::chrono::ceil<std::chrono::seconds>(opened_ + options_.rest - clock_.monotonic());
   }

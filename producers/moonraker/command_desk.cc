@@ -40,6 +40,22 @@ bool is_klippy_gone(const RpcReply& reply) {
 
 bool is_restart(CommandKind kind) { return kind == CommandKind::kFirmwareRestart || kind == CommandKind::kHostRestart; }
 
+// What makes a machine safer is sent however often others failed: one that may not arrive is better than none.
+bool is_calming(const Command& command) {
+  switch (command.kind) {
+    case CommandKind::kPause:
+    case CommandKind::kCancel:
+    case CommandKind::kCoolDown:
+    case CommandKind::kFirmwareRestart:
+    case CommandKind::kHostRestart:
+      return true;
+    case CommandKind::kSetTemperature:
+      return command.as<TemperatureArguments>().target == 0;
+    default:
+      return false;
+  }
+}
+
 std::string_view failure_code(const RpcReply& reply) {
   if (reply.code == kMethodNotFound) return "not_available";
   if (reply.code == 503) return "klipper_not_ready";
@@ -87,13 +103,13 @@ std::string one_param(std::string_view name, std::string_view value) {
 }  // namespace
 
 CommandDesk::CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out,
-                         std::vector<UnderWay>& under_way, Machine machine)
+                         std::vector<UnderWay>& under_way, CircuitBreaker& breaker, Machine machine)
     : options_(std::move(options)),
       clock_(clock),
       out_(out),
       under_way_(under_way),
       machine_(std::move(machine)),
-      breaker_(clock) {}
+      breaker_(breaker) {}
 
 void CommandDesk::begin() {
   for (const UnderWay& left : std::exchange(under_way_, {})) {
@@ -182,16 +198,28 @@ MonotonicTime CommandDesk::expires(const AskedCommand& asked) const {
 
 void CommandDesk::read_file(uint64_t number) {
   Pending& pending = pending_.at(number);
+  if (!machine_.snapshot().link_up) return judge_and_send(number);
   pending.stage = Stage::kReadingFile;
-  const std::string& filename = pending.command.as<StartArguments>().filename;
-  const bool asked = machine_.call("server.files.metadata", one_param("filename", filename), options_.file_max,
-                                   [this, number](const RpcReply& reply) { on_metadata(number, reply); });
-  if (!asked) judge_and_send(number);
+  read(number, "server.files.metadata", one_param("filename", pending.command.as<StartArguments>().filename),
+       &CommandDesk::on_metadata);
+}
+
+// Not asked again once the command's time is over.
+void CommandDesk::read(uint64_t number, std::string method, std::string params,
+                       void (CommandDesk::*on_reply)(uint64_t, const RpcReply&)) {
+  MachineRead wanted;
+  wanted.method = std::move(method);
+  wanted.params = std::move(params);
+  wanted.timeout = options_.file_max;
+  wanted.until = expires(pending_.at(number).asked);
+  wanted.done = [this, number, on_reply](const RpcReply& reply) { (this->*on_reply)(number, reply); };
+  machine_.read(std::move(wanted));
 }
 
 void CommandDesk::on_metadata(uint64_t number, const RpcReply& reply) {
   const auto found = pending_.find(number);
   if (found == pending_.end()) return;
+  if (moonraker_failed(reply)) return judge_and_send(number);
   if (!reply.ok() || !reply.result) return look_for_file(number);
   found->second.file = file_snapshot(found->second.command.as<StartArguments>().filename, *reply.result);
   judge_and_send(number);
@@ -200,10 +228,7 @@ void CommandDesk::on_metadata(uint64_t number, const RpcReply& reply) {
 // Moonraker has no metadata of a file that is not there, nor of one that no slicer wrote.
 void CommandDesk::look_for_file(uint64_t number) {
   const std::string& filename = pending_.at(number).command.as<StartArguments>().filename;
-  const bool asked =
-      machine_.call("server.files.get_directory", one_param("path", folder_of(filename)), options_.file_max,
-                    [this, number](const RpcReply& reply) { on_directory(number, reply); });
-  if (!asked) judge_and_send(number);
+  read(number, "server.files.get_directory", one_param("path", folder_of(filename)), &CommandDesk::on_directory);
 }
 
 void CommandDesk::on_directory(uint64_t number, const RpcReply& reply) {
@@ -251,7 +276,7 @@ std::vector<Refusal> CommandDesk::reasons_against(const Pending& pending) {
       judge(pending.command, {pending.asked.scopes, message.expected_state_version, message.expected_job_id}, machine,
             machine_.limits());
   const bool sends = !moonraker_call(pending.command).method.empty();
-  if (sends && !breaker_.lets_through()) {
+  if (sends && !is_calming(pending.command) && !breaker_.lets_through()) {
     reasons.push_back(
         {"machine_not_answering",
          fmt::format("Moonraker failed {} times in a row: the next command is tried in {} s",
@@ -331,7 +356,7 @@ void CommandDesk::on_answer(uint64_t number, const RpcReply& reply) {
     breaker_.succeeded();
     return expect_effect(number, text_of(reply));
   }
-  reply.code >= kServerError&& reply.code != 503 ? breaker_.failed() : breaker_.succeeded();
+  moonraker_failed(reply) ? breaker_.failed() : breaker_.succeeded();
   fail(number, failure_code(reply), shortened(reply.message));
 }
 
@@ -408,7 +433,6 @@ void CommandDesk::on_status() {
 }
 
 void CommandDesk::on_link_lost() {
-  breaker_.reset();
   std::vector<uint64_t> numbers;
   for (const auto& [number, pending] : pending_) numbers.push_back(number);
   for (const uint64_t number : numbers) {

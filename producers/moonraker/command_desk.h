@@ -20,6 +20,7 @@
 #include "producers/moonraker/command_memory.h"
 #include "producers/moonraker/event_batch.h"
 #include "producers/moonraker/json_rpc.h"
+#include "producers/moonraker/retried_reads.h"
 #include "safety/guard.h"
 
 namespace millrace {
@@ -63,14 +64,15 @@ class CommandDesk {
     std::function<bool(const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
                        JsonRpc::Callback)>
         call;
+    std::function<void(MachineRead)> read;  // of an open link; asked again while Moonraker fails
     std::function<void(CommandReply)> reply;
     std::function<void(const AskedCommand&)> clear_plate;
     std::function<void(const AskedCommand&, const std::string& reason)> reset_emergency;
   };
 
-  // References outlive it; `under_way` is a part of the adapter's state.
+  // References outlive it; `under_way` is a part of the adapter's state, `breaker` is the machine's.
   CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out, std::vector<UnderWay>& under_way,
-              Machine machine);
+              CircuitBreaker& breaker, Machine machine);
 
   // What an adapter before this one left without an end: CommandNotConfirmed.
   void begin();
@@ -82,8 +84,6 @@ class CommandDesk {
 
   std::optional<MonotonicTime> next_deadline() const;
   void on_timer();
-
-  const CircuitBreaker& breaker() const { return breaker_; }
 
  private:
   enum class Stage { kReadingFile, kSent, kWaitingForEffect };
@@ -105,6 +105,8 @@ class CommandDesk {
   bool answered_before(const AskedCommand& asked);
   void tell_request(const AskedCommand& asked, const std::string& args);
   void read_file(uint64_t number);
+  void read(uint64_t number, std::string method, std::string params,
+            void (CommandDesk::*on_reply)(uint64_t, const RpcReply&));
   void on_metadata(uint64_t number, const RpcReply& reply);
   void look_for_file(uint64_t number);
   void on_directory(uint64_t number, const RpcReply& reply);
@@ -135,7 +137,7 @@ class CommandDesk {
   EventBatch& out_;
   std::vector<UnderWay>& under_way_;
   const Machine machine_;
-  CircuitBreaker breaker_;
+  CircuitBreaker& breaker_;
   uint64_t last_number_ = 0;
   std::map<uint64_t, Pending> pending_;  // by number, so in the order in which they came
   Motion motion_;

@@ -4,11 +4,12 @@
 #include <algorithm>
 
 #include "bus/logging.h"
+#include "producers/moonraker/read_pause.h"
 
 namespace millrace {
 
-JobFileReader::JobFileReader(IoLoop& loop, KeepBlob keep, const Clock& clock)
-    : loop_(loop), keep_(std::move(keep)), clock_(clock), thread_([this] { run(); }) {}
+JobFileReader::JobFileReader(IoLoop& loop, KeepBlob keep, const Clock& clock, Random& random)
+    : loop_(loop), keep_(std::move(keep)), clock_(clock), random_(random), thread_([this] { run(); }) {}
 
 JobFileReader::~JobFileReader() {
   {
@@ -60,8 +61,8 @@ void JobFileReader::work(Task task) {
   const Errc code = metadata.error().code;
   if (stopping_) return;
   const bool may_pass = code == Errc::kUnavailable || code == Errc::kTimeout;
-  if (may_pass && ++task.attempts < kAttempts) {
-    task.due = clock_.monotonic() + kPause * (1 << (task.attempts - 1));
+  if (may_pass && task.retries < kMaxReadRetries) {
+    task.due = clock_.monotonic() + read_pause(task.retries++, random_);
     std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
     return;

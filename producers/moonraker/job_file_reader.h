@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the files of jobs that have begun, one at a time, on a thread of its own, so that neither the adapters' loop
-// nor the printers' hosts are kept busy.  A host that is away is asked again a few times; then, or when there is no
-// such file, Moonraker's own summary is told instead.
+// nor the printers' hosts are kept busy.  A host that is away is asked again as read_pause.h says; then, or when there
+// is no such file, Moonraker's own summary is told instead.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "bus/clock.h"
+#include "bus/random.h"
 #include "net/io_loop.h"
 #include "producers/moonraker/job_file.h"
 
@@ -20,14 +21,12 @@ namespace millrace {
 class JobFileReader {
  public:
   static constexpr size_t kMaxWaiting = 256;
-  static constexpr int kAttempts = 4;
-  static constexpr std::chrono::seconds kPause{5};  // before the second attempt; doubles
 
   // On the loop's thread, once for each read() that was taken; never after the reader's end.
   using Done = std::function<void(schema::JobMetadataReadT)>;
 
-  // `keep` is called on the reader's thread.  `loop` and `clock` outlive this.
-  JobFileReader(IoLoop& loop, KeepBlob keep, const Clock& clock);
+  // `keep` is called, and `random` used, on the reader's thread alone.  `loop`, `clock` and `random` outlive this.
+  JobFileReader(IoLoop& loop, KeepBlob keep, const Clock& clock, Random& random);
   ~JobFileReader();
   JobFileReader(const JobFileReader&) = delete;
   JobFileReader& operator=(const JobFileReader&) = delete;
@@ -40,7 +39,7 @@ class JobFileReader {
     JobFileSource source;
     JobFile file;
     Done done;
-    int attempts = 0;
+    int retries = 0;
     MonotonicTime due{};
   };
 
@@ -52,6 +51,7 @@ class JobFileReader {
   IoLoop& loop_;
   const KeepBlob keep_;
   const Clock& clock_;
+  Random& random_;
   // Whether this still lives: asked on the loop's thread, where it also ends.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::mutex mutex_;

@@ -8,6 +8,9 @@
 namespace millrace {
 namespace {
 
+constexpr int64_t kServerError = 500;
+constexpr int64_t kServiceUnavailable = 503;
+
 RpcReply reply_of(const Json& frame) {
   RpcReply reply;
   if (const auto error = member(frame, "error")) {
@@ -22,6 +25,12 @@ RpcReply reply_of(const Json& frame) {
 }
 
 }  // namespace
+
+bool moonraker_failed(const RpcReply& reply) {
+  if (reply.kind != RpcReply::Kind::kError) return reply.kind == RpcReply::Kind::kTimeout;
+  if (reply.code == kServiceUnavailable && reply.message.find("Klippy") != std::string::npos) return false;
+  return reply.code >= kServerError;
+}
 
 std::optional<std::string> JsonRpc::request(std::string_view method, std::string_view params,
                                             std::chrono::milliseconds timeout, Callback callback) {

@@ -24,6 +24,10 @@ struct RpcReply {
   bool ok() const { return kind == Kind::kResult; }
 };
 
+// No answer, or an error of Moonraker's own: another time it may go.  Klipper that is away, or a request that makes no
+// sense, is an answer.
+bool moonraker_failed(const RpcReply& reply);
+
 class JsonRpc {
  public:
   static constexpr size_t kMaxInFlight = 64;

@@ -89,6 +89,10 @@ MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view s
                               {{"machine", options_.machine_id}})),
       state_(restored(saved_state, options_.machine_id)),
       rpc_(clock),
+      breaker_(clock),
+      reads_(clock, random, breaker_,
+             [this](const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
+                    JsonRpc::Callback callback) { call_or_drop(method, params, timeout, std::move(callback)); }),
       view_(errors_),
       sampler_(options_.telemetry_interval, clock, errors_),
       backfill_(errors_),
@@ -99,7 +103,7 @@ MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view s
              .klipper_back_hold = options_.klipper_back_hold},
             clock, time_, batch_, state_.jobs),
       alarms_(batch_, state_.monitor, state_.limits_version, metrics),
-      desk_({.machine = options_.machine_id}, clock, batch_, state_.under_way, desk_machine()) {
+      desk_({.machine = options_.machine_id}, clock, batch_, state_.under_way, breaker_, desk_machine()) {
   errors_.on_error = [this](std::string_view kind, std::string_view detail) {
     if (std::ranges::find(kHarmless, kind) != kHarmless.end()) return;
     conditions_.seen("protocol_error", std::string(kind) + (detail.empty() ? "" : ": ") + std::string(detail));
@@ -176,7 +180,9 @@ void MoonrakerAdapter::Impl::drop_link(std::string_view reason, std::string_view
 
 void MoonrakerAdapter::Impl::link_is_down(std::string_view reason, uint16_t close_code, std::string_view text) {
   jobs_.on_link_lost();
+  reads_.clear();
   desk_.on_link_lost();
+  breaker_.reset();
   if (state_.connected) {
     schema::MachineDisconnectedT disconnected;
     disconnected.reason = reason;
@@ -197,7 +203,9 @@ void MoonrakerAdapter::Impl::link_is_down(std::string_view reason, uint16_t clos
   subscribed_ = setting_up_ = asking_ = false;
   ++session_;
   poll_at_.reset();
+  disk_at_.reset();
   history_retry_at_.reset();
+  looks_in_vain_ = 0;
   link_state_ = Link::kWaiting;
   offline_text_ = text.empty() ? std::string(reason) : std::string(text);
   reconnect_at_ = clock_.monotonic() + backoff(attempts_++, options_.reconnect_min, options_.reconnect_max, random_);
@@ -319,7 +327,9 @@ std::optional<MonotonicTime> MoonrakerAdapter::Impl::next_deadline() const {
   }
   earlier(next, last_heard_ + options_.silence_max);
   earlier(next, rpc_.next_deadline());
+  earlier(next, reads_.next_deadline());
   earlier(next, poll_at_);
+  earlier(next, disk_at_);
   earlier(next, history_retry_at_);
   // Statistics may come before the machine is known; their sample waits for that, and must not be asked for meanwhile.
   if (link_state_ == Link::kUp) earlier(next, sampler_.next_deadline());
@@ -346,7 +356,9 @@ void MoonrakerAdapter::Impl::run_timers() {
   }
   if (last_heard_ + options_.silence_max <= now) return drop_link("timeout", "nothing was heard for too long");
   rpc_.expire();
+  reads_.on_timer();
   if (due(poll_at_)) ask_server();
+  if (due(disk_at_)) read_disk_usage();
   if (due(history_retry_at_)) read_history(true);
 }
 
@@ -418,6 +430,12 @@ bool MoonrakerAdapter::Impl::call(const std::string& method, const std::string& 
   return frame && link_.send(std::move(*frame));
 }
 
+void MoonrakerAdapter::Impl::call_or_drop(const std::string& method, const std::string& params,
+                                          std::chrono::milliseconds timeout, JsonRpc::Callback callback) {
+  if (link_state_ != Link::kUp || call(method, params, timeout, std::move(callback))) return;
+  drop_link("protocol_error", "a request could not be sent");
+}
+
 CommandDesk::Machine MoonrakerAdapter::Impl::desk_machine() {
   CommandDesk::Machine machine;
   machine.snapshot = [this] { return snapshot(); };
@@ -426,6 +444,7 @@ CommandDesk::Machine MoonrakerAdapter::Impl::desk_machine() {
   machine.limits = [this] { return limits_; };
   machine.call = [this](const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
                         JsonRpc::Callback callback) { return call(method, params, timeout, std::move(callback)); };
+  machine.read = [this](MachineRead wanted) { reads_.ask(std::move(wanted)); };
   machine.reply = [this](CommandReply reply) {
     if (on_reply_) on_reply_(std::move(reply));
   };

@@ -37,6 +37,8 @@ struct MoonrakerAdapterOptions {
   std::chrono::milliseconds telemetry_interval{1'000};
   std::chrono::milliseconds progress_interval{10'000};
   std::chrono::milliseconds klipper_back_hold{30'000};  // how long an interruption waits for Klipper's process id
+  std::chrono::milliseconds disk_first{5'000};          // of a connection, until the host's disk is asked for
+  std::chrono::milliseconds disk_interval{600'000};     // a disk fills slowly, and the answer lists the files
   std::chrono::milliseconds silence_max{20'000};        // a link that says nothing for so long is dead
 };
 

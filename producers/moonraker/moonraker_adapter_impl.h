@@ -9,6 +9,7 @@
 #include "bus/json_reader.h"
 #include "producers/moonraker/adapter_state.h"
 #include "producers/moonraker/alarm_telling.h"
+#include "producers/moonraker/circuit_breaker.h"
 #include "producers/moonraker/command_desk.h"
 #include "producers/moonraker/event_batch.h"
 #include "producers/moonraker/fact_telling.h"
@@ -21,6 +22,7 @@
 #include "producers/moonraker/moonraker_adapter.h"
 #include "producers/moonraker/printer_view.h"
 #include "producers/moonraker/protocol_errors.h"
+#include "producers/moonraker/retried_reads.h"
 #include "producers/moonraker/snapshot_view.h"
 #include "producers/moonraker/status_fold.h"
 #include "producers/moonraker/telemetry_sampler.h"
@@ -58,6 +60,8 @@ struct MoonrakerAdapter::Impl {
   CommandDesk::Machine desk_machine();
   bool call(const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
             JsonRpc::Callback callback);
+  void call_or_drop(const std::string& method, const std::string& params, std::chrono::milliseconds timeout,
+                    JsonRpc::Callback callback);
   void watch_emergency(schema::MachineState state, std::string_view klipper, const std::string& text);
   void latch(std::string_view text);
   void reset_emergency(const std::string& command_id, const std::string& actor, const std::string& reason);
@@ -65,6 +69,7 @@ struct MoonrakerAdapter::Impl {
 
   // moonraker_handshake.cc
   bool request(std::string_view method, std::string_view params, JsonRpc::Callback callback);
+  void read_of_session(std::string method, std::string params, JsonRpc::Callback done);
   void identify();
   void refused(std::string_view said, bool forbidden);
   void unanswered(std::string_view method);
@@ -81,12 +86,16 @@ struct MoonrakerAdapter::Impl {
   void tell_connected();
   void read_history(bool from_start);
   void on_history_page(const RpcReply& reply);
-  void retry_history(bool absent, const std::string& said);
+  void no_history();
+  void history_failed(const std::string& said);
+  void retry_history(const std::string& said);
   void read_recent_rows();
   void read_printer_config();
   void read_spool();
   void read_job_queue();
   void read_power_devices();
+  void read_disk_usage();
+  void look_again(std::string_view method, const RpcReply& reply);
   void poll_later() { poll_at_ = clock_.monotonic() + options_.not_ready_poll; }
 
   MoonrakerAdapterOptions options_;
@@ -105,6 +114,8 @@ struct MoonrakerAdapter::Impl {
 
   JsonReader reader_;
   JsonRpc rpc_;
+  CircuitBreaker breaker_;
+  RetriedReads reads_;
   MachineTime time_;
   StatusFold fold_;
   PrinterView view_;
@@ -144,8 +155,10 @@ struct MoonrakerAdapter::Impl {
   std::string klipper_version_;
   std::string hostname_;
   std::optional<MonotonicTime> poll_at_;
+  std::optional<MonotonicTime> disk_at_;
   std::optional<MonotonicTime> history_retry_at_;
   int history_attempts_ = 0;
+  int looks_in_vain_ = 0;  // of the handshake, since a subscription
 };
 
 }  // namespace millrace

@@ -20,8 +20,6 @@ constexpr std::string_view kIncompleteText =
 static_assert(HistoryBackfill::kMaxRows == 20'000);
 constexpr int kMaxHistoryDoublings = 16;
 constexpr int64_t kForbidden = 403;
-constexpr int64_t kServerError = 500;
-constexpr int64_t kServiceUnavailable = 503;
 constexpr size_t kMaxVersion = 200;
 
 // Bulk that no event needs: settings, command lists, macro variables, meshes.
@@ -53,6 +51,10 @@ bool has_component(const Json& server_info, std::string_view name) {
   return false;
 }
 
+std::string what_was_said(const RpcReply& reply) {
+  return reply.kind == RpcReply::Kind::kTimeout ? "no answer" : reply.message;
+}
+
 std::string short_text(const Json& json, std::string_view name) {
   return std::string(text_member(json, name).value_or("").substr(0, kMaxVersion));
 }
@@ -64,6 +66,19 @@ bool MoonrakerAdapter::Impl::request(std::string_view method, std::string_view p
   if (frame && link_.send(std::move(*frame))) return true;
   drop_link("protocol_error", "a request could not be sent");
   return false;
+}
+
+// What this session of Klipper says: another one is asked anew.
+void MoonrakerAdapter::Impl::read_of_session(std::string method, std::string params, JsonRpc::Callback done) {
+  MachineRead wanted;
+  wanted.method = std::move(method);
+  wanted.params = std::move(params);
+  wanted.timeout = options_.request_timeout;
+  wanted.wanted = [this, session = session_] { return session == session_; };
+  wanted.done = [this, session = session_, done = std::move(done)](const RpcReply& reply) {
+    if (session == session_) done(reply);
+  };
+  reads_.ask(std::move(wanted));
 }
 
 void MoonrakerAdapter::Impl::identify() {
@@ -100,12 +115,10 @@ void MoonrakerAdapter::Impl::unanswered(std::string_view method) {
 
 // Silence, and errors of Moonraker itself, beside those that only say that Klipper is away.
 void MoonrakerAdapter::Impl::note_failure(std::string_view method, const RpcReply& reply) {
-  if (reply.kind == RpcReply::Kind::kTimeout) {
-    return conditions_.seen("moonraker_error", fmt::format("no answer to {}", method));
-  }
-  if (reply.kind != RpcReply::Kind::kError || reply.code < kServerError) return;
-  if (reply.code == kServiceUnavailable && reply.message.find("Klippy") != std::string::npos) return;
-  conditions_.seen("moonraker_error", fmt::format("{}: {}: {}", method, reply.code, reply.message));
+  if (!moonraker_failed(reply)) return;
+  conditions_.seen("moonraker_error", reply.kind == RpcReply::Kind::kTimeout
+                                          ? fmt::format("no answer to {}", method)
+                                          : fmt::format("{}: {}: {}", method, reply.code, reply.message));
 }
 
 void MoonrakerAdapter::Impl::ask_server() {
@@ -122,7 +135,7 @@ void MoonrakerAdapter::Impl::on_server_info(const RpcReply& reply) {
   if (!reply.ok() || !reply.result) {
     // Every Moonraker knows this one: no error of it is about Klipper.
     conditions_.seen("moonraker_error", fmt::format("server.info: {}: {}", reply.code, reply.message));
-    return poll_later();
+    return look_again("server.info", reply);
   }
   conditions_.gone("unauthorised");
   conditions_.gone("forbidden");
@@ -142,6 +155,15 @@ void MoonrakerAdapter::Impl::on_server_info(const RpcReply& reply) {
   }
   klipper_state_ = std::string(*state);
   set_up();
+}
+
+// After a step of the handshake that led nowhere.  Klipper that is not ready is looked for often, because nobody tells
+// of its return; Moonraker that fails is asked with the pauses of reads, for as long as the link lives.
+void MoonrakerAdapter::Impl::look_again(std::string_view method, const RpcReply& reply) {
+  note_failure(method, reply);
+  if (!moonraker_failed(reply)) return poll_later();
+  poll_at_ = clock_.monotonic() + read_pause(looks_in_vain_, random_);
+  looks_in_vain_ = std::min(looks_in_vain_ + 1, kMaxReadRetries);
 }
 
 void MoonrakerAdapter::Impl::klipper_not_ready(std::string_view state, std::string_view text) {
@@ -175,11 +197,11 @@ void MoonrakerAdapter::Impl::set_up() {
 
 void MoonrakerAdapter::Impl::on_printer_info(const RpcReply& reply) {
   if (is_unauthorized(reply)) return refused(reply.message, reply.code == kForbidden);
-  note_failure("printer.info", reply);
   const auto state = reply.result ? text_member(*reply.result, "state") : std::nullopt;
   if (!reply.ok() || !state || *state == "startup") {  // "Method not found" and 503 alike: not there yet
     setting_up_ = false;
-    return klipper_not_ready("startup", reply.result ? short_text(*reply.result, "state_message") : reply.message);
+    klipper_not_ready("startup", reply.result ? short_text(*reply.result, "state_message") : reply.message);
+    return look_again("printer.info", reply);
   }
   klipper_version_ = short_text(*reply.result, "software_version");
   hostname_ = short_text(*reply.result, "hostname");
@@ -202,9 +224,9 @@ void MoonrakerAdapter::Impl::list_objects() {
     const auto objects = reply.ok() && reply.result ? member(*reply.result, "objects") : std::nullopt;
     if (objects && objects->is_array()) return subscribe(*objects);
     setting_up_ = false;
-    note_failure("printer.objects.list", reply);
     if (reply.ok()) errors_.note("objects_list", "without objects");
     klipper_not_ready("startup", reply.message);
+    look_again("printer.objects.list", reply);
   });
 }
 
@@ -229,16 +251,17 @@ void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
   setting_up_ = false;
   const auto status = reply.ok() && reply.result ? member(*reply.result, "status") : std::nullopt;
   if (!status || !status->is_object()) {
-    note_failure("printer.objects.subscribe", reply);
     if (reply.ok()) errors_.note("subscribe", "without a status");
-    return klipper_not_ready("startup", reply.message);
+    klipper_not_ready("startup", reply.message);
+    return look_again("printer.objects.subscribe", reply);
   }
   const bool is_new = !std::exchange(subscribed_, true);
   if (is_new) {
     sampler_.begin();
     facts_.begin();
+    disk_at_ = clock_.monotonic() + options_.disk_first;
   }
-  attempts_ = 0;
+  attempts_ = looks_in_vain_ = 0;
   fold_.clear();
   fold_status(*status, number_member(*reply.result, "eventtime").value_or(0));
   if (view_.now().klipper_state.empty()) errors_.note("subscribe", "a status without the state of webhooks");
@@ -253,37 +276,52 @@ void MoonrakerAdapter::Impl::on_subscribed(const RpcReply& reply) {
 
 // The object configfile says what Klipper has read, with all includes; the file may have been edited since.
 void MoonrakerAdapter::Impl::read_printer_config() {
-  request("printer.objects.query", R"({"objects":{"configfile":["config","settings"]}})",
-          [this, session = session_](const RpcReply& reply) {
-            if (session != session_ || !reply.ok() || !reply.result) return;
-            const auto status = member(*reply.result, "status");
-            const auto object = status ? member(*status, "configfile") : std::nullopt;
-            const auto config = object ? member(*object, "config") : std::nullopt;
-            if (config) facts_.on_printer_config(*config);
-            const auto settings = object ? member(*object, "settings") : std::nullopt;
-            if (settings) seen_.on_settings(*settings);
-            alarms_.limits_hold(limits_in_force());
-          });
+  read_of_session("printer.objects.query", R"({"objects":{"configfile":["config","settings"]}})",
+                  [this](const RpcReply& reply) {
+                    if (!reply.ok() || !reply.result) return;
+                    const auto status = member(*reply.result, "status");
+                    const auto object = status ? member(*status, "configfile") : std::nullopt;
+                    const auto config = object ? member(*object, "config") : std::nullopt;
+                    if (config) facts_.on_printer_config(*config);
+                    const auto settings = object ? member(*object, "settings") : std::nullopt;
+                    if (settings) seen_.on_settings(*settings);
+                    alarms_.limits_hold(limits_in_force());
+                  });
 }
 
 void MoonrakerAdapter::Impl::read_spool() {
-  request("server.spoolman.get_spool_id", "", [this, session = session_](const RpcReply& reply) {
-    if (session == session_ && reply.ok() && reply.result) facts_.on_spool(integer_member(*reply.result, "spool_id"));
+  read_of_session("server.spoolman.get_spool_id", "", [this](const RpcReply& reply) {
+    if (reply.ok() && reply.result) facts_.on_spool(integer_member(*reply.result, "spool_id"));
   });
 }
 
 void MoonrakerAdapter::Impl::read_power_devices() {
-  request("machine.device_power.devices", "", [this](const RpcReply& reply) {
-    if (reply.ok() && reply.result) seen_.on_power_devices(*reply.result);
-  });
+  reads_.ask({.method = "machine.device_power.devices",
+              .timeout = options_.request_timeout,
+              .done = [this](const RpcReply& reply) {
+                if (reply.ok() && reply.result) seen_.on_power_devices(*reply.result);
+              }});
+}
+
+// How full the host's disk is comes with the list of a folder only.
+void MoonrakerAdapter::Impl::read_disk_usage() {
+  disk_at_ = clock_.monotonic() + options_.disk_interval;
+  reads_.ask({.method = "server.files.get_directory",
+              .params = R"({"path":"gcodes"})",
+              .timeout = options_.request_timeout,
+              .done = [this](const RpcReply& reply) {
+                const auto usage = reply.ok() && reply.result ? member(*reply.result, "disk_usage") : std::nullopt;
+                if (usage) sampler_.on_disk_usage(*usage);
+              }});
 }
 
 // It is Moonraker's own and lives in its memory, whatever Klipper does.
 void MoonrakerAdapter::Impl::read_job_queue() {
-  request("server.job_queue.status", "", [this](const RpcReply& reply) {
-    if (!reply.ok() || !reply.result) return note_failure("server.job_queue.status", reply);
-    if (!facts_.on_queue(*reply.result)) errors_.note("job_queue", "server.job_queue.status without a list");
-  });
+  reads_.ask(
+      {.method = "server.job_queue.status", .timeout = options_.request_timeout, .done = [this](const RpcReply& reply) {
+         if (!reply.ok() || !reply.result) return note_failure("server.job_queue.status", reply);
+         if (!facts_.on_queue(*reply.result)) errors_.note("job_queue", "server.job_queue.status without a list");
+       }});
 }
 
 void MoonrakerAdapter::Impl::tell_connected() {
@@ -296,6 +334,7 @@ void MoonrakerAdapter::Impl::tell_connected() {
   connected.hostname = hostname_;
   connected.klipper_process_id = klipper_version_.empty() ? 0 : state_.process_id;
   batch_.add(std::move(connected));
+  if (!disk_at_) disk_at_ = clock_.monotonic() + options_.disk_first;
   if (has_job_queue_) read_job_queue();
   if (has_power_) read_power_devices();
 }
@@ -303,21 +342,30 @@ void MoonrakerAdapter::Impl::tell_connected() {
 void MoonrakerAdapter::Impl::read_history(bool from_start) {
   if (from_start) backfill_.begin();
   history_retry_at_.reset();
-  request("server.history.list", backfill_.params(), [this, session = session_](const RpcReply& reply) {
+  MachineRead page;
+  page.method = "server.history.list";
+  page.params = backfill_.params();
+  page.timeout = options_.request_timeout;
+  page.wanted = [this, session = session_] { return session == session_; };
+  page.failed = [this, session = session_](const RpcReply& reply) {
+    if (session == session_) history_failed(what_was_said(reply));
+  };
+  page.done = [this, session = session_](const RpcReply& reply) {
     if (session == session_) on_history_page(reply);
-  });
+  };
+  reads_.ask(std::move(page));
 }
 
 void MoonrakerAdapter::Impl::on_history_page(const RpcReply& reply) {
   if (!reply.ok() || !reply.result) {
-    return retry_history(reply.code == -32601 && reply.message.find("Method not found") != std::string::npos,
-                         reply.kind == RpcReply::Kind::kTimeout ? "no answer" : reply.message);
+    const bool absent = reply.code == -32601 && reply.message.find("Method not found") != std::string::npos;
+    return absent ? no_history() : retry_history(what_was_said(reply));
   }
   switch (backfill_.on_page(*reply.result, [this](const HistoryRow& row) { return jobs_.is_settled(row); })) {
     case HistoryBackfill::Step::kMore:
       return read_history(false);
     case HistoryBackfill::Step::kMalformed:
-      return retry_history(false, "an answer without jobs");
+      return retry_history("an answer without jobs");
     case HistoryBackfill::Step::kDone:
       history_attempts_ = 0;
       conditions_.gone("history_unreadable");
@@ -327,29 +375,38 @@ void MoonrakerAdapter::Impl::on_history_page(const RpcReply& reply) {
   }
 }
 
-// History that cannot be read never blocks the live part.
-void MoonrakerAdapter::Impl::retry_history(bool absent, const std::string& said) {
+// An older Moonraker, or one that is told to keep none.
+void MoonrakerAdapter::Impl::no_history() {
   history_gauge_.set(0);
-  jobs_.on_history_failed(absent);
-  if (absent) return;
+  jobs_.on_history_failed(true);
+}
+
+// History that cannot be read never blocks the live part.
+void MoonrakerAdapter::Impl::history_failed(const std::string& said) {
+  history_gauge_.set(0);
+  jobs_.on_history_failed(false);
   errors_.note("history", "server.history.list failed; it is tried again");
   history_attempts_ = std::min(history_attempts_ + 1, kMaxHistoryDoublings);
   // Once may be a restart that goes on just now.
   if (history_attempts_ > 1) conditions_.seen("history_unreadable", "server.history.list: " + said);
+}
+
+// Where asking for the page again did not help, all of it is read anew later, for ever.
+void MoonrakerAdapter::Impl::retry_history(const std::string& said) {
+  history_failed(said);
   history_retry_at_ =
       clock_.monotonic() + backoff(history_attempts_ - 1, options_.reconnect_min, options_.reconnect_max, random_);
 }
 
 // For a print that has no row yet (L2): the message may have been lost, the row not.
 void MoonrakerAdapter::Impl::read_recent_rows() {
-  request("server.history.list", R"({"limit":5,"start":0,"order":"desc"})",
-          [this, session = session_](const RpcReply& reply) {
-            if (session != session_ || !reply.ok() || !reply.result) return;
-            HistoryBackfill recent(errors_);
-            recent.begin();
-            recent.on_page(*reply.result, [](const HistoryRow&) { return true; });
-            jobs_.on_recent_rows(recent.take_rows());
-          });
+  read_of_session("server.history.list", R"({"limit":5,"start":0,"order":"desc"})", [this](const RpcReply& reply) {
+    if (!reply.ok() || !reply.result) return;
+    HistoryBackfill recent(errors_);
+    recent.begin();
+    recent.on_page(*reply.result, [](const HistoryRow&) { return true; });
+    jobs_.on_recent_rows(recent.take_rows());
+  });
 }
 
 }  // namespace millrace

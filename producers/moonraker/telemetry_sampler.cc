@@ -103,6 +103,14 @@ void TelemetrySampler::set_members(std::string_view object, const StructureText&
   }
 }
 
+void TelemetrySampler::on_disk_usage(const Json& usage) {
+  const auto total = number_member(usage, "total");
+  const auto free = number_member(usage, "free");
+  if (!total || !free || !(*total > 0) || !(*free >= 0 && *free <= *total)) return errors_.note("disk_usage", "absurd");
+  set("host", "disk_total", *total);
+  set("host", "disk_free", *free);
+}
+
 void TelemetrySampler::on_moonraker_sensors(const Json& sensors) {
   simdjson::dom::object objects;
   if (sensors.get_object().get(objects) != simdjson::SUCCESS) return errors_.note("sensor_update", "is no object");

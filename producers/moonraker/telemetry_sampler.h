@@ -33,6 +33,8 @@ class TelemetrySampler {
   void on_field(std::string_view object, std::string_view field, const StatusValue& value);
   // params[0] of notify_proc_stat_update.
   void on_process_statistics(const Json& statistics);
+  // disk_usage {total, free} of server.files.get_directory: the disk that the G-code files are on, bytes.
+  void on_disk_usage(const Json& usage);
   // params[0] of notify_sensor_update: Moonraker's own [sensor] sections, as "moonraker_sensor NAME".
   void on_moonraker_sensors(const Json& sensors);
   // Before the first status of a connection to Klipper: the next sample holds everything.

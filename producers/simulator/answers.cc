@@ -80,7 +80,8 @@ std::string file_list_answer(const std::vector<SimulatedFile>& files) {
   return json.take();
 }
 
-std::optional<std::string> directory_answer(const std::vector<SimulatedFile>& files, const std::string& path) {
+std::optional<std::string> directory_answer(const std::vector<SimulatedFile>& files, const std::string& path,
+                                            const SimulatedDisk& disk) {
   constexpr std::string_view kRoot = "gcodes";
   const bool of_root = path == kRoot;
   if (!of_root && !path.starts_with(std::string(kRoot) + "/")) return std::nullopt;
@@ -96,7 +97,8 @@ std::optional<std::string> directory_answer(const std::vector<SimulatedFile>& fi
     json.object().field("filename", name).field("modified", file.modified).field("size", file.size);
     json.field("permissions", "rw").end();
   }
-  json.end().end();
+  json.end().key("disk_usage").object().field("total", disk.total).field("used", disk.total - disk.free);
+  json.field("free", disk.free).end().end();
   if (!found) return std::nullopt;
   return json.take();
 }

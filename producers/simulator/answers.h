@@ -12,12 +12,18 @@
 
 namespace millrace {
 
+struct SimulatedDisk {
+  int64_t total = 0;  // bytes
+  int64_t free = 0;
+};
+
 std::string server_info_answer(std::string_view klippy_state, size_t connections);
 std::string printer_info_answer(const HostState& state, std::string_view hostname);
 std::string system_info_answer();
 std::string file_list_answer(const std::vector<SimulatedFile>& files);
 // The files right in "gcodes" or "gcodes/FOLDER"; nullopt when there is no such folder.
-std::optional<std::string> directory_answer(const std::vector<SimulatedFile>& files, const std::string& path);
+std::optional<std::string> directory_answer(const std::vector<SimulatedFile>& files, const std::string& path,
+                                            const SimulatedDisk& disk);
 std::string metadata_answer(const SimulatedFile& file);
 
 // Process statistics at one instant; `now` is the machine's Unix time.

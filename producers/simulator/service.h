@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "bus/clock.h"
 #include "net/io_loop.h"
@@ -51,11 +52,19 @@ class SimulatedService final : public MoonrakerService {
 
  private:
   // How far Moonraker itself has come since its start.
+  static constexpr int64_t kDiskTotal = 31'268'536'320;  // bytes, of a 32 GB card
   enum class Boot { kAway, kNoKlippy, kNoEndpoints, kUp };
   struct NotedScript {
     std::string text;
     WallTime received_at{};
   };
+  // Calls of these methods fail, so many times.
+  struct Failures {
+    std::string method;  // or the path of a file
+    int times = 0;
+    int code = 0;  // 0: no answer at all
+  };
+  static constexpr size_t kMaxCountedMethods = 256;
   static constexpr size_t kMaxNotedScripts = 4096;
   static constexpr size_t kMaxNotedScript = 64;  // bytes
   struct Delayed {
@@ -108,6 +117,9 @@ class SimulatedService final : public MoonrakerService {
 
   // simulator_service_control.cc
   MoonrakerAnswer control(const HttpRequest& request);
+  MoonrakerAnswer order_failures(const HttpRequest& request);
+  // Counts a call of that method or path; what becomes of it when it is one of those that shall fail.
+  std::optional<int> failure_of(std::string_view method);
 
   const Clock& clock_;
   SimulatedServiceOptions options_;
@@ -122,6 +134,9 @@ class SimulatedService final : public MoonrakerService {
   SimulatedJobQueue queue_;
   bool power_on_ = false;
   std::deque<NotedScript> scripts_;
+  std::vector<Failures> failures_;
+  std::map<std::string, uint64_t, std::less<>> calls_;  // by method, and of files by path
+  int64_t disk_free_ = kDiskTotal * 3 / 4;
 
   MonotonicTime started_;
   double left_out_s_ = 0;

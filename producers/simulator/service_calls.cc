@@ -34,6 +34,10 @@ void SimulatedService::call(const MoonrakerCall& call, MoonrakerReply reply) {
   if (boot_ == Boot::kAway) return reply(failure(503, "Server Shutdown"));
   note_script(call);
   if (!admits(call, reply)) return;
+  if (const auto failing = failure_of(call.method)) {
+    if (*failing != 0) reply(failure(*failing, "It fails"));
+    return;
+  }
   if (call.method.starts_with("printer.") ? printer_call(call, reply) : server_call(call, reply)) return;
   reply(failure(404, call.connection == 0 ? "Not Found" : "Method not found"));
 }
@@ -140,7 +144,7 @@ bool SimulatedService::server_call(const MoonrakerCall& call, const MoonrakerRep
     reply(gcodes ? file_list_answer(host_.files()) : "[]");
   } else if (method == "server.files.get_directory") {
     const std::string path(text_member(call.params, "path").value_or("gcodes"));
-    auto listed = directory_answer(host_.files(), path);
+    auto listed = directory_answer(host_.files(), path, {kDiskTotal, disk_free_});
     reply(listed ? MoonrakerAnswer(std::move(*listed)) : failure(400, "Directory does not exist (" + path + ")"));
   } else if (method == "machine.device_power.devices") {
     reply(power_answer());

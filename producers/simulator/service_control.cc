@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <climits>
 #include <ctime>
 
 #include "bus/json_writer.h"
@@ -58,6 +59,13 @@ HttpResponse file_part(const SimulatedFile& file, const HttpRequest& request) {
   return response;
 }
 
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t number = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), number).ptr;
+  if (text.empty() || end != text.data() + text.size() || number < 0) return std::nullopt;
+  return number;
+}
+
 bool from_here(const HttpRequest& request) {
   return request.remote.starts_with("127.") || request.remote.starts_with("[::1]");
 }
@@ -66,6 +74,12 @@ bool from_here(const HttpRequest& request) {
 
 bool SimulatedService::on_http(const HttpRequest& request, const Responder& respond) {
   if (!request.path.starts_with("/sim/")) {
+    if (request.path.starts_with(kGcodesPath)) {
+      if (const auto failing = failure_of(request.path)) {
+        if (*failing != 0) respond(moonraker_http_response(MoonrakerAnswer(MoonrakerError{*failing, "It fails"})));
+        return true;
+      }
+    }
     if (const auto answer = access(request)) {
       respond(moonraker_http_response(*answer));
       return true;
@@ -100,7 +114,21 @@ MoonrakerAnswer SimulatedService::control(const HttpRequest& request) {
     json.end();
     return json.take();
   }
+  if (request.path == "/sim/calls" && request.method == "GET") {
+    JsonWriter json;
+    json.object();
+    for (const auto& [method, count] : calls_) json.field(method, count);
+    json.end();
+    return json.take();
+  }
   if (request.method != "POST") return MoonrakerError{405, "Method Not Allowed"};
+  if (request.path == "/sim/fail") return order_failures(request);
+  if (request.path == "/sim/disk") {
+    const auto free = whole_number(request.query_value("free").value_or(""));
+    if (!free || *free > kDiskTotal) return MoonrakerError{400, fmt::format("free: 0 to {} bytes", kDiskTotal)};
+    disk_free_ = *free;
+    return std::string("\"ok\"");
+  }
   if (request.path == "/sim/toggle") return toggle();
   if (request.path == "/sim/drop") {
     front_.drop_all();
@@ -125,6 +153,31 @@ MoonrakerAnswer SimulatedService::control(const HttpRequest& request) {
     return std::string("\"ok\"");
   }
   return MoonrakerError{404, "Not Found"};
+}
+
+MoonrakerAnswer SimulatedService::order_failures(const HttpRequest& request) {
+  Failures ordered;
+  ordered.method = std::string(request.query_value("method").value_or(""));
+  const auto times = whole_number(request.query_value("times").value_or(""));
+  const auto code = whole_number(request.query_value("code").value_or("0"));
+  if (ordered.method.empty() || !times || *times > INT_MAX || !code || (*code != 0 && (*code < 400 || *code > 599))) {
+    return MoonrakerError{400, "expected method, times and, unless there shall be no answer, a code from 400 to 599"};
+  }
+  ordered.times = static_cast<int>(*times);
+  ordered.code = static_cast<int>(*code);
+  std::erase_if(failures_, [&](const Failures& other) { return other.method == ordered.method; });
+  failures_.push_back(std::move(ordered));
+  return std::string("\"ok\"");
+}
+
+std::optional<int> SimulatedService::failure_of(std::string_view method) {
+  if (calls_.size() < kMaxCountedMethods || calls_.contains(method)) ++calls_[std::string(method)];
+  for (Failures& failing : failures_) {
+    if (failing.method != method || failing.times == 0) continue;
+    --failing.times;
+    return failing.code;
+  }
+  return std::nullopt;
 }
 
 }  // namespace millrace

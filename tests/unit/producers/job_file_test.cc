@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "bus/json_writer.h"
+#include "bus/random.h"
 #include "gcode/gcode_reader.h"
 #include "producers/moonraker/job_file_reader.h"
 #include "producers/simulator/gcode_text.h"
@@ -66,6 +67,7 @@ class JobFileTest : public ::testing::Test {
   std::unique_ptr<SimulatedService> service_;
   const std::vector<SimulatedFile> files_;
   std::vector<std::pair<std::string, size_t>> kept_;
+  SeededRandom random_{1};
 };
 
 class OddNamesTest : public JobFileTest {
@@ -134,7 +136,7 @@ TEST_F(JobFileTest, TheReaderTellsMoonrakersSummaryWhenThereIsNoFile) {
   std::optional<schema::JobMetadataReadT> told;
   std::unique_ptr<JobFileReader> reader;
   thread_.call([&] {
-    reader = std::make_unique<JobFileReader>(thread_.loop(), nullptr, thread_.clock());
+    reader = std::make_unique<JobFileReader>(thread_.loop(), nullptr, thread_.clock(), random_);
     const bool taken = reader->read(source(), {"m.1", "gone.gcode", R"({"slicer":"Cura","layer_count":7})"},
                                     [&](schema::JobMetadataReadT metadata) { told = std::move(metadata); });
     EXPECT_TRUE(taken);
