@@ -281,6 +281,11 @@ class MachineState final : public Projection {
   }
 };
 
+// Told by Moonraker itself, whether or not Klipper is there.
+bool is_of_moonraker(std::string_view object) {
+  return object == "host" || object == "moonraker" || object.starts_with("moonraker_sensor ");
+}
+
 Error corrupt_machine(std::string_view id) {
   return make_error(Errc::kCorrupt, fmt::format("machine_state: record of '{}'", id));
 }
@@ -320,6 +325,22 @@ std::string_view connection_of(const MachineViewT& machine) {
   if (!machine.link_up) return "disconnected";
   const bool klipper_away = machine.state == schema::MachineState::offline || machine.klipper_state == "disconnected";
   return klipper_away ? "klipper_away" : "connected";
+}
+
+// By the clock of the last event's producer they were observed, by the hub's that one was recorded.
+int64_t values_confirmed_us(const MachineViewT& machine) {
+  const bool subscribed = is_subscribed(machine);
+  int64_t observed_us = 0;
+  for (const auto& object : machine.objects) {
+    if (is_sensor_object(object->name) || (!subscribed && is_of_moonraker(object->name))) continue;
+    observed_us = std::max(observed_us, object->observed_at_us);
+  }
+  return observed_us == 0 ? 0 : observed_us + machine.last_recorded_us - machine.last_observed_us;
+}
+
+bool is_subscribed(const MachineViewT& machine) {
+  return connection_of(machine) == "connected" && machine.state != schema::MachineState::starting &&
+         machine.state != schema::MachineState::unknown;
 }
 
 schema::MachineState shown_state(const MachineViewT& machine) {

@@ -28,6 +28,12 @@ Result<std::optional<schema::MachineViewT>> find_machine(const ViewReader& reade
 
 // "connected", "klipper_away" (Moonraker answers, Klipper does not) or "disconnected".
 std::string_view connection_of(const schema::MachineViewT& machine);
+// Whether the adapter is subscribed to what Klipper says, as far as the events tell.
+bool is_subscribed(const schema::MachineViewT& machine);
+// When Klipper's values were last seen to hold, by the hub's clock: with the last sample of the adapter, which says of
+// every value that it has not that it did not change; while there is no subscription, Moonraker's own load says nothing
+// of them.  0: nothing was told of any, or it is no longer kept.
+int64_t values_confirmed_us(const schema::MachineViewT& machine);
 // The state as it is shown: offline while the link is down.
 schema::MachineState shown_state(const schema::MachineViewT& machine);
 

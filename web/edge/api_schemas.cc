@@ -154,15 +154,28 @@ std::string command() {
 }
 
 std::string machine() {
-  const std::string temperatures =
+  const std::string temperatures = R"({"type":"object","additionalProperties":)" +
+                                   object_of({{"value", "number?"},
+                                              {"target", "number?"},
+                                              {"power", "number?"},
+                                              {"observed_at", "time?"},
+                                              {"age", "number?"},
+                                              {"stale", "flag"}}) +
+                                   "}";
+  const std::string fans =
       R"({"type":"object","additionalProperties":)" +
-      object_of({{"value", "number?"}, {"target", "number?"}, {"power", "number?"}, {"observed_at", "time?"}}) + "}";
-  const std::string fans = R"({"type":"object","additionalProperties":)" +
-                           object_of({{"speed", "number?"}, {"rpm", "number?"}, {"observed_at", "time?"}}) + "}";
-  const std::string toolhead =
-      R"({"anyOf":[{"type":"null"},)" +
-      object_of({{"x", "number?"}, {"y", "number?"}, {"z", "number?"}, {"e", "number?"}, {"observed_at", "time?"}}) +
-      "]}";
+      object_of(
+          {{"speed", "number?"}, {"rpm", "number?"}, {"observed_at", "time?"}, {"age", "number?"}, {"stale", "flag"}}) +
+      "}";
+  const std::string toolhead = R"({"anyOf":[{"type":"null"},)" +
+                               object_of({{"x", "number?"},
+                                          {"y", "number?"},
+                                          {"z", "number?"},
+                                          {"e", "number?"},
+                                          {"observed_at", "time?"},
+                                          {"age", "number?"},
+                                          {"stale", "flag"}}) +
+                               "]}";
   const std::string recent = R"({"type":"array","items":)" +
                              object_of({{"position", "integer"}, {"type", "text"}, {"observed_at", "time?"}}) + "}";
   return object_of(
@@ -243,6 +256,9 @@ std::string machine() {
        {"last_position", "integer"},
        {"updated_at", "time?"},
        {"recorded_at", "time?"},
+       {"values", object_of({{"confirmed_at", "time?"},
+                             {"age", "number?"},
+                             {"stale", R"({"type":"array","items":{"type":"string"}})"}})},
        {"stale", "flag"}});
 }
 

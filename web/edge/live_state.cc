@@ -117,11 +117,18 @@ void LiveState::apply_job(std::string_view id, const std::string* value, Changes
 }
 
 std::set<std::string> LiveState::newly_stale_or_fresh(const ShownAt& at) {
+  constexpr uint32_t kMachine = 1u << 31;  // beside the bits of categories
   std::set<std::string> differ;
   for (const auto& [id, machine] : machines_) {
-    if (is_stale(machine, at) == stale_.contains(id)) continue;
+    const uint32_t now = stale_categories(machine, at) | (is_stale(machine, at) ? kMachine : 0);
+    const auto told = stale_.find(id);
+    if (now == (told == stale_.end() ? 0 : told->second)) continue;
     differ.insert(id);
-    if (!stale_.erase(id)) stale_.insert(id);
+    if (now == 0) {
+      stale_.erase(id);
+    } else {
+      stale_[id] = now;
+    }
   }
   return differ;
 }

@@ -36,7 +36,7 @@ class LiveState {
   // A group at or before position() changes nothing.
   Changes apply(const AppliedGroup& group);
 
-  // Machines whose staleness at `at` differs from what the last call told.
+  // Machines whose staleness, or that of their values, at `at` differs from what the last call told.
   std::set<std::string> newly_stale_or_fresh(const ShownAt& at);
 
   Position position() const { return position_; }
@@ -57,8 +57,8 @@ class LiveState {
   Position position_;
   std::map<std::string, schema::MachineViewT> machines_;
   std::map<std::string, MachineSafetyState> safety_;
-  std::vector<schema::JobViewT> jobs_;  // newest start first
-  std::set<std::string> stale_;
+  std::vector<schema::JobViewT> jobs_;     // newest start first
+  std::map<std::string, uint32_t> stale_;  // by machine; those that are not at all are not in it
 };
 
 }  // namespace millrace

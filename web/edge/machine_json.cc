@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "bus/events.h"
+#include "bus/sensor_names.h"
 #include "projections/machine_state.h"
+#include "safety/value_age.h"
 #include "web/edge/shown_json.h"
 
 namespace millrace {
@@ -10,6 +15,10 @@ namespace {
 
 using schema::MachineViewT;
 using schema::ObservedObjectT;
+
+constexpr uint32_t bit_of(ValueCategory category) { return uint32_t{1} << static_cast<unsigned>(category); }
+// To the millisecond.
+double seconds_of(Micros time) { return std::round(static_cast<double>(time.count()) / 1e3) / 1e3; }
 
 void write_number(JsonWriter& json, std::string_view name, const double* number) {
   json.key(name);
@@ -23,7 +32,31 @@ const ObservedObjectT* object_named(const MachineViewT& machine, std::string_vie
   return nullptr;
 }
 
-void write_temperatures(JsonWriter& json, const MachineViewT& machine) {
+// Of one of Klipper's objects: what a value that nobody confirms any more is worth.
+void write_age(JsonWriter& json, const MachineViewT& machine, std::string_view object, const ShownAt& at) {
+  if (is_sensor_object(object)) return;  // it has a source of its own
+  const auto age = age_of_values(machine, at);
+  json.key("age");
+  age ? json.value(seconds_of(*age)) : json.null();
+  json.field("stale", (stale_categories(machine, at) & bit_of(category_of(object))) != 0);
+}
+
+// The last values stay; this says whether they still hold.
+void write_values(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
+  const auto age = age_of_values(machine, at);
+  json.key("values").object();
+  write_time(json, "confirmed_at", values_confirmed_us(machine));
+  json.key("age");
+  age ? json.value(seconds_of(*age)) : json.null();
+  json.key("stale").array();
+  const uint32_t stale = stale_categories(machine, at);
+  for (const ValueCategoryRow& row : value_categories()) {
+    if ((stale & bit_of(row.category)) != 0) json.value(row.name);
+  }
+  json.end().end();
+}
+
+void write_temperatures(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
   json.key("temperatures").object();
   for (const auto& object : machine.objects) {
     if (value_of(*object, "temperature") == nullptr) continue;
@@ -32,6 +65,7 @@ void write_temperatures(JsonWriter& json, const MachineViewT& machine) {
     write_number(json, "target", value_of(*object, "target"));
     write_number(json, "power", value_of(*object, "power"));
     write_time(json, "observed_at", object->observed_at_us);
+    write_age(json, machine, object->name, at);
     json.end();
   }
   json.end();
@@ -43,7 +77,7 @@ bool is_fan(std::string_view name) {
   return kind == "fan" || kind == "fan_generic" || kind.ends_with("_fan");
 }
 
-void write_fans(JsonWriter& json, const MachineViewT& machine) {
+void write_fans(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
   json.key("fans").object();
   for (const auto& object : machine.objects) {
     if (!is_fan(object->name) || value_of(*object, "speed") == nullptr) continue;
@@ -51,12 +85,13 @@ void write_fans(JsonWriter& json, const MachineViewT& machine) {
     write_number(json, "speed", value_of(*object, "speed"));
     write_number(json, "rpm", value_of(*object, "rpm"));
     write_time(json, "observed_at", object->observed_at_us);
+    write_age(json, machine, object->name, at);
     json.end();
   }
   json.end();
 }
 
-void write_toolhead(JsonWriter& json, const MachineViewT& machine) {
+void write_toolhead(JsonWriter& json, const MachineViewT& machine, const ShownAt& at) {
   const ObservedObjectT* toolhead = object_named(machine, "toolhead");
   json.key("toolhead");
   if (toolhead == nullptr) {
@@ -69,6 +104,7 @@ void write_toolhead(JsonWriter& json, const MachineViewT& machine) {
   write_number(json, "z", value_of(*toolhead, "position.z"));
   write_number(json, "e", value_of(*toolhead, "position.e"));
   write_time(json, "observed_at", toolhead->observed_at_us);
+  write_age(json, machine, toolhead->name, at);
   json.end();
 }
 
@@ -200,6 +236,22 @@ bool is_stale(const MachineViewT& machine, const ShownAt& at) {
   return !machine.link_up || at.now - from_unix_us(machine.last_recorded_us) > at.stale_after;
 }
 
+std::optional<Micros> age_of_values(const MachineViewT& machine, const ShownAt& at) {
+  const int64_t confirmed_us = values_confirmed_us(machine);
+  if (confirmed_us == 0) return std::nullopt;
+  return std::max(Micros(0), std::chrono::duration_cast<Micros>(at.now - from_unix_us(confirmed_us)));
+}
+
+uint32_t stale_categories(const MachineViewT& machine, const ShownAt& at) {
+  const auto age = age_of_values(machine, at);
+  const bool subscribed = is_subscribed(machine);
+  uint32_t stale = 0;
+  for (const ValueCategoryRow& row : value_categories()) {
+    if (!age || is_stale(row.category, *age, subscribed)) stale |= bit_of(row.category);
+  }
+  return stale;
+}
+
 void write_machine(JsonWriter& json, const MachineViewT& machine, const MachineSafetyState* safety, const ShownAt& at) {
   const bool running = machine.job && machine.job->outcome == schema::JobOutcome::running;
   json.object().field("id", machine.id).field("name", machine.name).field("kind", machine.kind);
@@ -216,9 +268,9 @@ void write_machine(JsonWriter& json, const MachineViewT& machine, const MachineS
   write_current_job(json, machine.job.get());
   json.key("progress");
   running ? json.value(machine.job->progress) : json.null();
-  write_temperatures(json, machine);
-  write_fans(json, machine);
-  write_toolhead(json, machine);
+  write_temperatures(json, machine, at);
+  write_fans(json, machine, at);
+  write_toolhead(json, machine, at);
   write_speed(json, machine);
   json.text_or_null("moonraker_version", machine.moonraker_version);
   json.text_or_null("klipper_version", machine.klipper_version);
@@ -236,6 +288,7 @@ void write_machine(JsonWriter& json, const MachineViewT& machine, const MachineS
   json.field("last_position", machine.last_position);
   write_time(json, "updated_at", machine.last_observed_us);
   write_time(json, "recorded_at", machine.last_recorded_us);
+  write_values(json, machine, at);
   json.field("stale", is_stale(machine, at)).end();
 }
 

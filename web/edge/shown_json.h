@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,10 @@ struct MachineSafetyState {
 };
 
 bool is_stale(const schema::MachineViewT& machine, const ShownAt& at);
+// Since the machine's values were last seen to hold; nullopt: never, or what told of it is no longer kept.
+std::optional<Micros> age_of_values(const schema::MachineViewT& machine, const ShownAt& at);
+// The categories of safety/value_age.h whose values are stale, and those of which nothing is known: a bit each.
+uint32_t stale_categories(const schema::MachineViewT& machine, const ShownAt& at);
 // `safety` is null where nothing was said of it.
 void write_machine(JsonWriter& json, const schema::MachineViewT& machine, const MachineSafetyState* safety,
                    const ShownAt& at);

@@ -111,6 +111,43 @@ TEST_F(EdgeTest, AMachineThatNothingIsHeardOfIsStale) {
   EXPECT_EQ(body("/api/v1/machines/voron-2")["stale"], true);
 }
 
+// Values age from the last sign of the subscription, each category by its own time to live.
+TEST_F(EdgeTest, ValuesThatNobodyConfirmsAreStaleWithTheirAge) {
+  const json fresh = body("/api/v1/machines/voron-2");
+  EXPECT_EQ(fresh["values"]["stale"], json::array());
+  EXPECT_EQ(fresh["values"]["age"], 0.1);
+  EXPECT_EQ(fresh["temperatures"]["extruder"]["stale"], false);
+  clock.advance(2900ms);
+  EXPECT_EQ(body("/api/v1/machines/voron-2")["values"]["stale"], json::array()) << "the subscription is in force";
+  clock.advance(200ms);
+  const json old = body("/api/v1/machines/voron-2");
+  EXPECT_EQ(old["values"]["stale"], (json{"gpio", "sensor", "position", "fan", "pwm", "printer_state", "actuator"}));
+  EXPECT_EQ(old["values"]["age"], 3.2);
+  EXPECT_EQ(old["temperatures"]["extruder"]["value"], 214.9) << "the last value";
+  EXPECT_EQ(old["temperatures"]["extruder"]["age"], 3.2);
+  EXPECT_EQ(old["temperatures"]["extruder"]["stale"], true);
+  EXPECT_EQ(old["fans"]["fan"]["stale"], true);
+  EXPECT_EQ(old["toolhead"]["stale"], true);
+  EXPECT_EQ(old["stale"], false) << "of the machine something was heard within the minute";
+  clock.advance(2s);
+  EXPECT_EQ(body("/api/v1/machines/voron-2")["values"]["stale"].size(), 8u);
+}
+
+TEST_F(EdgeTest, AfterALostLinkEachCategoryIsStaleAfterItsOwnTime) {
+  say(disconnected("closed"));
+  get("/api/v1/machines", {{"Millrace-Min-Position", "6"}});
+  const auto stale_after = [&](std::chrono::milliseconds more) {
+    clock.advance(more);
+    return body("/api/v1/machines/voron-2")["values"]["stale"];
+  };
+  EXPECT_EQ(stale_after(0ms), json::array()) << "0.1 s old";
+  EXPECT_EQ(stale_after(300ms), json::array({"position"}));
+  EXPECT_EQ(stale_after(200ms), (json{"sensor", "position"}));
+  EXPECT_EQ(stale_after(500ms), (json{"gpio", "sensor", "position", "fan", "pwm", "actuator"}));
+  EXPECT_EQ(stale_after(1000ms), (json{"gpio", "sensor", "position", "fan", "pwm", "printer_state", "actuator"}));
+  EXPECT_EQ(stale_after(3000ms).size(), 8u);
+}
+
 TEST_F(EdgeTest, JobsEventsSiteAndHealth) {
   const json jobs = body("/api/v1/jobs?outcome=running,failed&machine=voron-2&q=CUBE&limit=1");
   EXPECT_EQ(jobs["items"][0]["id"], row_id());

@@ -57,6 +57,29 @@ TEST_F(MachineStateTest, ValuesStayWithTheirAgeWhenTheLinkGoes) {
   EXPECT_EQ(seen.objects[0]->values[0]->value, 215);
 }
 
+TEST_F(MachineStateTest, ValuesAreConfirmedBySamplesOfASubscriptionAlone) {
+  // Recorded 0.1 s after it was observed.
+  const auto sample = [&](const std::string& object) {
+    shop.say(sampled({{object, "value", 1}}));
+    return shop.now_us;
+  };
+  shop.say(connected());
+  EXPECT_EQ(values_confirmed_us(machine()), 0);
+  shop.say(state_changed(MachineState::ready));
+  sample("extruder");
+  const int64_t last = sample("moonraker");
+  EXPECT_EQ(values_confirmed_us(machine()), last) << "nothing of Klipper's has changed";
+  sample("sensor shelf");
+  EXPECT_EQ(values_confirmed_us(machine()), last) << "somebody else's";
+  const int64_t klipper = sample("fan");
+  shop.say(state_changed(MachineState::offline, "disconnected"));
+  sample("moonraker");
+  sample("host");
+  EXPECT_EQ(values_confirmed_us(machine()), klipper) << "Moonraker's own load says nothing of Klipper";
+  shop.say(disconnected("closed"));
+  EXPECT_EQ(values_confirmed_us(machine()), klipper);
+}
+
 TEST_F(MachineStateTest, KlipperAwayIsNotDisconnected) {
   shop.say(connected());
   shop.say(state_changed(MachineState::offline, "disconnected"));
