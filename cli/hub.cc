@@ -13,10 +13,12 @@
 #include "cli/emergency_targets.h"
 #include "cli/process_limits.h"
 #include "cli/version.h"
+#include "projections/checkpoint.h"
 #include "projections/command_history.h"
 #include "projections/maintenance.h"
 #include "projections/record.h"
 #include "projections/registry.h"
+#include "projections/safety_state.h"
 #include "web/edge/access/credentials.h"
 
 namespace millrace {
@@ -100,7 +102,8 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   }
   // The log's files come first: it is HTTP that refuses when there are too few.
   const size_t files = raise_open_files_limit();
-  const size_t connections = connections_within(files, options.http.max_connections);
+  const size_t urgent = options.http.urgent_connections;
+  const size_t connections = connections_within(files > urgent ? files - urgent : 0, options.http.max_connections);
   if (connections < options.http.max_connections) {
     log_warn("hub", "this process may open {} files: {} HTTP connections are taken, not {} (LimitNOFILE=, ulimit -n)",
              files, connections, options.http.max_connections);
@@ -235,14 +238,31 @@ void Hub::start_emergency_stops(const Clock& clock, Metrics& metrics) {
       [this](HubWrite write) { recorder_->submit(std::move(write)); }, clock, metrics);
 }
 
-// A long log takes its time to be looked through.
+// The view tells of almost all of the log.  Where it has to be made anew, the rest takes its time to be looked through.
 void Hub::read_latches() {
   latches_thread_ = std::thread([this] {
+    if (auto seen = read_seen_latches(); !seen)
+      log_warn("hub", "the log is looked through: {}", seen.error().message());
     if (auto read = latches_.read(*log_); !read) {
       log_error("hub", "adapters are not told of earlier emergency stops: {}", read.error().message());
     }
     publish_latches(latches_.all());
   });
+}
+
+Result<void> Hub::read_seen_latches() {
+  const auto reader = views_->reader();
+  const auto checkpoint = read_checkpoint(*reader, kSafetyView);
+  if (!checkpoint) return checkpoint.error();
+  const bool holds = *checkpoint && (*checkpoint)->version == make_safety_state()->version() &&
+                     (*checkpoint)->incarnation == log_->incarnation();
+  if (!holds) return {};
+  const auto machines = read_safety(*reader);
+  if (!machines) return machines.error();
+  std::vector<EmergencyLatches::Change> known;
+  for (const auto& [id, view] : *machines) known.push_back({id, view.latched ? view.latch_position : 0});
+  latches_.begin(known, (*checkpoint)->position);
+  return {};
 }
 
 void Hub::publish_latches(const std::vector<EmergencyLatches::Change>& changes) {

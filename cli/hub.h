@@ -55,6 +55,7 @@ class Hub {
   Result<void> start_mirror(const Clock& clock, Metrics& metrics);
   void start_emergency_stops(const Clock& clock, Metrics& metrics);
   void read_latches();
+  Result<void> read_seen_latches();
   void publish_latches(const std::vector<EmergencyLatches::Change>& changes);
   // Returns once it is recorded; not on the recorder's thread.
   Result<Position> append(std::vector<EventDraft> events);

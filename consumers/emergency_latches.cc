@@ -22,6 +22,15 @@ bool EmergencyLatches::fold(const Envelope& envelope, Position position) {
   return true;
 }
 
+void EmergencyLatches::begin(const std::vector<Change>& known, Position through) {
+  std::lock_guard lock(mutex_);
+  through_ = through;
+  for (const Change& change : known) {
+    Known& machine = known_[change.machine];
+    if (machine.position <= through.value) machine = {through.value, change.latch};
+  }
+}
+
 std::vector<EmergencyLatches::Change> EmergencyLatches::take(const Commit& commit) {
   std::lock_guard lock(mutex_);
   std::map<std::string, uint64_t> changed;
@@ -39,7 +48,7 @@ std::vector<EmergencyLatches::Change> EmergencyLatches::take(const Commit& commi
 Result<void> EmergencyLatches::read(const EventLog& log) {
   EventFilter filter;
   filter.types = {EventType::EmergencyStopped, EventType::EmergencyLatched, EventType::EmergencyReset};
-  Position after;
+  Position after = through_;
   for (bool at_end = false; !at_end;) {
     const auto read = log.read(after, {.events = kReadEvents}, filter);
     if (!read) return read.error();

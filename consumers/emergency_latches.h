@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which machines an emergency stop has latched, folded from the log, for the adapters: an adapter that lost its state,
-// or was not there when the hub stopped its machine, latches all the same.
+// Which machines an emergency stop has latched, for the adapters, by the view "safety" and what the log has
+// beyond it, so that a start looks through no more of the log than the views do: an adapter that lost its state, or was
+// not there when the hub stopped its machine, latches all the same.
 //
 // Any thread.
 #pragma once
@@ -24,7 +25,9 @@ class EmergencyLatches {
 
   // What a commit changes.  Commits come in the order of the log.
   std::vector<Change> take(const Commit& commit);
-  // Everything in the log up to now, which take() may be called beside.
+  // What a view says that holds everything up to `through`; before or after take().
+  void begin(const std::vector<Change>& known, Position through);
+  // The log from there up to now, which take() may be called beside.
   Result<void> read(const EventLog& log);
   std::vector<Change> all() const;
 
@@ -36,6 +39,7 @@ class EmergencyLatches {
   bool fold(const Envelope& envelope, Position position);
 
   mutable std::mutex mutex_;
+  Position through_;                    // of begin()
   std::map<std::string, Known> known_;  // machines that were stopped once
 };
 

@@ -33,6 +33,7 @@ constexpr size_t kMinBodyProgress = 16u << 10;
 // After the last answer the client may still be sending; closing at once would reset the connection and lose the
 // answer.
 constexpr std::chrono::seconds kMaxLinger{2};
+constexpr std::chrono::seconds kUrgentPatience{2};  // with each step of a connection beyond max_connections
 constexpr size_t kMaxLingerBytes = 8u << 20;
 // Within it the service may allow single requests more than the general limit.
 constexpr size_t kMaxAnyBody = 64u << 20;
@@ -67,8 +68,14 @@ class PendingAnswer {
 
 class Connection final : public ServerSession, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<ServerCore> core, TcpSocket socket)
-      : core_(core), options_(core->options), plain_(std::move(socket)), timer_(plain_.get_executor()) {
+  enum class Kind { kOrdinary, kUrgent };
+
+  Connection(std::shared_ptr<ServerCore> core, TcpSocket socket, Kind kind = Kind::kOrdinary)
+      : core_(core),
+        options_(kind == Kind::kUrgent ? hurried(core->options) : core->options),
+        is_urgent_(kind == Kind::kUrgent),
+        plain_(std::move(socket)),
+        timer_(plain_.get_executor()) {
     error_code error;
     auto remote = plain_.remote_endpoint(error);
     if (!error) remote_ = host_and_port(remote.address().to_string(), remote.port());
@@ -78,17 +85,20 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   void start() {
     auto core = core_.lock();
     core->add(shared_from_this());
+    if (is_urgent_) core->urgent.push_back(this);
     core->tls ? expect_tls() : expect_request();
   }
 
   void refuse() {
     auto core = core_.lock();
     core->add(shared_from_this());
-    ++core->refused;
-    refused_ = true;
-    HttpResponse response = problem(503, "too_many_connections", "the server has no connection left");
-    response.headers.emplace_back("Retry-After", "5");
-    write_last(std::move(response));
+    tell_to_come_back(*core);
+  }
+
+  bool give_way() override {
+    if (phase_ == Phase::kServing || phase_ == Phase::kWriting || phase_ == Phase::kClosed) return false;
+    drop();
+    return true;
   }
 
   void drop() override {
@@ -112,6 +122,22 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     auto core = core_.lock();
     if (!core || !core->remove(this)) return;
     if (refused_) --core->refused;
+    core->urgent.remove(this);
+  }
+
+  static HttpServerOptions hurried(HttpServerOptions options) {
+    options.idle_timeout = kUrgentPatience;
+    options.header_timeout = options.body_timeout = kUrgentPatience;
+    return options;
+  }
+
+  void tell_to_come_back(ServerCore& core) {
+    core.urgent.remove(this);
+    ++core.refused;
+    refused_ = true;
+    HttpResponse response = problem(503, "too_many_connections", "the server has no connection left");
+    response.headers.emplace_back("Retry-After", "5");
+    write_last(std::move(response));
   }
 
   TcpSocket& tcp() { return tls_ ? tls_->tcp() : plain_; }
@@ -258,6 +284,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     if (message.version() >= 11 && message.count(http::field::host) != 1) {
       return fail(problem(400, "bad_request", "exactly one Host header is required")), false;
     }
+    if (is_urgent_ && !may_be_served(message)) return false;
     size_t encodings = message.count(http::field::transfer_encoding);
     if (encodings > 1 || (encodings == 1 && !beast::iequals(message[http::field::transfer_encoding], "chunked"))) {
       return fail(problem(501, "transfer_encoding", "only the transfer encoding chunked is understood")), false;
@@ -270,6 +297,18 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
     needs_continue_ = !expect.empty() && message.version() >= 11 && !parser_->is_done();
     parser_->eager(true);
     return true;
+  }
+
+  // False when an urgent connection was asked for something that can wait.
+  bool may_be_served(const Message& message) {
+    auto core = core_.lock();
+    auto target = parse_request_target({message.target().data(), message.target().size()});
+    if (!core || !core->service) return drop(), false;
+    const std::string_view method(message.method_string().data(), message.method_string().size());
+    if (target && core->service->is_urgent(method, target->path)) return true;
+    if (core->metrics.refused != nullptr) core->metrics.refused->add();
+    core->refused < ServerCore::kMaxRefused ? tell_to_come_back(*core) : drop();
+    return false;
   }
 
   // False when the body is said to be too large.
@@ -309,7 +348,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
   void dispatch() {
     Message message = parser_->release();
     parser_.reset();
-    framing_ = {.keep_alive = message.keep_alive(), .is_http_1_0 = message.version() < 11};
+    framing_ = {.keep_alive = message.keep_alive() && !is_urgent_, .is_http_1_0 = message.version() < 11};
     auto target = parse_request_target({message.target().data(), message.target().size()});
     if (!target) return fail(problem(400, "bad_target", target.error().context));
     HttpRequest request = to_request(message);
@@ -527,6 +566,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
 
   std::weak_ptr<ServerCore> core_;
   const HttpServerOptions options_;
+  const bool is_urgent_;                // beyond max_connections
   TcpSocket plain_;                     // until TLS takes it over
   std::unique_ptr<TlsConnection> tls_;  // null: plain HTTP
   SteadyTimer timer_;
@@ -568,6 +608,10 @@ void PendingAnswer::give(HttpResponse response) {
 
 void serve_http(std::shared_ptr<ServerCore> core, TcpSocket socket) {
   std::make_shared<Connection>(std::move(core), std::move(socket))->start();
+}
+
+void serve_urgent_http(std::shared_ptr<ServerCore> core, TcpSocket socket) {
+  std::make_shared<Connection>(std::move(core), std::move(socket), Connection::Kind::kUrgent)->start();
 }
 
 void refuse_http(std::shared_ptr<ServerCore> core, TcpSocket socket) {

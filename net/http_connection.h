@@ -2,6 +2,7 @@
 // What the listener and its connections share.  For net/ alone; loop's thread only.
 #pragma once
 
+#include <list>
 #include <memory>
 #include <unordered_map>
 
@@ -17,6 +18,8 @@ class ServerSession {
   virtual ~ServerSession() = default;
   // Closes the connection without an answer.
   virtual void drop() = 0;
+  // Of an urgent connection that has no request yet: closes it.  False: it is being served.
+  virtual bool give_way() { return false; }
 };
 
 // What /metrics tells of the server; all or none are set.
@@ -29,11 +32,14 @@ struct ServerMetrics {
 // Owned by the server, and owns the sessions: one that waits for its service's answer has nothing else to keep it
 // alive. Sessions hold it weakly, so one that outlives the server finds nothing to call.
 struct ServerCore {
+  static constexpr size_t kMaxRefused = 64;  // that are being told 503; further ones are closed without a word
+
   IoLoop& loop;
   HttpService* service;  // null from the server's destruction on
   HttpServerOptions options;
   std::unordered_map<ServerSession*, std::shared_ptr<ServerSession>> sessions;
-  size_t refused = 0;  // of these, those that are only told to come back later
+  size_t refused = 0;                // of these, those that are only told to come back later
+  std::list<ServerSession*> urgent;  // of these, those beyond max_connections; the oldest first
   ServerMetrics metrics;
   std::shared_ptr<TlsContext> tls;  // of new connections; null: plain HTTP
 
@@ -45,6 +51,8 @@ struct ServerCore {
 // it looks at the next: answers cannot change places, and a client that does not read its answers is not read from
 // either.
 void serve_http(std::shared_ptr<ServerCore> core, TcpSocket socket);
+// Serves one request if it is urgent, and answers 503 to any other.
+void serve_urgent_http(std::shared_ptr<ServerCore> core, TcpSocket socket);
 // Answers 503 without reading a request.
 void refuse_http(std::shared_ptr<ServerCore> core, TcpSocket socket);
 

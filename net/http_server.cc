@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 
 #include "bus/logging.h"
@@ -16,7 +17,6 @@ namespace {
 
 using Endpoint = asio::ip::tcp::endpoint;
 
-constexpr size_t kMaxRefused = 64;  // connections that are being told 503; further ones are closed without a word
 constexpr std::chrono::milliseconds kAcceptPause{
     100};  // after a failure that would repeat at once, e.g. no descriptors
 
@@ -88,13 +88,23 @@ class Listener : public std::enable_shared_from_this<Listener> {
   static void admit(const std::shared_ptr<ServerCore>& core, TcpSocket socket) {
     error_code ignored;
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-    if (core->sessions.size() - core->refused < core->options.max_connections) {
+    if (core->sessions.size() - core->refused - core->urgent.size() < core->options.max_connections) {
       serve_http(core, std::move(socket));
+      return;
+    }
+    if (make_urgent_room(*core)) {
+      serve_urgent_http(core, std::move(socket));
       return;
     }
     if (core->metrics.refused != nullptr) core->metrics.refused->add();
     // Over TLS the handshake would cost more than the connection that there is no room for.
-    if (core->refused < kMaxRefused && !core->tls) refuse_http(core, std::move(socket));
+    if (core->refused < ServerCore::kMaxRefused && !core->tls) refuse_http(core, std::move(socket));
+  }
+
+  static bool make_urgent_room(ServerCore& core) {
+    if (core.urgent.size() < core.options.urgent_connections) return true;
+    const auto waiting = core.urgent;  // a copy: one that gives way takes itself out
+    return std::any_of(waiting.begin(), waiting.end(), [](ServerSession* session) { return session->give_way(); });
   }
 
   void wait_after(const error_code& error) {
@@ -177,7 +187,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
 HttpServer::HttpServer(IoLoop& loop, HttpService& service, const HttpServerOptions& options)
     : impl_(std::make_shared<Impl>()) {
   impl_->core = std::make_shared<ServerCore>(
-      ServerCore{loop, &service, options, {}, 0, make_server_metrics(options.metrics), nullptr});
+      ServerCore{loop, &service, options, {}, 0, {}, make_server_metrics(options.metrics), nullptr});
 }
 
 HttpServer::~HttpServer() {

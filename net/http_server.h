@@ -20,6 +20,10 @@ struct HttpServerOptions {
   size_t max_body_bytes = 1u << 20;
   size_t max_header_bytes = 16u << 10;
   size_t max_connections = 1024;  // further ones are answered 503 and closed
+  // Further ones beyond max_connections, each for one request that HttpService::is_urgent() lets through and that comes
+  // within 2 s; any other is answered 503.  When these are full too, the oldest that still waits for its request makes
+  // room for a new one, so that nobody can keep them occupied by saying nothing.
+  size_t urgent_connections = 0;
   std::chrono::seconds idle_timeout{60};
   std::chrono::milliseconds header_timeout{10'000};  // from its first byte to its last; also of a TLS handshake
   std::chrono::milliseconds body_timeout{10'000};    // for each 16 KiB of a body, and for its rest
@@ -62,6 +66,8 @@ class HttpService {
  public:
   virtual ~HttpService() = default;
   virtual void on_request(HttpRequest request, Responder respond) = 0;
+  // Whether such a request is served although there are too many connections.  Asked before its body is read.
+  virtual bool is_urgent(std::string_view /*method*/, std::string_view /*path*/) { return false; }
   // For a request whose body is larger than HttpServerOptions::max_body_bytes, or does not say how large it is: how
   // much it may have.  0: as any other.
   virtual size_t max_body_bytes(std::string_view /*method*/, std::string_view /*path*/) { return 0; }

@@ -26,6 +26,7 @@ constexpr size_t kMaxRegistryMessage = 512u << 10;  // the list of all machines
 struct StopMessage {
   std::string id;
   std::string reason;
+  std::string api_key;  // as it was shown
 };
 
 StopMessage stop_message(std::string_view payload) {
@@ -35,7 +36,8 @@ StopMessage stop_message(std::string_view payload) {
   const auto id = text_member(*json, "command_id").value_or("");
   const bool usable =
       id.size() <= kMaxStopId && std::all_of(id.begin(), id.end(), [](unsigned char c) { return c > ' ' && c < 0x7f; });
-  return {usable ? std::string(id) : "", std::string(text_member(*json, "reason").value_or(""))};
+  return {usable ? std::string(id) : "", std::string(text_member(*json, "reason").value_or("")),
+          std::string(text_member(*json, "key").value_or(""))};
 }
 
 // The jobs whose files shall be read: those that begin, and the one that already ran when we came.
@@ -395,18 +397,23 @@ void Adapters::take_stop(const std::string& machine, const MqttClient::Message& 
     record.client = record.actor = "mqtt";  // the broker does not say who published (decision 18)
     record.reason = said.reason;
     record.asked_at = clock_.wall();
-    stop_at_once(*stopper, std::move(record), again);
+    stop_at_once(*stopper, std::move(record), again, said.api_key);
   }
 }
 
-void Adapters::stop_at_once(EmergencyStopper& stopper, EmergencyRecord record, bool again) {
+void Adapters::stop_at_once(EmergencyStopper& stopper, EmergencyRecord record, bool again, std::string api_key) {
   const std::string machine = record.machine;
-  stopper.stop(machine, [this, record = std::move(record), again](const EmergencyStopResult& result) mutable {
+  stopper.stop(machine, [this, record = std::move(record), again,
+                         api_key = std::move(api_key)](const EmergencyStopResult& result) mutable {
     record.confirmed = result.confirmed;
     record.text = result.text;
     if (result.sent_after) record.sent_after_us = result.sent_after->count();
     if (result.answered_after) record.answered_after_us = result.answered_after->count();
-    if (!again) loop_.post([this, record = std::move(record)] { stopped(record); });
+    if (again) return;
+    loop_.post([this, record = std::move(record), api_key = std::move(api_key)]() mutable {
+      attribute(record, api_key);
+      stopped(record);
+    });
   });
 }
 
@@ -423,7 +430,7 @@ void Adapters::act_on(const std::string& machine, const schema::AlarmRaisedT& al
     record.client = record.actor = kSafetyActor;
     record.reason = why;
     record.asked_at = clock_.wall();
-    return stop_at_once(*stopper_, std::move(record), false);
+    return stop_at_once(*stopper_, std::move(record), false, "");
   }
   const auto found = machines_.find(machine);
   if (found == machines_.end()) return;
@@ -435,6 +442,26 @@ void Adapters::act_on(const std::string& machine, const schema::AlarmRaisedT& al
   asked.scopes = ScopeSet::all();
   asked.received = clock_.monotonic();
   found->second->take_command(std::move(asked));
+}
+
+// Afterwards, because keys are in a file.  A key that is not valid keeps nobody from stopping: whoever may publish
+// could have left it out, and a stop that was not meant harms less than one that was refused.
+void Adapters::attribute(EmergencyRecord& record, const std::string& api_key) const {
+  if (api_key.empty()) return;
+  const auto holder =
+      options_.commands.key_holder
+          ? options_.commands.key_holder(api_key)
+          : Result<KeyHolder>(make_error(Errc::kUnavailable, "API keys cannot be checked at this host"));
+  if (holder) {
+    record.actor = holder->name;
+    record.key_id = holder->key_id;
+    return;
+  }
+  record.reason = record.reason.substr(0, kMaxEmergencyText / 2);
+  record.reason +=
+      std::string(record.reason.empty() ? "" : " ") + "(with a key that is not valid: " + holder.error().context + ")";
+  log_warn("adapters", "'{}' was stopped by MQTT with a key that is not valid: {}", record.machine,
+           holder.error().context);
 }
 
 void Adapters::stopped(const EmergencyRecord& record) {

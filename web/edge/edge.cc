@@ -339,6 +339,11 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     match.route->of_views ? when_reached(*position, go_on) : go_on(true);
   }
 
+  bool is_urgent(std::string_view method, std::string_view path) override {
+    const RouteMatch match = find_route(method, path);
+    return match.route != nullptr && match.route->runs_on == RunsOn::kUrgent;
+  }
+
   size_t max_body_bytes(std::string_view method, std::string_view path) override {
     const RouteMatch match = find_route(method, path);
     return match.route != nullptr && match.route->pattern == kBlobPattern ? kMaxBlobBytes : 0;

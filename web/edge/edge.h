@@ -55,7 +55,7 @@ struct EdgeOptions {
   size_t max_connection_tests = 8;                    // at a time; further ones are answered 503
   bool plain_jobs_as_page =
       false;  // what /api/jobs without parameters answers: 3d-print-logger's page, not KlipperIWC's
-  HttpServerOptions http;
+  HttpServerOptions http{.urgent_connections = 32};
   AccessOptions access;
   std::chrono::seconds hsts{31'536'000};  // with TLS: how long browsers refuse plain HTTP of this host; 0: not told
   std::chrono::milliseconds access_interval{1'000};  // how soon a change of the file of keys counts

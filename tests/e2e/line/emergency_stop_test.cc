@@ -243,6 +243,46 @@ TEST_F(EmergencyStopTest, ByMqttWithoutAHub) {
   EXPECT_EQ(events("EmergencyStopped").size(), 3u);
 }
 
+// Whoever may publish may stop; a key only says who it was.
+TEST_F(EmergencyStopTest, ByMqttAKeyTellsWhoStoppedAndAWrongOneIsNoReasonToRefuse) {
+  begin(2);
+  const auto made =
+      shop.run({"keys", "create", "--data", shop.data().string(), "--name", "Wall panel", "--scopes", "read"});
+  ASSERT_EQ(made.code, 0) << made.output;
+  const std::string key = made.output.substr(made.output.find("mr_"), 46);
+  const auto admin = shop.run({"keys", "create", "--data", shop.data().string(), "--name", "Anna"});
+  const std::string reader = admin.output.substr(admin.output.find("mr_"), 46);
+  publish("sim-1", R"({"reason":"smoke","key":")" + key + R"("})");
+  EXPECT_TRUE(is_stopped(1));
+  publish("sim-2", R"({"reason":"smoke","key":"mr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"})");
+  EXPECT_TRUE(is_stopped(2));
+  const auto told = [&](const std::string& machine) {
+    json found;
+    EXPECT_TRUE(eventually(
+        [&] {
+          const auto answer = http_request({.url = "http://127.0.0.1:" + std::to_string(shop.http_port) +
+                                                   "/api/v1/events?type=EmergencyStopped&machine=" + machine,
+                                            .headers = {{"X-API-Key", reader}}});
+          if (!answer || answer->status != 200) return false;
+          EXPECT_EQ(answer->body.find(key), std::string::npos) << "a key is in no event";
+          const json items = json::parse(answer->body)["items"];
+          if (items.empty()) return false;
+          found = items[0];
+          return true;
+        },
+        kPatience));
+    return found;
+  };
+  const json good = told("sim-1");
+  EXPECT_EQ(good["actor"], "Wall panel");
+  EXPECT_EQ(good["payload"]["client"], "mqtt");
+  EXPECT_EQ(good["payload"]["reason"], "smoke");
+  EXPECT_FALSE(good["payload"].value("key_id", "").empty());
+  const json wrong = told("sim-2");
+  EXPECT_EQ(wrong["actor"], "mqtt");
+  EXPECT_EQ(wrong["payload"]["reason"], "smoke (with a key that is not valid: there is no such key)");
+}
+
 TEST_F(EmergencyStopTest, ARetainedMessageStopsNothing) {
   begin(1);
   publish("sim-1", R"({"reason":"old"})", Retain::kYes);

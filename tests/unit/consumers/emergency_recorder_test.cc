@@ -6,6 +6,7 @@
 
 #include "consumers/emergency_latches.h"
 #include "tests/support/event_fixtures.h"
+#include "tests/support/forwarding_event_log.h"
 #include "tests/support/process.h"
 
 namespace millrace {
@@ -169,6 +170,42 @@ TEST(EmergencyLatchesTest, AStopLatchesAndAResetOpens) {
   ASSERT_EQ(restarted.all().size(), 2u);
   EXPECT_EQ(restarted.all()[0].latch, 0u);
   EXPECT_EQ(restarted.all()[1].latch, 3u);
+}
+
+// Notes from where a log was read.
+class NotingEventLog final : public ForwardingEventLog {
+ public:
+  using ForwardingEventLog::ForwardingEventLog;
+  Result<ReadResult> read(Position after, const ReadLimit& limit, const EventFilter& filter) const override {
+    first_read = std::min(first_read, after.value);
+    return ForwardingEventLog::read(after, limit, filter);
+  }
+  mutable uint64_t first_read = UINT64_MAX;
+};
+
+TEST(EmergencyLatchesTest, OnlyWhatTheViewHasNotSeenIsReadFromTheLog) {
+  NotingEventLog log(make_memory_event_log());
+  uint64_t sequence = 0;
+  const auto say = [&](auto payload, const std::string& machine) {
+    std::vector<Envelope> envelopes{event({"hub", 1, ++sequence}, draft_of(std::move(payload), machine, noon()))};
+    const ProducerMark mark{"hub", {1, sequence}};
+    return *log.append({.envelopes = envelopes, .marks = {&mark, 1}, .recorded_at = noon()});
+  };
+  say(schema::EmergencyStoppedT{}, "a");
+  say(schema::EmergencyStoppedT{}, "b");
+  for (int i = 0; i < 50; ++i) say(schema::PlateClearedT{}, "c");
+  const Position seen = log.last();
+  say(schema::EmergencyResetT{}, "a");
+  say(schema::EmergencyLatchedT{}, "c");
+
+  EmergencyLatches latches;
+  latches.take(say(schema::EmergencyLatchedT{}, "d"));  // came before the view was looked at
+  latches.begin({{"a", 1}, {"b", 2}, {"d", 0}}, seen);
+  ASSERT_TRUE(latches.read(log));
+  EXPECT_EQ(log.first_read, seen.value);
+  std::map<std::string, uint64_t> now;
+  for (const auto& [machine, latch] : latches.all()) now[machine] = latch;
+  EXPECT_EQ(now, (std::map<std::string, uint64_t>{{"a", 0}, {"b", 2}, {"c", 54}, {"d", 55}}));
 }
 
 }  // namespace

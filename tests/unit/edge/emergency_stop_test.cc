@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Emergency stops over HTTP: before everything that may refuse, wait or fail.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <future>
 #include <mutex>
@@ -63,6 +66,7 @@ class EdgeEmergencyStop : public ::testing::Test {
     options.port = 0;
     options.max_queued_reads = 0;  // everything that waits is refused
     options.max_queued_writes = 0;
+    options.http.max_connections = 20;
     edge = std::make_unique<Edge>(
         EdgeParts{loop, *shop.log, *store, clock, *metrics, health, nullptr, nullptr, nullptr, nullptr, nullptr,
                   stopper.get(), [this](EmergencyRecord record) { keep(std::move(record)); }},
@@ -167,6 +171,42 @@ TEST_F(EdgeEmergencyStop, StrangersAndUnknownMachinesStopNothing) {
   EXPECT_EQ(post("/api/v1/emergency_stop").body["code"], "machine_not_found");
   EXPECT_EQ(moonraker.stops, 0);
   EXPECT_TRUE(kept().empty());
+}
+
+// Connections of somebody who says nothing.
+class SilentClients {
+ public:
+  SilentClients(uint16_t port, int count) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < count; ++i) {
+      sockets_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      EXPECT_EQ(::connect(sockets_.back(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    }
+  }
+  ~SilentClients() {
+    for (const int socket : sockets_) ::close(socket);
+  }
+  SilentClients(const SilentClients&) = delete;
+  SilentClients& operator=(const SilentClients&) = delete;
+
+ private:
+  std::vector<int> sockets_;
+};
+
+TEST_F(EdgeEmergencyStop, AFullPortStopsMachinesAndDoesNothingElse) {
+  const SilentClients crowd(edge->port(), 200);
+  const auto ready = http_request({.url = "http://127.0.0.1:" + std::to_string(edge->port()) + "/health/live"});
+  ASSERT_TRUE(ready);
+  EXPECT_EQ(ready->status, 503) << "the port is full";
+  const Answer one = post("/api/v1/machines/voron-2/emergency_stop", R"({"reason":"smoke"})");
+  EXPECT_EQ(one.status, 200) << one.body;
+  EXPECT_EQ(one.body["confirmed"], true);
+  EXPECT_EQ(post("/api/v1/emergency_stop").status, 200);
+  EXPECT_EQ(moonraker.stops, 2);
+  EXPECT_EQ(kept().size(), 2u);
 }
 
 }  // namespace

@@ -339,6 +339,65 @@ TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreToldToComeBack) {
   stop_server();  // before the metrics
 }
 
+TEST_F(HttpServerTest, WhatIsUrgentIsServedThoughThereAreTooManyConnections) {
+  options_.max_connections = 1;
+  options_.urgent_connections = 2;
+  service_.urgent = [](std::string_view method, std::string_view path) { return method == "POST" && path == "/stop"; };
+  start();
+  RawClient occupant(port_);
+  occupant.write(kGet);
+  EXPECT_TRUE(occupant.read_until("\r\n\r\n").starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(get("/").starts_with("HTTP/1.1 503 "));
+  EXPECT_TRUE(get("/stop").starts_with("HTTP/1.1 503 ")) << "another method";
+  RawClient urgent(port_);
+  urgent.write("POST /stop HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + std::string(kGet));
+  const std::string answer = urgent.read_to_end();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+  EXPECT_TRUE(has(answer, "Connection: close\r\n")) << "one request each";
+  EXPECT_EQ(answer.find("HTTP/1.1 ", 1), std::string::npos) << answer;
+}
+
+TEST_F(HttpServerTest, WhoSaysNothingKeepsNoUrgentConnection) {
+  options_.max_connections = 1;
+  options_.urgent_connections = 2;
+  service_.urgent = [](std::string_view, std::string_view path) { return path == "/stop"; };
+  start();
+  RawClient occupant(port_);
+  occupant.write(kGet);
+  occupant.read_until("\r\n\r\n");
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (int i = 0; i < 40; ++i) {
+    silent.push_back(std::make_unique<RawClient>(port_));
+    if (i % 2 == 0) silent.back()->write("POST /stop HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+  }
+  EXPECT_TRUE(get("/stop").starts_with("HTTP/1.1 200 "));
+  silent.push_back(std::make_unique<RawClient>(port_));
+  EXPECT_EQ(silent.back()->read_to_end(), "") << "and after 2 s it is closed";
+}
+
+TEST_F(HttpServerTest, UrgentRequestsThatAreServedMakeNoRoom) {
+  Journal journal;
+  std::vector<Responder> held;
+  options_.max_connections = 1;
+  options_.urgent_connections = 1;
+  service_.urgent = [](std::string_view, std::string_view path) { return path == "/stop"; };
+  service_.request = [&](HttpRequest request, Responder respond) {
+    if (request.path != "/stop") return respond({});
+    held.push_back(std::move(respond));
+    journal.add("asked");
+  };
+  start();
+  RawClient occupant(port_);
+  occupant.write(kGet);
+  occupant.read_until("\r\n\r\n");
+  RawClient urgent(port_);
+  urgent.write("GET /stop HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(journal.wait_for("asked"));
+  EXPECT_TRUE(get("/stop").starts_with("HTTP/1.1 503 "));
+  thread_.call([&] { held.at(0)({}); });
+  EXPECT_TRUE(urgent.read_to_end().starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpServerTest, ServiceThatThrowsOrForgetsAnswers500) {
   service_.request = [&](HttpRequest request, Responder respond) {
     if (request.path == "/throw") throw std::runtime_error("planted");

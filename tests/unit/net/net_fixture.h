@@ -57,7 +57,10 @@ struct FunctionService final : HttpService {
   std::function<Verdict(const HttpRequest&, std::shared_ptr<WebSocketPeer>)> web_socket =
       [](const HttpRequest&, std::shared_ptr<WebSocketPeer>) { return Verdict(HttpResponse{.status = 404}); };
 
+  std::function<bool(std::string_view method, std::string_view path)> urgent = [](auto, auto) { return false; };
+
   void on_request(HttpRequest r, Responder respond) override { request(std::move(r), std::move(respond)); }
+  bool is_urgent(std::string_view method, std::string_view path) override { return urgent(method, path); }
   Verdict on_web_socket(const HttpRequest& r, std::shared_ptr<WebSocketPeer> peer) override {
     return web_socket(r, std::move(peer));
   }
