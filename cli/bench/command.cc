@@ -7,6 +7,7 @@
 #include <map>
 
 #include "bus/json_reader.h"
+#include "bus/json_writer.h"
 #include "bus/logging.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/harness.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr std::chrono::milliseconds kBetween{10};
 constexpr double kLimitMs = 5;  // p99
 constexpr int kCommands = 1000;
+constexpr std::chrono::seconds kEndWithin{10};
 
 HttpClientRequest post(std::string url, std::string body) {
   HttpClientRequest request;
@@ -55,13 +57,52 @@ struct Round {
   std::vector<double> way_ms;        // request to Moonraker's socket
   std::vector<double> answer_ms;     // request to the edge's 202
   std::vector<double> moonraker_ms;  // Moonraker's own answer to the same
-  int refused = 0;
+  // Commands that did not reach the machine, by what is known of them: "rejected stale", "expired", "HTTP 503", ...;
+  // one without an end is lost.
+  std::map<std::string, int> others;
+  int lost = 0;
 };
+
+struct Asked {
+  WallTime at{};
+  std::string id;
+};
+
+std::string command_id_in(const std::string& body) {
+  JsonReader reader;
+  const auto json = reader.parse(body);
+  return json ? std::string(text_member(*json, "command_id").value_or("")) : "";
+}
+
+// What the hub says became of a command: its status, and where it was rejected the first rule; empty: it has no end.
+std::string end_of(const ShopProcesses& shop, const std::string& id) {
+  const auto answer =
+      http_request({.url = fmt::format("http://127.0.0.1:{}/api/v1/commands/{}", shop.http_port(), id)});
+  if (!answer || answer->status != 200) return "";
+  JsonReader reader;
+  const auto json = reader.parse(answer->body);
+  const std::string status(json ? text_member(*json, "status").value_or("") : "");
+  if (status == "requested" || status == "accepted" || status == "sent") return "";
+  const auto reasons = json ? member(*json, "reasons") : std::nullopt;
+  simdjson::dom::array list;
+  if (!reasons || reasons->get_array().get(list) != simdjson::SUCCESS || list.size() == 0) return status;
+  return status + " " + std::string(text_member(list.at(0).value(), "rule").value_or(""));
+}
+
+// For as long as a command may take to its end: its own time, and that of the hub's witness.
+std::string awaited_end_of(const ShopProcesses& shop, const std::string& id, const Clock& clock) {
+  const MonotonicTime until = clock.monotonic() + kEndWithin;
+  for (;;) {
+    std::string end = end_of(shop, id);
+    if (!end.empty() || clock.monotonic() > until) return end;
+    pause_for(std::chrono::milliseconds(100));
+  }
+}
 
 Result<Round> measure(const ShopProcesses& shop, const std::string& mark, const Clock& clock) {
   const MachineConfig& machine = shop.config().machines.front();
   const std::string url = fmt::format("http://127.0.0.1:{}/api/v1/machines/{}/commands", shop.http_port(), machine.id);
-  std::map<std::string, WallTime> asked;
+  std::map<std::string, Asked> asked;
   Round round;
   for (int i = 0; i < kCommands; ++i) {
     const MonotonicTime due = clock.monotonic() + kBetween;
@@ -71,7 +112,11 @@ Result<Round> measure(const ShopProcesses& shop, const std::string& mark, const 
         http_request(post(url, fmt::format(R"({{"command":"gcode","args":{{"script":"{}"}}}})", script)));
     if (!answer) return answer.error();
     round.answer_ms.push_back(milliseconds(clock.wall() - at));
-    answer->status == 202 ? void(asked.emplace(script, at)) : void(++round.refused);
+    if (answer->status == 202) {
+      asked[script] = {at, command_id_in(answer->body)};
+    } else {
+      ++round.others[fmt::format("HTTP {}", answer->status)];
+    }
     if (i % 10 == 0) {
       const WallTime own = clock.wall();
       const auto direct =
@@ -83,28 +128,46 @@ Result<Round> measure(const ShopProcesses& shop, const std::string& mark, const 
     }
   }
   pause_for(std::chrono::seconds(1));
-  const auto received = received_scripts(machine.moonraker_url);
+  auto received = received_scripts(machine.moonraker_url);
   if (!received) return received.error();
-  for (const auto& [script, at] : asked) {
-    const auto found = received->find(script);
-    if (found == received->end()) {
-      ++round.refused;
+  std::map<std::string, std::string> ends;
+  for (const auto& [script, command] : asked) {
+    if (!received->contains(script)) ends[script] = awaited_end_of(shop, command.id, clock);
+  }
+  if (!ends.empty()) received = received_scripts(machine.moonraker_url);  // some may only have been late
+  if (!received) return received.error();
+  for (const auto& [script, command] : asked) {
+    if (const auto found = received->find(script); found != received->end()) {
+      round.way_ms.push_back(milliseconds(found->second - command.at));
+    } else if (ends[script].empty() || ends[script] == "completed") {
+      ++round.lost;
     } else {
-      round.way_ms.push_back(milliseconds(found->second - at));
+      ++round.others[ends[script]];
     }
   }
   return round;
+}
+
+// {"rejected stale":1}
+std::string others_json(const Round& round) {
+  JsonWriter json;
+  json.object();
+  for (const auto& [what, count] : round.others) json.field(what, static_cast<int64_t>(count));
+  json.end();
+  return json.take();
 }
 
 void print(const Round& round, std::string_view which) {
   const double p99 = percentile(round.way_ms, 0.99);
   const double own = median(round.moonraker_ms);
   fmt::print(
-      "{{\"bench\":\"command\",{},\"n\":{},\"lost\":{},\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"answer_p50_ms\":{:.2f},"
+      "{{\"bench\":\"command\",{},\"n\":{},\"lost\":{},\"others\":{},\"p50_ms\":{:.2f},\"p99_ms\":{:.2f},\"answer_p50_"
+      "ms\":{:.2f},"
       "\"moonraker_p50_ms\":{:.2f},\"moonraker_p99_ms\":{:.2f},\"ratio_to_moonraker\":{:.2f},\"ratio_to_limit\":{:.3f}}"
       "}\n",
-      which, round.way_ms.size(), round.refused, percentile(round.way_ms, 0.5), p99, median(round.answer_ms), own,
-      percentile(round.moonraker_ms, 0.99), percentile(round.way_ms, 0.5) / own, p99 / kLimitMs);
+      which, round.way_ms.size(), round.lost, others_json(round), percentile(round.way_ms, 0.5), p99,
+      median(round.answer_ms), own, percentile(round.moonraker_ms, 0.99), percentile(round.way_ms, 0.5) / own,
+      p99 / kLimitMs);
   std::fflush(stdout);
 }
 
@@ -123,13 +186,14 @@ int run_bench_command(const BenchOptions& options) {
     if (!round) return fail(round.error());
     if (round->way_ms.empty()) return fail(make_error(Errc::kUnavailable, "no command reached the machine"));
     print(*round, fmt::format("\"round\":{}", number));
-    all.refused += round->refused;
+    all.lost += round->lost;
+    for (const auto& [what, count] : round->others) all.others[what] += count;
     all.way_ms.insert(all.way_ms.end(), round->way_ms.begin(), round->way_ms.end());
     all.answer_ms.insert(all.answer_ms.end(), round->answer_ms.begin(), round->answer_ms.end());
     all.moonraker_ms.insert(all.moonraker_ms.end(), round->moonraker_ms.begin(), round->moonraker_ms.end());
   }
   print(all, "\"median\":true");
-  return all.refused == 0 ? 0 : 1;
+  return all.lost == 0 ? 0 : 1;
 }
 
 }  // namespace millrace

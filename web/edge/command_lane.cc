@@ -76,6 +76,8 @@ void write_reasons(JsonWriter& json, const schema::CommandViewT& command) {
   json.end();
 }
 
+constexpr int kAccepted = 202;
+
 struct Ending {
   std::string_view status;
   int http;
@@ -132,17 +134,25 @@ void write_command(JsonWriter& json, const schema::CommandViewT& command) {
   json.field("position", command.first_position).end();
 }
 
+namespace {
+
+HttpResponse shown(const schema::CommandViewT& command, int status) {
+  JsonWriter json;
+  write_command(json, command);
+  HttpResponse response;
+  response.status = status;
+  response.headers.emplace_back("Location", "/api/v1/commands/" + command.id);
+  response.body = json.take();
+  return response;
+}
+
+}  // namespace
+
 HttpResponse command_answer(const schema::CommandViewT& command) {
   for (const Ending& ending : kEndings) {
     if (command.status == ending.status) return problem_with(command, ending);
   }
-  JsonWriter json;
-  write_command(json, command);
-  HttpResponse response;
-  response.status = command.status == "completed" ? 200 : 202;
-  response.headers.emplace_back("Location", "/api/v1/commands/" + command.id);
-  response.body = json.take();
-  return response;
+  return shown(command, command.status == "completed" ? 200 : 202);
 }
 
 CommandLane::CommandLane(Parts parts, Metrics& metrics)
@@ -211,7 +221,8 @@ void CommandLane::recorded(const std::string& id, const Result<Position>& positi
   }
   found->second.sent = true;
   found->second.last.first_position = position->value;
-  if (!found->second.wants_outcome) answer(id, command_answer(found->second.last));
+  // Its end may have been seen already: who did not ask for it is told that the command was taken, and no more.
+  if (!found->second.wants_outcome) answer(id, shown(found->second.last, kAccepted));
 }
 
 void CommandLane::saw(const schema::CommandViewT& command) {
