@@ -427,7 +427,8 @@ const std::vector<std::pair<std::string_view, std::string>>& api_schemas() {
       {"ConnectionTestRequest",
        R"({"type":"object","required":["moonraker_url"],"properties":{"moonraker_url":{"type":"string"},)"
        R"("api_key":{"type":["string","null"]},"username":{"type":["string","null"]},)"
-       R"("password":{"type":["string","null"]},"tls_ca":{"type":["string","null"]}}})"},
+       R"("password":{"type":["string","null"]},"tls_ca":{"type":["string","null"]},)"
+       R"("kind":{"enum":["printer","pick_and_place",null]}}})"},
       {"ConnectionTest", object_of({{"ok", "flag"},
                                     {"steps", R"({"type":"array","items":)" +
                                                   object_of({{"step", "text"},

@@ -84,6 +84,11 @@ void BodyReader::wrong(std::string_view name, const Json& value, std::string_vie
   refuse(name, fmt::format("{} given, expected {}", shown(value), expected));
 }
 
+void BodyReader::wrong_text(std::string_view name, const Json& value, const TextRule& rule, std::string_view expected) {
+  if (!rule.secret) return wrong(name, value, expected);
+  refuse(name, fmt::format("expected {}; what was given is not shown", expected));
+}
+
 void BodyReader::require(std::string_view name) {
   if (!find(name)) refuse(name, "is missing");
 }
@@ -91,10 +96,11 @@ void BodyReader::require(std::string_view name) {
 bool BodyReader::fits(std::string_view name, const Json& value, std::string_view text, const TextRule& rule) {
   if (text.size() > rule.max_bytes) {
     refuse(name, fmt::format("text of {} bytes given, expected at most {}", text.size(), rule.max_bytes));
-  } else if (!rule.empty && text.empty()) {
+  } else if (!rule.empty && text.find_first_not_of(' ') == std::string_view::npos) {
     refuse(name, "is empty, expected some text");
   } else if (std::any_of(text.begin(), text.end(), [&](char c) { return is_control(c, rule.lines); })) {
-    wrong(name, value, rule.lines ? "text without control characters" : "one line of text without control characters");
+    wrong_text(name, value, rule,
+               rule.lines ? "text without control characters" : "one line of text without control characters");
   } else {
     return true;
   }
@@ -105,7 +111,7 @@ std::optional<std::string> BodyReader::text(std::string_view name, TextRule rule
   const auto value = find(name);
   if (!value) return std::nullopt;
   const auto text = as_text(*value);
-  if (!text) return wrong(name, *value, "text"), std::nullopt;
+  if (!text) return wrong_text(name, *value, rule, "text"), std::nullopt;
   return fits(name, *value, *text, rule) ? std::optional(std::string(*text)) : std::nullopt;
 }
 

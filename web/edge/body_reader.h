@@ -22,9 +22,13 @@ namespace millrace {
 
 struct TextRule {
   size_t max_bytes = 500;
-  bool lines = false;  // may hold tabs and line breaks; other control characters never
-  bool empty = true;   // may be empty
+  bool lines = false;   // may hold tabs and line breaks; other control characters never
+  bool empty = true;    // may be empty, or blank
+  bool secret = false;  // what was given is never repeated in an answer
 };
+
+// A key, a user's name or a password for a Moonraker.
+inline constexpr TextRule kMoonrakerSecret{.max_bytes = 200, .secret = true};
 
 class BodyReader {
  public:
@@ -58,6 +62,7 @@ class BodyReader {
  private:
   std::optional<Json> find(std::string_view name);
   void wrong(std::string_view name, const Json& value, std::string_view expected);
+  void wrong_text(std::string_view name, const Json& value, const TextRule& rule, std::string_view expected);
   bool fits(std::string_view name, const Json& value, std::string_view text, const TextRule& rule);
 
   JsonReader reader_;

@@ -161,14 +161,28 @@ void ConnectionTest::on_server_info(const Result<HttpResponse>& answer, const Ht
   const auto json = reader.parse(answer->body);
   const auto result = json ? member(*json, "result") : std::nullopt;
   const std::string state(result ? text_member(*result, "klippy_state").value_or("not said") : "not said");
-  if (state != "ready") {
-    add("klipper", false, state,
-        state == "shutdown" || state == "error" ? "Klipper has stopped: see its message, then FIRMWARE_RESTART"
-                                                : "start Klipper, and check that its board is connected and has power");
-    return finish();
+  if (state == "ready") {
+    add("klipper", true, state);
+    ask_objects();
+  } else if (state == "shutdown" || state == "error") {
+    ask_why(state);
+  } else {
+    add("klipper", false, state, "start Klipper, and check that its board is connected and has power");
+    finish();
   }
-  add("klipper", true, state);
-  ask_objects();
+}
+
+void ConnectionTest::ask_why(const std::string& state) {
+  get("/printer/info", [this, state](const Result<HttpResponse>& answer, const HttpExchangeTrace&) {
+    JsonReader reader(kMaxAnswer, 32);
+    const auto json = answer && answer->status == 200 ? reader.parse(answer->body) : Result<Json>(Error{});
+    const auto result = json ? member(*json, "result") : std::nullopt;
+    const auto message = result ? text_member(*result, "state_message") : std::nullopt;
+    add("klipper", false, message ? fmt::format("{}: {}", state, message->substr(0, kMaxDetail)) : state,
+        state == "error" ? "Klipper could not start: put right what its message says, then RESTART"
+                         : "Klipper has stopped: put right what its message says, then FIRMWARE_RESTART");
+    finish();
+  });
 }
 
 void ConnectionTest::ask_objects() {
@@ -179,12 +193,25 @@ void ConnectionTest::ask_objects() {
     const auto objects = result ? member(*result, "objects") : std::nullopt;
     simdjson::dom::array names;
     if (objects && objects->get_array().get(names) == simdjson::SUCCESS) {
-      add("objects", true, fmt::format("{} objects", names.size()));
+      std::vector<std::string_view> texts;
+      for (const Json name : names) texts.push_back(as_text(name).value_or(""));
+      judge_objects(texts);
     } else {
       add("objects", false, answer ? words_of(*answer) : answer.error().context, "look into moonraker.log");
     }
     finish();
   });
+}
+
+// Klipper has print_stats where [virtual_sdcard] is configured, which Moonraker asks for too.
+void ConnectionTest::judge_objects(const std::vector<std::string_view>& names) {
+  const bool prints = std::find(names.begin(), names.end(), "print_stats") != names.end();
+  if (prints || !request_.prints) {
+    add("objects", true, fmt::format("{} objects", names.size()));
+  } else {
+    add("objects", false, fmt::format("{} objects, without print_stats", names.size()),
+        "add [virtual_sdcard] to printer.cfg and restart Klipper: without it no print is seen");
+  }
 }
 
 void ConnectionTest::add(std::string step, bool ok, std::string detail, std::string advice) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bus/clock.h"
@@ -22,6 +23,7 @@ struct ConnectionTestRequest {
   std::string url;  // http, https, ws or wss; checked by the caller
   std::string ca_file;
   MachineSecret secret;
+  bool prints = true;  // a printer, which needs print_stats
 };
 
 struct ConnectionTestStep {
@@ -49,7 +51,9 @@ class ConnectionTest : public std::enable_shared_from_this<ConnectionTest> {
   void on_server_info(const Result<HttpResponse>& answer, const HttpExchangeTrace& trace);
   bool on_trace(const Result<HttpResponse>& answer, const HttpExchangeTrace& trace);
   bool judge_status(const HttpResponse& response);
+  void ask_why(const std::string& state);
   void ask_objects();
+  void judge_objects(const std::vector<std::string_view>& names);
   void add(std::string step, bool ok, std::string detail, std::string advice = "");
   void finish();
   std::chrono::milliseconds left() const;

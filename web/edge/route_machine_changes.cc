@@ -111,17 +111,19 @@ void read_connection(BodyReader& body, MachineConfiguredT& machine) {
   }
 }
 
-// False when nothing was said about them.
+// Into what is kept.  False when nothing was said about them.
 bool read_secret(BodyReader& body, MachineSecret& secret) {
   const auto take = [&](std::string_view name, std::string& into) {
     if (!body.has(name)) return false;
-    into = body.text(name, {.max_bytes = 200}).value_or("");
+    into = body.text(name, kMoonrakerSecret).value_or("");
     return true;
   };
   const bool key = take("api_key", secret.api_key);
   const bool user = take("username", secret.username);
   const bool password = take("password", secret.password);
-  return key || user || password;
+  if (!key && !user && !password) return false;
+  refuse_half_login(body, secret);
+  return true;
 }
 
 std::string authentication_of(const MachineSecret& secret) {
@@ -225,6 +227,11 @@ std::optional<std::string> wrong_moonraker_url(const std::string& text) {
   if (!url) return fmt::format("expected http://HOST:PORT or https://HOST:PORT ({})", url.error().context);
   if (url->target.find('?') != std::string::npos) return "expected http://HOST:PORT without a query";
   return std::nullopt;
+}
+
+void refuse_half_login(BodyReader& body, const MachineSecret& secret) {
+  if (!secret.api_key.empty() || secret.username.empty() == secret.password.empty()) return;
+  body.refuse(secret.username.empty() ? "username" : "password", "is missing, a login needs both");
 }
 
 bool is_certificate_name(std::string_view name) {

@@ -53,9 +53,11 @@ LaterDecision prepare_connection_test(const RouteContext& context, const RouteRe
   ConnectionTestRequest test;
   test.url = body.text("moonraker_url", {.max_bytes = 500, .empty = false}).value_or("");
   if (const auto wrong = wrong_moonraker_url(test.url)) body.refuse("moonraker_url", *wrong);
-  test.secret.api_key = body.text("api_key", {.max_bytes = 200}).value_or("");
-  test.secret.username = body.text("username", {.max_bytes = 200}).value_or("");
-  test.secret.password = body.text("password", {.max_bytes = 200}).value_or("");
+  test.secret.api_key = body.text("api_key", kMoonrakerSecret).value_or("");
+  test.secret.username = body.text("username", kMoonrakerSecret).value_or("");
+  test.secret.password = body.text("password", kMoonrakerSecret).value_or("");
+  refuse_half_login(body, test.secret);
+  test.prints = body.word("kind", {"printer", "pick_and_place"}).value_or("printer") == "printer";
   const std::string certificate = body.text("tls_ca", {.max_bytes = 100}).value_or("");
   if (!is_certificate_name(certificate)) {
     body.refuse("tls_ca", "expected the name of a PEM file beside secrets.json, as in \"shop-ca.pem\"");
@@ -80,6 +82,7 @@ LaterDecision prepare_machine_test(const RouteContext& context, const RouteReque
   ConnectionTestRequest test;
   test.url = settings->moonraker_url;
   test.ca_file = ca_file(context, settings->tls_ca);
+  test.prints = (**machine).kind != "pick_and_place";
   const auto of_file = context.options.file_secrets.find(id);
   if (of_file != context.options.file_secrets.end()) {
     test.secret = of_file->second;

@@ -299,6 +299,10 @@ TEST_F(MachinesTest, AConnectionIsTriedStepByStep) {
           .status,
       201);
   EXPECT_EQ(ask("POST", "/api/v1/machines/m/test").body["ok"], true) << "with the key that is kept";
+  const auto pasted =
+      ask("POST", "/api/v1/machines/test", {{"moonraker_url", sim.url()}, {"api_key", std::string(kCanary) + "\n"}});
+  EXPECT_EQ(pasted.status, 400);
+  EXPECT_EQ(pasted.text.find(kCanary), std::string::npos) << pasted.text;
 }
 
 }  // namespace

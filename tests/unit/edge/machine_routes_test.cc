@@ -96,12 +96,32 @@ TEST_F(MachineRoutes, WhatIsWrongIsNamed) {
   expect_problem(ask("POST", "/api/v1/machines", R"({"name":"V","moonraker_url":"ftp://v"})"), 400, "invalid_field",
                  "http://HOST:PORT");
   expect_problem(add(R"(,"id":"Not An Id")"), 400, "invalid_field", "a-z");
+  expect_problem(ask("POST", "/api/v1/machines", R"({"name":"  ","moonraker_url":"http://v"})"), 400, "invalid_field",
+                 "empty");
   expect_problem(add(R"(,"id":"hub")"), 400, "invalid_field", "reserved");
   expect_problem(add(R"(,"nozzle_diameter":-1)"), 400, "invalid_field", "-1");
   expect_problem(add(R"(,"technology":"laser")"), 400, "invalid_field", "laser");
   expect_problem(add(R"(,"tls_ca":"../../etc/passwd")"), 400, "invalid_field", "secrets.json");
   expect_problem(add(R"(,"colour":"red")"), 400, "invalid_field", "colour");
   EXPECT_EQ(shop.log->last().value, 0u);
+}
+
+// Pasted with its line break, a key is as secret as without.
+TEST_F(MachineRoutes, ASecretThatIsWrongIsNotRepeated) {
+  for (const auto* field : {"api_key", "username", "password"}) {
+    const std::string quoted = std::string(",\"") + field + "\":";
+    expect_problem(add(quoted + R"("canary\n")"), 400, "invalid_field", "one line of text");
+    expect_problem(add(quoted + R"(["canary"])"), 400, "invalid_field", field);
+  }
+}
+
+TEST_F(MachineRoutes, ALoginIsANameAndAPassword) {
+  expect_problem(add(R"(,"username":"bob")"), 400, "invalid_field", "password");
+  expect_problem(add(R"(,"password":"canary")"), 400, "invalid_field", "username");
+  ASSERT_EQ(add(R"(,"username":"bob","password":"canary")").status, 201);
+  expect_problem(ask("PATCH", "/api/v1/machines/voron-2", R"({"password":null})"), 400, "invalid_field", "password");
+  EXPECT_EQ(ask("PATCH", "/api/v1/machines/voron-2", R"({"username":null,"password":null})").body["authentication"],
+            "none");
 }
 
 TEST_F(MachineRoutes, IdsAndNamesAreTakenOnce) {

@@ -451,7 +451,7 @@ void Access::end_session(const Session& session, std::string_view reason) {
 HttpResponse Access::open_session(const HttpRequest& request) {
   BodyReader body(request);
   body.require("key");
-  const std::string secret = body.text("key", {.max_bytes = 200, .empty = false}).value_or("");
+  const std::string secret = body.text("key", {.max_bytes = 200, .empty = false, .secret = true}).value_or("");
   if (auto refused = body.problem()) return std::move(*refused);
   Caller nobody;
   nobody.address = address_of(request.remote);
