@@ -66,8 +66,4 @@ class MoonrakerHistory {
   std::optional<int64_t> machine_unix_s_;
 };
 
-// JSON has no NaN and no infinity, and Python's writer writes them all the same.  Makes them texts, so that the rest
-// can be read and the number is seen to be none.
-std::string with_numbers_as_json_has_them(std::string_view text);
-
 }  // namespace millrace

@@ -2,6 +2,7 @@
 #include "producers/moonraker/json_rpc.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "bus/json_writer.h"
 
@@ -24,6 +25,18 @@ RpcReply reply_of(const Json& frame) {
   return reply;
 }
 
+// Moonraker writes the id behind the result: ..."id":5}
+std::optional<int64_t> id_at_the_end(std::string_view frame) {
+  constexpr std::string_view kKey = "\"id\":";
+  const size_t at = frame.rfind(kKey);
+  if (at == std::string_view::npos) return std::nullopt;
+  frame.remove_prefix(std::min(frame.find_first_not_of(' ', at + kKey.size()), frame.size()));
+  int64_t id = 0;
+  const auto [end, error] = std::from_chars(frame.data(), frame.data() + frame.size(), id);
+  const std::string_view rest(end, static_cast<size_t>(frame.data() + frame.size() - end));
+  return error == std::errc() && rest == "}" ? std::optional(id) : std::nullopt;
+}
+
 }  // namespace
 
 bool moonraker_failed(const RpcReply& reply) {
@@ -44,14 +57,27 @@ std::optional<std::string> JsonRpc::request(std::string_view method, std::string
   return json.take();
 }
 
-bool JsonRpc::on_response(const Json& frame) {
-  const auto id = integer_member(frame, "id");
+std::optional<JsonRpc::Callback> JsonRpc::take(std::optional<int64_t> id) {
   const auto found = id ? waiting_.find(*id) : waiting_.end();
-  if (found == waiting_.end()) return false;
-  const Callback callback = std::move(found->second.callback);
+  if (found == waiting_.end()) return std::nullopt;
+  Callback callback = std::move(found->second.callback);
   waiting_.erase(found);
-  callback(reply_of(frame));
-  return true;
+  return callback;
+}
+
+bool JsonRpc::on_response(const Json& frame) {
+  const auto callback = take(integer_member(frame, "id"));
+  if (callback) (*callback)(reply_of(frame));
+  return callback.has_value();
+}
+
+void JsonRpc::on_unreadable(std::string_view frame) {
+  const auto callback = take(id_at_the_end(frame));
+  if (!callback) return;
+  RpcReply reply;
+  reply.kind = RpcReply::Kind::kError;
+  reply.message = "an answer that is no JSON";
+  (*callback)(reply);
 }
 
 bool JsonRpc::was_asked(const Json& frame) const {

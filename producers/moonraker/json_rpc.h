@@ -45,6 +45,9 @@ class JsonRpc {
   // Whether the "id" of `frame` is that of any request so far.
   bool was_asked(const Json& frame) const;
 
+  // Takes a frame that is no JSON.  If it ends as an answer to one of the requests does, that request has failed.
+  void on_unreadable(std::string_view frame);
+
   std::optional<MonotonicTime> next_deadline() const;
   // Calls back each request whose time is over.
   void expire();
@@ -56,6 +59,8 @@ class JsonRpc {
     MonotonicTime deadline;
     Callback callback;
   };
+  std::optional<Callback> take(std::optional<int64_t> id);
+
   const Clock& clock_;
   int64_t last_id_ = 0;  // never reused, so that an answer of an older connection finds nobody
   std::map<int64_t, Waiting> waiting_;

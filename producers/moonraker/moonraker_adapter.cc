@@ -10,6 +10,7 @@
 #include "bus/logging.h"
 #include "producers/backoff.h"
 #include "producers/moonraker/moonraker_adapter_impl.h"
+#include "producers/moonraker/python_numbers.h"
 #include "safety/failure_cause.h"
 
 namespace millrace {
@@ -215,8 +216,13 @@ void MoonrakerAdapter::Impl::take_frame(std::string_view frame) {
   if (link_state_ != Link::kIdentifying && link_state_ != Link::kUp) return;
   frames_.add();
   last_heard_ = clock_.monotonic();
-  const auto message = reader_.parse(frame);
-  if (!message) return errors_.note("json", message.error().context);
+  auto message = reader_.parse(frame);
+  if (!message) {
+    const std::string problem = message.error().context;
+    message = reader_.parse(with_numbers_as_json_has_them(frame));
+    errors_.note("json", message ? "NaN or Infinity in the place of a number" : problem);
+  }
+  if (!message) return rpc_.on_unreadable(frame);
   simdjson::dom::array batch;
   if (message->get_array().get(batch) != simdjson::SUCCESS) return dispatch(*message);
   for (const Json part : batch) dispatch(part);

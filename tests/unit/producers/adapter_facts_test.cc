@@ -88,6 +88,42 @@ TEST_F(AdapterFacts, NonsenseIsAConditionUntilItIsQuiet) {
   EXPECT_EQ(conditions(), (Lines{"protocol_error begins", "protocol_error ends"}));
 }
 
+TEST_F(AdapterFacts, ANumberThatIsNoneTakesNothingElseAlong) {
+  bench.connect();
+  bench.frame(R"({"jsonrpc":"2.0","method":"notify_status_update","params":[)"
+              R"({"extruder":{"temperature":NaN},"print_stats":{"state":"printing","filename":"a.gcode"}},1001.0]})");
+  bench.pass(2s);
+  EXPECT_EQ(conditions(), Lines{"protocol_error begins"});
+  EXPECT_EQ(text_of_last(), "json: NaN or Infinity in the place of a number");
+  EXPECT_EQ(bench.all<schema::JobStartedT>().size(), 1u);
+}
+
+TEST_F(AdapterFacts, ARowWithANumberThatIsNoneIsReadAndKept) {
+  RowText row{.start = 1'795'000'100, .filename = "a.gcode", .total = 60, .end = 1'795'000'200};
+  std::string text = row.json("completed");
+  text.replace(text.find("60"), 2, "Infinity");
+  bench.answers["server.history.list"] = R"({"count":1,"jobs":[)" + text + "]}";
+  bench.connect();
+  bench.pass(1s);
+  const auto finished = bench.all<schema::JobFinishedT>();
+  ASSERT_EQ(finished.size(), 1u);
+  EXPECT_EQ(finished[0]->outcome, schema::JobOutcome::completed);
+  EXPECT_EQ(finished[0]->total_duration, flatbuffers::nullopt);
+  EXPECT_NE(finished[0]->auxiliary_json.find("Infinity"), std::string::npos);
+}
+
+TEST_F(AdapterFacts, AHistoryThatIsNoJsonHoldsNothingUp) {
+  bench.answers["server.history.list"] = R"({"jobs":[{"filename":"a)";
+  bench.connect();
+  bench.update(R"({"print_stats":{"state":"printing","filename":"a.gcode"}})");
+  bench.pass(2s);
+  EXPECT_EQ(bench.all<schema::JobStartedT>().size(), 1u) << "without waiting for the request's timeout";
+  bench.pass(5s);
+  bench.pass(5s);
+  EXPECT_EQ(conditions(), (Lines{"protocol_error begins", "history_unreadable begins"}));
+  EXPECT_EQ(text_of_last(), "server.history.list: an answer that is no JSON");
+}
+
 TEST_F(AdapterFacts, NotificationsOfANewerMoonrakerAreNoCondition) {
   bench.connect();
   bench.notify("notify_something_new", "{}");
