@@ -139,7 +139,10 @@ class Reader {
     drop_unknown_weights(data);
     derive(data);
     for (size_t i = 0; i < data.extruders.size(); ++i) {
-      if (data.extruders[i].used_mm.value_or(0) > 0) used_.push_back(i);
+      if (data.extruders[i].used_mm.value_or(0) <= 0) continue;
+      used_.push_back(i);
+      // PrusaSlicer writes a total in any case.
+      if (!data.extruders[i].used_g && data.total_filament_used_g == 0.0) data.total_filament_used_g.reset();
     }
     if (used_.empty()) used_.push_back(0);
   }
