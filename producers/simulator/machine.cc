@@ -114,6 +114,7 @@ void SimulatedHost::step() {
   if (state_.klippy == KlippyState::kReady) {
     if (wait_ != Wait::kNone && (wait_ == Wait::kBed ? bed_ : extruder_).reached()) wait_ = Wait::kNone;
     step_print();
+    if (state_.print == PrintState::kPrinting) motion_.settle();
     run_queue();
   }
   if (steps_ % kStepsPerReading == 0) step_readings();
@@ -264,6 +265,7 @@ void SimulatedHost::reset_print() {
   fresh.light = state_.light;
   fresh.filament_detected = state_.filament_detected;
   state_ = fresh;
+  motion_.forget();
   turn_heaters_off();
   step_readings();
   file_ = nullptr;

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +18,7 @@
 #include "producers/simulator/history.h"
 #include "producers/simulator/state.h"
 #include "producers/simulator/thermal.h"
+#include "producers/simulator/tool_motion.h"
 
 namespace millrace {
 
@@ -65,6 +65,8 @@ class SimulatedHost {
   static constexpr size_t kMaxHistoryRows = 2000;
 
   explicit SimulatedHost(HostProfile profile);
+  SimulatedHost(const SimulatedHost&) = delete;
+  SimulatedHost& operator=(const SimulatedHost&) = delete;
 
   // Moves time forward to `until_s`.  Returns true when it stopped before that, right after a change of the print's or
   // Klipper's state, so that no state goes unseen at high speed: take what there is and call again.
@@ -75,6 +77,7 @@ class SimulatedHost {
   const HostState& state() const { return state_; }
   std::vector<HostEvent> take_events();
   const std::vector<SimulatedFile>& files() const { return files_; }
+  const MachineExtremes& extremes() const { return motion_.extremes(); }
   const SimulatedFile* find_file(std::string_view path) const;
   const std::vector<ShownHistoryRow>& history() const { return history_; }
 
@@ -149,8 +152,12 @@ class SimulatedHost {
   void run_queue();
   std::optional<std::string> run_line(std::string_view line);
   std::optional<std::string> run_print_file(std::string_view path);
-  std::optional<std::string> run_move(std::string_view line);
-  void home(std::string_view line);
+  std::optional<std::string> run_print_command(const SimulatedGcodeLine& line);
+  std::optional<std::string> run_heat(const SimulatedGcodeLine& line);
+  std::optional<std::string> run_output(const SimulatedGcodeLine& line);
+  std::optional<std::string> run_other(const SimulatedGcodeLine& line);
+  std::optional<std::string> run_macro(std::string_view name);
+  std::optional<std::string> set_share(double& share, double value);
   std::optional<std::string> set_heater(SimulatedHeater& heater, double target, double highest);
   void finish_command(const PendingCommand& command, int code, std::string text);
 
@@ -196,7 +203,7 @@ class SimulatedHost {
   Wait wait_ = Wait::kNone;
   double next_report_ = 0;
   double idle_since_ = 0;
-  std::map<std::string, std::pair<bool, bool>> saved_modes_;  // of SAVE_GCODE_STATE: absolute, absolute_extrude
+  ToolMotion motion_{state_};
 
   // The plan.
   std::optional<PlannedIncident> incident_;

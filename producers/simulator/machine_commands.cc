@@ -4,10 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
-#include <tuple>
 
 #include "producers/simulator/machine.h"
 
@@ -18,11 +15,8 @@ constexpr double kHomingS = 3;
 constexpr double kMaxDwellS = 600;
 constexpr size_t kMaxScriptBytes = 64u << 10;
 constexpr size_t kMaxScriptLines = 1000;
-constexpr double kBedSizeMm = 300;
 constexpr double kHighestExtruderC = 300;
 constexpr double kHighestBedC = 130;
-constexpr double kLowestExtrudeC = 170;
-constexpr size_t kMaxSavedStates = 64;
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -38,37 +32,11 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::optional<double> parse_number(std::string_view text) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number)) return std::nullopt;
-  return number;
-}
-
-// "G1 X10 Y2": the number behind a letter.
-std::optional<double> letter(std::string_view line, char name) {
-  for (size_t i = 1; i + 1 < line.size(); ++i) {
-    if (line[i - 1] != ' ' || (line[i] & ~0x20) != name) continue;
-    return parse_number(line.substr(i + 1, std::min(line.find(' ', i), line.size()) - i - 1));
-  }
-  return std::nullopt;
-}
-
-// "SET_PIN PIN=light VALUE=1": the text behind NAME=.
-std::optional<std::string_view> parameter(std::string_view line, std::string_view name) {
-  const std::string wanted = fmt::format(" {}=", name);
-  const size_t at = upper(line).find(wanted);
-  if (at == std::string::npos) return std::nullopt;
-  const size_t begin = at + wanted.size();
-  return line.substr(begin, std::min(line.find(' ', begin), line.size()) - begin);
-}
-
 std::vector<std::string> split_script(std::string_view script) {
   std::vector<std::string> lines;
   while (!script.empty() && lines.size() < kMaxScriptLines) {
     const size_t end = std::min(script.find('\n'), script.size());
-    std::string_view line = trimmed(script.substr(0, std::min(script.substr(0, end).find(';'), end)));
-    if (!line.empty()) lines.emplace_back(line);
+    if (const auto line = trimmed(script.substr(0, end)); !line.empty()) lines.emplace_back(line);
     script.remove_prefix(std::min(end + 1, script.size()));
   }
   return lines;
@@ -157,10 +125,22 @@ std::optional<std::string> SimulatedHost::run_print_file(std::string_view path) 
   return std::nullopt;
 }
 
-std::optional<std::string> SimulatedHost::run_line(std::string_view line) {
-  const std::string word = upper(line.substr(0, line.find(' ')));
-  const std::string_view rest = trimmed(line.substr(std::min(line.size(), word.size())));
-  if (word == "PAUSE") {
+// nullopt: done; else Klipper's error.
+std::optional<std::string> SimulatedHost::run_line(std::string_view text) {
+  const SimulatedGcodeLine line(text);
+  if (line.command().empty()) return std::nullopt;
+  if (auto error = run_print_command(line)) return error->empty() ? std::nullopt : error;
+  if (auto error = run_heat(line)) return error->empty() ? std::nullopt : error;
+  if (auto error = motion_.run(line, extruder_.temperature())) return error->empty() ? std::nullopt : error;
+  if (auto error = run_output(line)) return error->empty() ? std::nullopt : error;
+  if (auto error = run_macro(line.command())) return error->empty() ? std::nullopt : error;
+  return run_other(line);
+}
+
+// These tell "" when they are done, nullopt for a command that is none of theirs.
+std::optional<std::string> SimulatedHost::run_print_command(const SimulatedGcodeLine& line) {
+  const std::string& word = line.command();
+  if (word == "PAUSE" || word == "M25") {
     if (state_.is_paused) respond("// Print already paused");
     pause_print();
   } else if (word == "RESUME") {
@@ -175,125 +155,122 @@ std::optional<std::string> SimulatedHost::run_line(std::string_view line) {
     leave_print(PrintState::kStandby);
     state_.filename.clear();
     state_.total_duration = state_.print_duration = state_.filament_used = 0;
+  } else if (word == "SDCARD_PRINT_FILE") {
+    return run_print_file(line.word("FILENAME")).value_or("");
+  } else if (word == "EXCLUDE_OBJECT") {
+    exclude_object(line.word("NAME"));
   } else if (word == "M112") {
     shut_down("Shutdown due to M112 command", true);
   } else if (word == "RESTART") {
     restart();
   } else if (word == "FIRMWARE_RESTART") {
     firmware_restart();
-  } else if (word == "M104" || word == "M109" || word == "M140" || word == "M190") {
-    const bool bed = word == "M140" || word == "M190";
-    if (auto error =
-            set_heater(bed ? bed_ : extruder_, letter(line, 'S').value_or(0), bed ? kHighestBedC : kHighestExtruderC)) {
-      return error;
-    }
-    if (word == "M109" && !extruder_.reached()) wait_ = Wait::kExtruder;
-    if (word == "M190" && !bed_.reached()) wait_ = Wait::kBed;
-  } else if (word == "SET_HEATER_TEMPERATURE") {
-    const auto heater = parameter(line, "HEATER").value_or("");
-    const double target = parse_number(parameter(line, "TARGET").value_or("0")).value_or(0);
-    if (heater == "extruder") return set_heater(extruder_, target, kHighestExtruderC);
-    if (heater == "heater_bed") return set_heater(bed_, target, kHighestBedC);
-    return fmt::format("The value '{}' is not valid for HEATER", heater);
-  } else if (word == "TURN_OFF_HEATERS") {
+  } else {
+    return std::nullopt;
+  }
+  return "";
+}
+
+std::optional<std::string> SimulatedHost::run_heat(const SimulatedGcodeLine& line) {
+  const std::string& word = line.command();
+  std::optional<std::string> error;
+  if (word == "TURN_OFF_HEATERS") {
     turn_heaters_off();
-  } else if (word == "G28") {
-    home(line);
-  } else if (word == "G0" || word == "G1") {
-    return run_move(line);
+    return "";
+  }
+  if (word == "SET_HEATER_TEMPERATURE") {
+    const std::string heater = line.word("HEATER");
+    const double target = line.number("TARGET", error).value_or(0);
+    if (error) return error;
+    if (heater == "extruder") return set_heater(extruder_, target, kHighestExtruderC).value_or("");
+    if (heater == "heater_bed") return set_heater(bed_, target, kHighestBedC).value_or("");
+    return fmt::format("The value '{}' is not valid for HEATER", heater);
+  }
+  const bool is_bed = word == "M140" || word == "M190";
+  if (!is_bed && word != "M104" && word != "M109") return std::nullopt;
+  const double target = line.number("S", error).value_or(0);
+  if (!error && !is_bed && line.number("T", error).value_or(0) != 0) error = "Extruder not configured";
+  if (!error) error = set_heater(is_bed ? bed_ : extruder_, target, is_bed ? kHighestBedC : kHighestExtruderC);
+  if (error) return error;
+  if (word == "M109" && !extruder_.reached()) wait_ = Wait::kExtruder;
+  if (word == "M190" && !bed_.reached()) wait_ = Wait::kBed;
+  return "";
+}
+
+std::optional<std::string> SimulatedHost::run_output(const SimulatedGcodeLine& line) {
+  const std::string& word = line.command();
+  std::optional<std::string> error;
+  if (word == "M106" || word == "M107") {
+    const double speed = word == "M107" ? 0 : line.number("S", error).value_or(255) / 255;
+    return error ? error : set_share(state_.fan_speed, std::clamp(speed, 0.0, 1.0));
+  }
+  if (word == "SET_PIN") {
+    const std::string pin = line.word("PIN");
+    if (pin != "caselight") return fmt::format("The value '{}' is not valid for PIN. Options: 'caselight'", pin);
+    const double value = line.number("VALUE", error).value_or(0);
+    if (!error && (value < 0 || value > 1)) error = fmt::format("Error on '{}': VALUE must have maximum of 1.0", word);
+    return error ? error : set_share(state_.light, value);
+  }
+  return std::nullopt;
+}
+
+// A fan's or a pin's, of what it can do.
+std::optional<std::string> SimulatedHost::set_share(double& share, double value) {
+  share = std::round(value * 1000) / 1000;
+  motion_.extremes().lowest_share = std::min(motion_.extremes().lowest_share, value);
+  motion_.extremes().highest_share = std::max(motion_.extremes().highest_share, value);
+  return "";
+}
+
+// "" and what follows from it for a macro of the machine; they leave modes as careless macros do.
+std::optional<std::string> SimulatedHost::run_macro(std::string_view name) {
+  std::string_view script;
+  if (name == "PARK") script = "G28\nG91\nG1 Z10 F600\nM220 S150\nSET_GCODE_OFFSET Z_ADJUST=0.2";
+  if (name == "LOAD_FILAMENT") script = "M83\nG1 E50 F300";
+  if (name == "UNLOAD_FILAMENT") script = "M83\nG1 E-50 F300";
+  if (script.empty()) return std::nullopt;
+  const bool moved_before = motion_.extremes().moved_during_print;
+  std::optional<std::string> error;
+  for (const std::string& line : split_script(script)) {
+    if ((error = run_line(line))) break;
+  }
+  motion_.extremes().moved_during_print = moved_before;  // what a macro does is its maker's affair
+  return error.value_or("");
+}
+
+std::optional<std::string> SimulatedHost::run_other(const SimulatedGcodeLine& line) {
+  const std::string& word = line.command();
+  std::optional<std::string> error;
+  if (word == "G28") {
+    motion_.home(line);
+    busy_until_ = now_ + kHomingS;
   } else if (word == "G4") {
-    const double seconds = letter(line, 'P') ? *letter(line, 'P') / 1000 : letter(line, 'S').value_or(0);
-    busy_until_ = now_ + std::clamp(seconds, 0.0, kMaxDwellS);
-  } else if (word == "M117") {
-    state_.display_message = rest.empty() ? std::nullopt : std::optional(std::string(rest));
-  } else if (word == "M118" || word == "RESPOND") {
-    respond(fmt::format("echo: {}", rest));
+    const auto pause = line.number("P", error);
+    const double seconds = pause ? *pause / 1000 : line.number("S", error).value_or(0);
+    if (!error) busy_until_ = now_ + std::clamp(seconds, 0.0, kMaxDwellS);
+  } else if (word == "M117" || word.starts_with("M117 ")) {
+    state_.display_message = line.message().empty() ? std::nullopt : std::optional(line.message());
+  } else if (word == "M118" || word.starts_with("M118 ") || word == "RESPOND") {
+    respond(fmt::format("echo: {}", line.message()));
   } else if (word == "M105") {
     respond(fmt::format("ok B:{:.1f} /{:.1f} T0:{:.1f} /{:.1f}", bed_.temperature(), bed_.target(),
                         extruder_.temperature(), extruder_.target()));
-  } else if (word == "M106") {
-    state_.fan_speed = std::round(std::clamp(letter(line, 'S').value_or(255) / 255, 0.0, 1.0) * 1000) / 1000;
-  } else if (word == "M107") {
-    state_.fan_speed = 0;
-  } else if (word == "M220" || word == "M221") {
-    const double factor = std::clamp(letter(line, 'S').value_or(100) / 100, 0.01, 10.0);
-    (word == "M220" ? state_.speed_factor : state_.extrude_factor) = factor;
-  } else if (word == "SET_PIN") {
-    const auto pin = parameter(line, "PIN").value_or("");
-    if (pin != "caselight") return fmt::format("The value '{}' is not valid for PIN. Options: 'caselight'", pin);
-    const double value = parse_number(parameter(line, "VALUE").value_or("0")).value_or(0);
-    if (value < 0 || value > 1) return fmt::format("Error on '{}': VALUE must have maximum of 1.0", line);
-    state_.light = value;
   } else if (word == "SET_FILAMENT_SENSOR") {
-    state_.filament_sensor_enabled = parameter(line, "ENABLE").value_or("1") != "0";
-  } else if (word == "EXCLUDE_OBJECT") {
-    exclude_object(parameter(line, "NAME").value_or(""));
-  } else if (word == "G90" || word == "G91") {
-    state_.absolute = word == "G90";
-  } else if (word == "M82" || word == "M83") {
-    state_.absolute_extrude = word == "M82";
-  } else if (word == "SAVE_GCODE_STATE") {
-    if (saved_modes_.size() < kMaxSavedStates) {
-      saved_modes_[std::string(parameter(line, "NAME").value_or("default"))] = {state_.absolute,
-                                                                                state_.absolute_extrude};
-    }
-  } else if (word == "RESTORE_GCODE_STATE") {
-    const std::string name(parameter(line, "NAME").value_or("default"));
-    const auto saved = saved_modes_.find(name);
-    if (saved == saved_modes_.end()) return fmt::format("Unknown g-code state: {}", name);
-    std::tie(state_.absolute, state_.absolute_extrude) = saved->second;
-  } else if (word == "M84" || word == "M18") {
-    state_.homed_axes.clear();
-  } else if (word != "G92" && word != "M400" && word != "STATUS") {
+    state_.filament_sensor_enabled = line.word("ENABLE", "1") != "0";
+  } else if (word != "M400" && word != "STATUS" && word != "G21") {
     respond(fmt::format("// Unknown command:\"{}\"", word));
   }
-  return std::nullopt;
-}
-
-// "G28" or "G28 X Z": homed axes stand at their endstops, Z a little above the bed.
-void SimulatedHost::home(std::string_view line) {
-  constexpr std::string_view kAxes = "XYZ";
-  constexpr std::array<double, 3> kEndstops = {0, 0, 5};
-  const std::string words = upper(line.substr(std::min<size_t>(line.size(), 3)));
-  const bool all = words.find_first_of(kAxes) == std::string::npos;
-  std::string homed;
-  for (size_t i = 0; i < kAxes.size(); ++i) {
-    const char axis = static_cast<char>(kAxes[i] + 32);
-    const bool now = all || words.find(kAxes[i]) != std::string::npos;
-    if (now) state_.position[i] = state_.live_position[i] = kEndstops[i];
-    if (now || state_.homed_axes.find(axis) != std::string::npos) homed += axis;
-  }
-  state_.homed_axes = homed;
-  busy_until_ = now_ + kHomingS;
-}
-
-std::optional<std::string> SimulatedHost::run_move(std::string_view line) {
-  auto target = state_.position;
-  constexpr char kAxes[] = {'X', 'Y', 'Z', 'E'};
-  for (size_t axis = 0; axis < target.size(); ++axis) {
-    const auto given = letter(line, kAxes[axis]);
-    const bool absolute = axis == 3 ? state_.absolute && state_.absolute_extrude : state_.absolute;
-    if (given) target[axis] = absolute ? *given : target[axis] + *given;
-  }
-  const std::string where = fmt::format("{:.3f} {:.3f} {:.3f} [{:.3f}]", target[0], target[1], target[2], target[3]);
-  if (state_.homed_axes != "xyz") return "Must home axis first: " + where;
-  for (size_t axis = 0; axis < 3; ++axis) {
-    if (target[axis] < 0 || target[axis] > kBedSizeMm) return "Move out of range: " + where;
-  }
-  if (target[3] != state_.position[3] && extruder_.temperature() < kLowestExtrudeC) {
-    return "Extrude below minimum temp\nSee the 'min_extrude_temp' config option for details";
-  }
-  if (const auto feed = letter(line, 'F')) state_.move_speed = std::clamp(*feed, 1.0, 60'000.0);
-  state_.position = state_.live_position = target;
-  return std::nullopt;
+  return error;
 }
 
 std::optional<std::string> SimulatedHost::set_heater(SimulatedHeater& heater, double target, double highest) {
   if (!state_.has_heaters) return "Extruder not configured";
-  if (target < 0 || target > highest) {
+  if (!(target >= 0 && target <= highest)) {
     return fmt::format("Requested temperature ({:.1f}) out of range (0.0:{:.1f})", target, highest);
   }
   heater.set_target(target);
+  double& highest_c = &heater == &bed_ ? motion_.extremes().bed_c : motion_.extremes().extruder_c;
+  highest_c = std::max(highest_c, target);
   return std::nullopt;
 }
 

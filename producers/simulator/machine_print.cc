@@ -200,6 +200,7 @@ void SimulatedHost::leave_print(PrintState state) {
   state_.live_velocity = state_.live_extruder_velocity = 0;
   state_.fan_speed = 0;
   state_.position[2] = state_.live_position[2] = micrometres(state_.live_position[2] + 10);
+  motion_.settle();
   file_ = nullptr;
   phase_ = Phase::kNone;
   incident_.reset();

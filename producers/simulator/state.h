@@ -67,16 +67,22 @@ struct HostState {
   bool filament_sensor_enabled = true;
 
   std::string homed_axes;
-  std::array<double, 4> position{};       // where the next move ends
+  std::array<double, 4> position{};       // where the next move begins, in the machine's coordinates
+  std::array<double, 4> base_position{};  // of G-code's coordinates: G92, SET_GCODE_OFFSET
+  std::array<double, 4> homing_origin{};  // of SET_GCODE_OFFSET alone
   std::array<double, 4> live_position{};  // where the tool is
   double live_velocity = 0;
   double live_extruder_velocity = 0;
   double speed_factor = 1;
   double extrude_factor = 1;
-  double move_speed = 1500;      // mm/min
+  double move_speed = 1500;      // mm/min, before speed_factor
   bool absolute = true;          // G90
   bool absolute_extrude = true;  // M82
-  double print_time = 0;         // of the printer's clock
+  double max_velocity = 300;     // mm/s and mm/s2, as configured until SET_VELOCITY_LIMIT
+  double max_accel = 6000;
+  static constexpr std::array<double, 3> axis_minimum = {0, 0, -5};
+  static constexpr std::array<double, 3> axis_maximum = {300, 300, 280};
+  double print_time = 0;  // of the printer's clock
   int stalls = 0;
 
   std::string idle_state = "Idle";

@@ -33,6 +33,15 @@ std::string numbers(const std::array<double, 4>& values) {
   return fmt::format("[{},{},{},{}]", number(values[0]), number(values[1]), number(values[2]), number(values[3]));
 }
 
+std::string bounds(const std::array<double, 3>& axes) { return numbers({axes[0], axes[1], axes[2], 0}); }
+
+std::array<double, 4> gcode_position(const HostState& state) {
+  auto position = state.position;
+  for (size_t axis = 0; axis < position.size(); ++axis) position[axis] -= state.base_position[axis];
+  position[3] /= state.extrude_factor;
+  return position;
+}
+
 std::string texts(const std::vector<std::string>& values) {
   JsonWriter json;
   json.array();
@@ -109,9 +118,9 @@ void add_motion(StatusTable& table, const HostState& state) {
                     {"extrude_factor", number(state.extrude_factor)},
                     {"absolute_coordinates", flag(state.absolute)},
                     {"absolute_extrude", flag(state.absolute_extrude)},
-                    {"homing_origin", "[0.0,0.0,0.0,0.0]"},
+                    {"homing_origin", numbers(state.homing_origin)},
                     {"position", numbers(state.position)},
-                    {"gcode_position", numbers(state.position)},
+                    {"gcode_position", numbers(gcode_position(state))},
                     {"axis_map", R"({"X":0,"Y":1,"Z":2,"E":3})"}}});
   table.push_back({"motion_report",
                    {{"live_position", numbers(state.live_position)},
@@ -121,15 +130,15 @@ void add_motion(StatusTable& table, const HostState& state) {
                     {"trapq", R"(["extruder","toolhead"])"}}});
   table.push_back({"toolhead",
                    {{"homed_axes", text(state.homed_axes)},
-                    {"axis_minimum", "[0.0,0.0,-5.0,0.0]"},
-                    {"axis_maximum", "[300.0,300.0,280.0,0.0]"},
+                    {"axis_minimum", bounds(HostState::axis_minimum)},
+                    {"axis_maximum", bounds(HostState::axis_maximum)},
                     {"print_time", number(state.print_time)},
                     {"stalls", fmt::format("{}", state.stalls)},
                     {"estimated_print_time", number(state.print_time)},
                     {"extruder", "\"extruder\""},
                     {"position", numbers(state.position)},
-                    {"max_velocity", "300.0"},
-                    {"max_accel", "6000.0"},
+                    {"max_velocity", number(state.max_velocity)},
+                    {"max_accel", number(state.max_accel)},
                     {"minimum_cruise_ratio", "0.5"},
                     {"square_corner_velocity", "5.0"},
                     {"extra_axes", R"({"extruder":3})"}}});

@@ -246,7 +246,8 @@ TEST(SimMachineTest, HostileScriptsAreAnsweredAndChangeNothing) {
   Story run(profile("idle"));
   uint64_t token = 1;
   for (const std::string& script :
-       {std::string(), std::string("\n\n;"), std::string("M109 S"), std::string("M104 S1e999"), std::string("G1 Xnan"),
+       {std::string(), std::string("\n\n;"), std::string("M109 S"),
+        std::string("SET_HEATER_TEMPERATURE HEATER=extruder TARGET=1e999"), std::string("G1 Xnan"),
         std::string("SET_PIN PIN="), std::string(" \t "), std::string("M106 S-5"), std::string("G4 P-1"),
         std::string(200'000, 'x'), std::string("\0\xff\xfe", 3), std::string("M104 S-400"), std::string("G1")}) {
     run.host.run_script(script, token);
