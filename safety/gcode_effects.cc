@@ -19,7 +19,8 @@ class LineReader;
 
 struct Known {
   std::string_view command;
-  // Words that it may have, each between blanks; "*": whatever.  With another word the line cannot be judged whole.
+  // Words that it may have, each between blanks; with another one the line cannot be judged whole.  "*": whatever, it
+  // is not looked at; "+": whatever, as long as it can be read.
   std::string_view words;
   void (*read)(LineReader& line);
 };
@@ -37,6 +38,7 @@ class LineReader {
     return nullptr;
   }
   bool has(std::string_view key) const { return find(key) != nullptr; }
+  const std::vector<GcodeWord>& words() const { return line_.words; }
 
   std::optional<double> number(std::string_view key) {
     const std::string* text = find(key);
@@ -106,6 +108,27 @@ void read_nothing(LineReader&) {}
 template <EffectKind kind>
 void read_plain(LineReader& line) {
   line.add(kind);
+}
+
+// Whatever else it takes: how fast it may be is known.
+void read_probe(LineReader& line) {
+  line.add(EffectKind::kProbe);
+  for (const GcodeWord& word : line.words()) {
+    if (!word.key.ends_with("SPEED")) continue;
+    if (const auto speed = line.number(word.key)) line.add(EffectKind::kVelocityLimit, *speed);
+  }
+}
+
+void read_resume(LineReader& line) {
+  line.add(EffectKind::kResume);
+  if (const auto speed = line.number("VELOCITY")) line.add(EffectKind::kVelocityLimit, *speed);
+}
+
+// Where it goes was said by whoever saved the state.
+void read_restore_state(LineReader& line) {
+  line.doubt("what was saved is not known");
+  line.number("MOVE");
+  if (const auto speed = line.number("MOVE_SPEED")) line.add(EffectKind::kVelocityLimit, *speed);
 }
 
 void read_extruder_heat(LineReader& line) {
@@ -262,11 +285,11 @@ void read_other_plane(LineReader& line) { line.refuse("arcs are taken in the pla
 // What Klipper itself knows (klippy/gcode.py and klippy/extras) and what is worth knowing of it.  Sorted by name.
 constexpr std::array kKnown = {
     Known{"ACTIVATE_EXTRUDER", " EXTRUDER ", read_activate_extruder},
-    Known{"BED_MESH_CALIBRATE", "*", read_plain<EffectKind::kProbe>},
+    Known{"BED_MESH_CALIBRATE", "+", read_probe},
     Known{"BED_MESH_OUTPUT", "*", read_nothing},
-    Known{"BED_SCREWS_ADJUST", "*", read_plain<EffectKind::kProbe>},
+    Known{"BED_SCREWS_ADJUST", "+", read_probe},
     Known{"CANCEL_PRINT", "*", read_plain<EffectKind::kCancel>},
-    Known{"DELTA_CALIBRATE", "*", read_plain<EffectKind::kProbe>},
+    Known{"DELTA_CALIBRATE", "+", read_probe},
     Known{"EXCLUDE_OBJECT", " NAME CURRENT RESET ", read_exclude_object},
     Known{"FIRMWARE_RESTART", "*", read_plain<EffectKind::kRestart>},
     Known{"FORCE_MOVE", "*", read_plain<EffectKind::kForcedMotion>},
@@ -281,7 +304,7 @@ constexpr std::array kKnown = {
     Known{"G20", "", read_inches},
     Known{"G21", "", read_nothing},
     Known{"G28", " X Y Z ", read_home},
-    Known{"G29", "*", read_plain<EffectKind::kProbe>},
+    Known{"G29", "+", read_probe},
     Known{"G3", " X Y Z E F I J K R ", read_arc},
     Known{"G4", " P S ", read_nothing},
     Known{"G90", "", read_plain<EffectKind::kAbsolute>},
@@ -318,17 +341,18 @@ constexpr std::array kKnown = {
     Known{"MANUAL_STEPPER", " STEPPER ENABLE SET_POSITION SPEED ACCEL MOVE STOP_ON_ENDSTOP SYNC ", read_manual_stepper},
     Known{"PAUSE", "*", read_plain<EffectKind::kPause>},
     Known{"PID_CALIBRATE", " HEATER TARGET WRITE_FILE ", read_heater},
-    Known{"PROBE", "*", read_plain<EffectKind::kProbe>},
-    Known{"PROBE_ACCURACY", "*", read_plain<EffectKind::kProbe>},
-    Known{"PROBE_CALIBRATE", "*", read_plain<EffectKind::kProbe>},
-    Known{"QUAD_GANTRY_LEVEL", "*", read_plain<EffectKind::kProbe>},
+    Known{"PROBE", "+", read_probe},
+    Known{"PROBE_ACCURACY", "+", read_probe},
+    Known{"PROBE_CALIBRATE", "+", read_probe},
+    Known{"QUAD_GANTRY_LEVEL", "+", read_probe},
     Known{"QUERY_ENDSTOPS", "", read_nothing},
     Known{"RESTART", "*", read_plain<EffectKind::kRestart>},
-    Known{"RESUME", "*", read_plain<EffectKind::kResume>},
+    Known{"RESTORE_GCODE_STATE", " NAME MOVE MOVE_SPEED ", read_restore_state},
+    Known{"RESUME", " VELOCITY ", read_resume},
     Known{"RUN_SHELL_COMMAND", "*", read_plain<EffectKind::kShell>},
     Known{"SAVE_CONFIG", "*", read_plain<EffectKind::kSaveConfig>},
     Known{"SAVE_GCODE_STATE", " NAME ", read_nothing},
-    Known{"SCREWS_TILT_CALCULATE", "*", read_plain<EffectKind::kProbe>},
+    Known{"SCREWS_TILT_CALCULATE", "+", read_probe},
     Known{"SDCARD_PRINT_FILE", " FILENAME ", read_print_file},
     Known{"SET_FAN_SPEED", " FAN SPEED TEMPLATE ", read_fan},
     Known{"SET_GCODE_OFFSET", " X Y Z X_ADJUST Y_ADJUST Z_ADJUST MOVE MOVE_SPEED ", read_offset},
@@ -336,12 +360,18 @@ constexpr std::array kKnown = {
     Known{"SET_KINEMATIC_POSITION", "*", read_plain<EffectKind::kForcedMotion>},
     Known{"SET_LED", " LED RED GREEN BLUE WHITE INDEX TRANSMIT SYNC ", read_light},
     Known{"SET_PIN", " PIN VALUE CYCLE_TIME TEMPLATE ", read_pin},
+    Known{"SET_SKEW", "*", read_plain<EffectKind::kForcedMotion>},
+    Known{"SET_STEPPER_ENABLE", "*", read_plain<EffectKind::kForcedMotion>},
     Known{"SET_VELOCITY_LIMIT", " VELOCITY ACCEL ACCEL_TO_DECEL SQUARE_CORNER_VELOCITY MINIMUM_CRUISE_RATIO ",
           read_velocity_limit},
+    Known{"SHAPER_CALIBRATE", "*", read_plain<EffectKind::kForcedMotion>},
     Known{"STATUS", "", read_nothing},
+    Known{"STEPPER_BUZZ", "*", read_plain<EffectKind::kForcedMotion>},
+    Known{"TEST_RESONANCES", "*", read_plain<EffectKind::kForcedMotion>},
+    Known{"TUNING_TOWER", "*", read_plain<EffectKind::kShell>},
     Known{"TURN_OFF_HEATERS", "", read_plain<EffectKind::kHeatersOff>},
-    Known{"Z_ENDSTOP_CALIBRATE", "*", read_plain<EffectKind::kProbe>},
-    Known{"Z_TILT_ADJUST", "*", read_plain<EffectKind::kProbe>},
+    Known{"Z_ENDSTOP_CALIBRATE", "+", read_probe},
+    Known{"Z_TILT_ADJUST", "+", read_probe},
 };
 
 constexpr bool is_sorted_by_name() {
@@ -378,7 +408,7 @@ bool is_ascii(std::string_view text) {
 }
 
 std::optional<std::string> unknown_word(const Known& known, const GcodeWords& line) {
-  if (known.words == "*") return std::nullopt;
+  if (known.words == "*" || known.words == "+") return std::nullopt;
   for (const GcodeWord& word : line.words) {
     if (known.words.find(fmt::format(" {} ", word.key)) == std::string_view::npos) return word.key;
   }
@@ -416,6 +446,10 @@ class TextReader {
   }
 
   void read_command(GcodeWords& line) {
+    if (const std::string whole = without_blanks(line.command); whole != line.command) {
+      // "G 1": G1 for one Klipper, and unknown to the other.
+      if (find_known(whole) || is_macro(whole)) return unreadable(line, fmt::format("{} has a blank within", whole));
+    }
     const Known* known = find_known(line.command);
     const bool is_replaced = replaced(line);
     if (!known) {
@@ -460,9 +494,15 @@ class TextReader {
     return end != command.end() && find_known(command.substr(0, static_cast<size_t>(end - command.begin()))) != nullptr;
   }
 
-  bool replaced(const GcodeWords& line) const {
-    return std::find(macros_.begin(), macros_.end(), line.command) != macros_.end();
+  static std::string without_blanks(std::string command) {
+    std::erase_if(command, is_gcode_blank);
+    return command;
   }
+
+  bool is_macro(std::string_view command) const {
+    return std::find(macros_.begin(), macros_.end(), command) != macros_.end();
+  }
+  bool replaced(const GcodeWords& line) const { return is_macro(line.command); }
 
   void unjudged(const GcodeWords& line, std::string why) {
     out_.unjudged.push_back({line.number, shown(gcode_trimmed(line.text)), std::move(why)});

@@ -35,7 +35,7 @@ enum class EffectKind : uint8_t {
   kSetPosition,        // G92: coordinates; none: all of them to zero
   kOffset,             // SET_GCODE_OFFSET: axes: what they are to be; or value: what is added to subject; moves: MOVE=1
   kManualStepper,      // subject; feedrate as value (mm/s), acceleration
-  kForcedMotion,       // FORCE_MOVE, SET_KINEMATIC_POSITION: past everything that Klipper knows of the axes
+  kForcedMotion,       // FORCE_MOVE, SET_SKEW, TEST_RESONANCES ...: past what Klipper knows or bounds
   kMotorsOff,          // M18, M84
   kVelocityLimit,      // value: mm/s
   kAccelerationLimit,  // value: mm/s2
@@ -50,7 +50,7 @@ enum class EffectKind : uint8_t {
   kEmergencyStop,  // M112
   kRestart,        // RESTART, FIRMWARE_RESTART
   kSaveConfig,     // SAVE_CONFIG
-  kShell,          // RUN_SHELL_COMMAND
+  kShell,          // RUN_SHELL_COMMAND, TUNING_TOWER: runs what is not in the text
 };
 std::string_view name_of(EffectKind kind);
 

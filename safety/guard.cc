@@ -459,6 +459,11 @@ void feedrate_limit(const Judgement& j, Reasons& reasons) {
 void velocity_limit(const Judgement& j, Reasons& reasons) {
   const Range allowed = {0, j.limits.velocity_max};
   for (const TracedEffect& traced : j.traced) {
+    const bool goes = traced.reach[0] || traced.reach[1] || traced.reach[2];
+    const bool needs_one = goes || traced.effect->kind == EffectKind::kSpeedFactor;
+    if (!traced.velocity && needs_one) {
+      reasons.add_for(*traced.effect, "how fast it would be is not known: send it by itself");
+    }
     if (!traced.velocity || allowed.holds(*traced.velocity)) continue;
     reasons.add_for(*traced.effect, "velocity would be {}: expected at most {} mm/s", *traced.velocity, allowed.max);
   }
@@ -475,9 +480,9 @@ void acceleration_limit(const Judgement& j, Reasons& reasons) {
 }
 
 void motion_during_print(const Judgement& j, Reasons& reasons) {
-  if (!j.machine.printing()) return;
   for (const TracedEffect& traced : j.traced) {
-    if (traced.is_motion) reasons.add_for(*traced.effect, "the machine prints: pause the print first");
+    if (traced.is_motion && traced.during_print)
+      reasons.add_for(*traced.effect, "the machine prints: pause the print first");
   }
 }
 
@@ -605,7 +610,7 @@ const std::array kRules = {
     Rule{"position_limit", "Every move ends within the limits of its axes, an arc with all of its circle.",
          of(kText | mask({Kind::kMove})), position_limit},
     Rule{"feedrate_limit", "The feedrate is within its limits.", of(kText | mask({Kind::kMove})), feedrate_limit},
-    Rule{"velocity_limit", "Feedrate times speed factor, and what is set as velocity, is within its limit.",
+    Rule{"velocity_limit", "Feedrate times speed factor, and what is set as velocity, is known and within its limit.",
          of(kText | mask({Kind::kMove, Kind::kSetSpeedFactor})), velocity_limit},
     Rule{"acceleration_limit", "What is set as acceleration is within its limit.", of(kText), acceleration_limit},
     Rule{"factor_limit", "Factors of speed and flow are from 0.01 to 10.",

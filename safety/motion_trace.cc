@@ -20,13 +20,15 @@ class Tracer {
         absolute_(machine.absolute),
         feedrate_(machine.feedrate),
         factor_(machine.speed_factor),
-        extruder_(machine.active_extruder) {}
+        extruder_(machine.active_extruder),
+        printing_(machine.printing()) {}
 
   TracedEffect follow(const GcodeEffect& effect) {
     TracedEffect traced;
     traced.effect = &effect;
     traced.extruder = extruder_;
     traced.homed = homed_;
+    traced.during_print = printing_;
     apply(effect, traced);
     return traced;
   }
@@ -35,7 +37,7 @@ class Tracer {
   void lose_track() {
     for (size_t axis = 0; axis < kAxes; ++axis) position_[axis] = offset_[axis] = origin_[axis] = std::nullopt;
     absolute_ = std::nullopt;
-    feedrate_ = std::nullopt;
+    feedrate_ = factor_ = std::nullopt;
   }
 
  private:
@@ -83,9 +85,13 @@ class Tracer {
         extruder_ = effect.subject;
         return;
       case EffectKind::kSpeedFactor:
-        factor_ = effect.value.value_or(factor_);
+        factor_ = effect.value;
         traced.velocity = velocity();
         return;
+      case EffectKind::kPrintStart:
+      case EffectKind::kResume:
+        printing_ = true;
+        return lose_track();
       case EffectKind::kVelocityLimit:
         traced.velocity = effect.value;
         return;
@@ -95,8 +101,8 @@ class Tracer {
   }
 
   std::optional<double> velocity() const {
-    if (!feedrate_) return std::nullopt;
-    return *feedrate_ / kSecondsPerMinute * factor_;
+    if (!feedrate_ || !factor_) return std::nullopt;
+    return *feedrate_ / kSecondsPerMinute * *factor_;
   }
 
   void lose_position() { position_ = {}; }
@@ -173,7 +179,7 @@ class Tracer {
     traced.moved[axis] = true;
     position_[axis] = moved_by(position_[axis]);
     if (position_[axis]) traced.reach[axis] = Range{*position_[axis], *position_[axis]};
-    if (effect.feedrate) traced.velocity = *effect.feedrate / kSecondsPerMinute;
+    traced.velocity = effect.feedrate ? std::optional(*effect.feedrate / kSecondsPerMinute) : velocity();
   }
 
   std::array<std::optional<double>, kAxes> position_;
@@ -182,8 +188,9 @@ class Tracer {
   std::array<bool, kAxes> homed_;
   std::optional<bool> absolute_;
   std::optional<double> feedrate_;
-  double factor_;
+  std::optional<double> factor_;
   std::string extruder_;
+  bool printing_;
 };
 
 }  // namespace

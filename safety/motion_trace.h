@@ -25,6 +25,7 @@ struct TracedEffect {
   // Where each moved axis goes; of an arc all of it.  nullopt: it moves, and nothing says where to.
   std::array<std::optional<Range>, 3> reach;
   bool extrudes = false;
+  bool during_print = false;       // a print runs, or the text began or resumed one
   std::optional<double> velocity;  // mm/s, with the speed factor; of what moves or will move
 };
 

@@ -121,6 +121,12 @@ TEST(GcodeEffectsTest, WhatCannotBeReadInOneWayOnlyIsUnreadable) {
                                       "N G1 X5",
 
                                       "G1 5",
+                                      "G 1 X500",
+                                      "G\t1X500",
+                                      "M 104 S999",
+                                      "m 112",
+                                      "N5 M 104 S999",
+                                      "PROBE PROBE_SPEED=fast",
                                       "G1.5",
                                       "G1 XY5",
                                       "G28 XY",
@@ -195,6 +201,24 @@ TEST(GcodeEffectsTest, NothingThatIsAddedToALineTakesItsEffectAway) {
   }
   EXPECT_THAT(told(read("G28 W")), ElementsAre("1 home"));
   EXPECT_EQ(read("SET_PIN PIN=a VALUE=nan FOO=1").unreadable.size(), 1u);
+}
+
+TEST(GcodeEffectsTest, HowFastItMayBeIsReadWhereverItIsSaid) {
+  EXPECT_THAT(told("RESUME VELOCITY=900"), ElementsAre("1 resume", "1 velocity_limit 900"));
+  EXPECT_THAT(told("BED_MESH_CALIBRATE METHOD=scan PROBE_SPEED=5 LIFT_SPEED=900 MESH_MIN=1,2"),
+              ElementsAre("1 probe", "1 velocity_limit 5", "1 velocity_limit 900"));
+  const auto restored = read("RESTORE_GCODE_STATE NAME=a MOVE=1 MOVE_SPEED=900");
+  EXPECT_THAT(told(restored), ElementsAre("1 velocity_limit 900"));
+  EXPECT_EQ(restored.unjudged.size(), 1u);
+}
+
+TEST(GcodeEffectsTest, WhatGoesPastTheBoundsOrRunsOtherCommandsIsKnown) {
+  EXPECT_THAT(
+      told("SET_SKEW XY=1,2,3\nSET_STEPPER_ENABLE STEPPER=stepper_x ENABLE=0\nSTEPPER_BUZZ STEPPER=stepper_x\n"
+           "TEST_RESONANCES AXIS=X\nSHAPER_CALIBRATE"),
+      ElementsAre("1 forced_motion", "2 forced_motion", "3 forced_motion", "4 forced_motion", "5 forced_motion"));
+  EXPECT_THAT(told("TUNING_TOWER COMMAND=\"SET_HEATER_TEMPERATURE HEATER=extruder\" PARAMETER=TARGET START=300"),
+              ElementsAre("1 shell"));
 }
 
 TEST(GcodeEffectsTest, CommandThatAMacroReplacesHasItsEffectAndCannotBeJudged) {
