@@ -6,6 +6,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::string_view kVersion = "/v1/";
+
 // What follows `prefix` when it is one non-empty topic level.
 std::optional<std::string> level_after(std::string_view topic, std::string_view prefix) {
   if (!topic.starts_with(prefix)) return std::nullopt;
@@ -16,7 +18,7 @@ std::optional<std::string> level_after(std::string_view topic, std::string_view 
 
 }  // namespace
 
-Topics::Topics(std::string root) : base_(std::move(root) + "/v1/") {}
+Topics::Topics(std::string root) : base_(std::move(root) + std::string(kVersion)) {}
 
 std::string Topics::ingest(std::string_view producer) const { return fmt::format("{}ingest/{}", base_, producer); }
 std::string Topics::ingest_all() const { return base_ + "ingest/+"; }
@@ -58,6 +60,17 @@ std::optional<Topics::MachineAndCommand> Topics::machine_and_command_of(std::str
   auto machine = level_after(topic.substr(0, slash), base_ + "command/");
   if (!machine || slash + 1 == topic.size()) return std::nullopt;
   return MachineAndCommand{std::move(*machine), std::string(topic.substr(slash + 1))};
+}
+
+bool Topics::is_for_replies(std::string_view topic) const {
+  if (topic.empty() || topic.front() == '$' || topic.find_first_of("+#") != std::string_view::npos) return false;
+  const std::string replies = base_ + "reply/";
+  if (topic.starts_with(replies)) return topic.size() > replies.size();
+  const std::string_view root = std::string_view(base_).substr(0, base_.size() - kVersion.size());
+  const auto is_below = [&](std::string_view level) {
+    return topic.starts_with(level) && (topic.size() == level.size() || topic[level.size()] == '/');
+  };
+  return !is_below(root) && !is_below("homeassistant");
 }
 
 }  // namespace millrace

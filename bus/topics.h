@@ -46,6 +46,9 @@ class Topics {
     bool operator==(const MachineAndCommand&) const = default;
   };
   std::optional<MachineAndCommand> machine_and_command_of(std::string_view topic) const;
+  // Whether an answer may go to a topic that the asker named: below "<root>/v1/reply/", or outside of everything that
+  // Millrace and Home Assistant rely on.  Else whoever may ask could have anything published with the program's rights.
+  bool is_for_replies(std::string_view topic) const;
 
  private:
   std::string base_;  // "<root>/v1/"

@@ -144,8 +144,7 @@ void CommandReception::reply(const std::string& machine, const CommandReply& rep
     }
   };
   publish(topics_.result(machine, reply.command_id));
-  const bool usable = !reply.response_topic.empty() && reply.response_topic.find_first_of("+#") == std::string::npos;
-  if (usable && !topics_.machine_and_command_of(reply.response_topic)) publish(reply.response_topic);
+  if (topics_.is_for_replies(reply.response_topic)) publish(reply.response_topic);
 }
 
 }  // namespace millrace

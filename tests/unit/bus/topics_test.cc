@@ -53,6 +53,20 @@ TEST(Topics, CommandsNameTheirMachineAndThemselves) {
   }
 }
 
+TEST(Topics, AnswersGoWhereNothingElseListens) {
+  const Topics topics("shop/millrace");
+  for (const char* good :
+       {"shop/millrace/v1/reply/openpnp/1", "reply/x", "shop/other", "shop/millrace2/x", "homeassistants"}) {
+    EXPECT_TRUE(topics.is_for_replies(good)) << good;
+  }
+  for (const char* bad :
+       {"", "reply/#", "reply/+/x", "$SYS/x", "shop/millrace", "shop/millrace/v1/ingest/a", "shop/millrace/v1/config/a",
+        "shop/millrace/v1/command/a/home", "shop/millrace/v1/result/a/c1", "shop/millrace/v1/reply/",
+        "shop/millrace/v1/recorded/a", "homeassistant/device/x/config", "homeassistant"}) {
+    EXPECT_FALSE(topics.is_for_replies(bad)) << bad;
+  }
+}
+
 TEST(Ids, MachineIdsAreShortAndPlain) {
   for (const char* good : {"a", "voron-2", "0", "-"}) EXPECT_TRUE(is_valid_machine_id(good)) << good;
   for (const char* bad : {"", "A", "a_b", "a/b", "a+", "#", "a b", "\xc3\xa4"})
