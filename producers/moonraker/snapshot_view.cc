@@ -50,6 +50,9 @@ std::string upper(std::string_view text) {
   return out;
 }
 
+// Klipper's settings have their sections in lower case, its list of objects as they are written.
+bool is_section_of(std::string_view section, std::string_view object) { return upper(section) == upper(object); }
+
 const std::vector<double>* numbers(const StatusFold& fold, std::string_view object, std::string_view field) {
   const StatusValue* value = fold.find(object, field);
   return value == nullptr ? nullptr : std::get_if<std::vector<double>>(value);
@@ -196,7 +199,7 @@ void SnapshotView::add_heater(const StatusFold& fold, const std::string& object,
   if (heater.kind == HeaterKind::kExtruder) heater.can_extrude = flag(fold, object, "can_extrude");
   double coldest = kColdest, hottest = kHottest;
   const auto settings = std::find_if(heater_settings_.begin(), heater_settings_.end(),
-                                     [&](const HeaterSettings& known) { return known.section == object; });
+                                     [&](const HeaterSettings& known) { return is_section_of(known.section, object); });
   if (settings != heater_settings_.end()) {
     coldest = settings->min_temp.value_or(kColdest);
     out.klipper.heaters.push_back({heater.name, settings->max_temp, settings->min_extrude_temp});
@@ -205,11 +208,17 @@ void SnapshotView::add_heater(const StatusFold& fold, const std::string& object,
                             *heater.temperature >= coldest && *heater.temperature <= hottest;
   for (const HeaterFan& fan : heater_fans_) {
     if (std::find(fan.heaters.begin(), fan.heaters.end(), heater.name) == fan.heaters.end()) continue;
-    heater.fan = after_first_word(fan.section);
+    heater.fan = after_first_word(object_of(fan.section));
     heater.fan_from_c = fan.heater_temp.value_or(kHeaterFanDefault);
     break;
   }
   out.heaters.push_back(std::move(heater));
+}
+
+std::string_view SnapshotView::object_of(std::string_view section) const {
+  const auto found = std::find_if(objects_.begin(), objects_.end(),
+                                  [&](const std::string& object) { return is_section_of(section, object); });
+  return found == objects_.end() ? section : std::string_view(*found);
 }
 
 void SnapshotView::add_fan(const StatusFold& fold, const std::string& object, MachineSnapshot& out) {

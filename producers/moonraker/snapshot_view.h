@@ -39,6 +39,8 @@ class SnapshotView {
     std::optional<double> heater_temp;
   };
 
+  // As printer.objects.list has it; the section itself where it does not.
+  std::string_view object_of(std::string_view section) const;
   void add_heater(const StatusFold& fold, const std::string& object, MachineSnapshot& out) const;
   static void add_fan(const StatusFold& fold, const std::string& object, MachineSnapshot& out);
   void add_motion(const StatusFold& fold, MachineSnapshot& out) const;
