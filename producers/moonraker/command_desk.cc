@@ -21,10 +21,11 @@ constexpr int64_t kServerError = 500;
 constexpr int64_t kMethodNotFound = -32601;
 constexpr double kSameTarget = 0.05;  // degrees; Klipper reports targets with hundredths
 constexpr double kSameShare = 0.02;   // of a fan or pin; M106 has 255 steps
-constexpr std::array kMotion = {EffectKind::kMove,  EffectKind::kArc,           EffectKind::kHome,
-                                EffectKind::kProbe, EffectKind::kManualStepper, EffectKind::kForcedMotion};
 constexpr double kSameFactor = 0.005;
 constexpr std::chrono::seconds kShortestPrintSeen{1};
+// What may be otherwise once the machine has told what became of the commands before.
+constexpr std::array<std::string_view, 6> kOfTheMoment = {"not_homed",      "position_unknown",    "position_limit",
+                                                          "velocity_limit", "motion_during_print", "cold_extrusion"};
 
 std::string shortened(std::string_view text) { return std::string(text.substr(0, kMaxSaid)); }
 
@@ -94,6 +95,10 @@ std::string name_in_folder(const std::string& filename) {
   return slash == std::string::npos ? filename : filename.substr(slash + 1);
 }
 
+bool is_of_the_moment(const Refusal& reason) {
+  return std::find(kOfTheMoment.begin(), kOfTheMoment.end(), reason.rule) != kOfTheMoment.end();
+}
+
 std::string one_param(std::string_view name, std::string_view value) {
   JsonWriter json;
   json.object().field(name, value).end();
@@ -148,6 +153,7 @@ void CommandDesk::take(AskedCommand asked) {
   Pending& pending = pending_[number];
   pending.asked = std::move(asked);
   pending.command = std::move(*command);
+  pending.influence = influence_of(pending.command, machine_.snapshot().macros);
   if (clock_.monotonic() > expires(pending.asked)) return expire(number);
   if (pending_.size() > kMaxUnderWay) {
     const AskedCommand refused_one = pending.asked;
@@ -156,7 +162,10 @@ void CommandDesk::take(AskedCommand asked) {
                   {{"too_many_commands",
                     fmt::format("{} commands are under way at this machine: wait for one to end", kMaxUnderWay)}});
   }
-  pending.command.kind == CommandKind::kStart ? read_file(number) : judge_and_send(number);
+  // Who may not start anything makes Moonraker look for no file.
+  const bool has_file =
+      pending.command.kind == CommandKind::kStart && may_ask(pending.asked.scopes, CommandKind::kStart);
+  has_file ? read_file(number) : judge_and_send(number);
 }
 
 bool CommandDesk::answered_before(const AskedCommand& asked) {
@@ -254,6 +263,9 @@ void CommandDesk::judge_and_send(uint64_t number) {
   Pending& pending = pending_.at(number);
   if (clock_.monotonic() > expires(pending.asked)) return expire(number);
   std::vector<Refusal> reasons = reasons_against(pending);
+  if (has_to_wait(number)) {
+    if (std::all_of(reasons.begin(), reasons.end(), is_of_the_moment)) return wait_for_state(number);
+  }
   if (!reasons.empty()) {
     const AskedCommand asked = std::move(pending.asked);
     pending_.erase(number);
@@ -266,6 +278,37 @@ void CommandDesk::judge_and_send(uint64_t number) {
   out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
   reply(pending.asked, "accepted", {}, "", "");
   moonraker_call(pending.command).method.empty() ? do_at_desk(number) : send(number);
+}
+
+bool CommandDesk::has_to_wait(uint64_t number) const {
+  const CommandInfluence& influence = pending_.at(number).influence;
+  if (influence.needs_motion && !motion_told_) return true;
+  if (influence.needs_print && !print_told_) return true;
+  for (const auto& [other, before] : pending_) {
+    if (other >= number) break;
+    if (before.stage == Stage::kReadingFile) continue;
+    // In the order in which they came.
+    if (before.stage == Stage::kWaitingForState && (influence.needs_print || influence.leaves_motion)) return true;
+    if (influence.needs_motion && before.influence.leaves_motion) return true;
+    if (influence.needs_print && before.influence.leaves_print) return true;
+  }
+  return false;
+}
+
+void CommandDesk::wait_for_state(uint64_t number) {
+  Pending& pending = pending_.at(number);
+  pending.stage = Stage::kWaitingForState;
+  pending.deadline = expires(pending.asked);
+}
+
+void CommandDesk::judge_waiting() {
+  std::vector<uint64_t> waiting;
+  for (const auto& [number, pending] : pending_) {
+    if (pending.stage == Stage::kWaitingForState) waiting.push_back(number);
+  }
+  for (const uint64_t number : waiting) {
+    if (pending_.contains(number)) judge_and_send(number);
+  }
 }
 
 std::vector<Refusal> CommandDesk::reasons_against(const Pending& pending) {
@@ -283,18 +326,10 @@ std::vector<Refusal> CommandDesk::reasons_against(const Pending& pending) {
                      CircuitBreakerOptions{}.failures, std::max<int64_t>(0, breaker_.remaining().count()))});
   }
   const bool owned = motion_.under_way > 0 || clock_.monotonic() < motion_.until;
-  if (moves(pending) && owned && motion_.owner != owner_of(pending.asked)) {
+  if (pending.influence.moves && owned && motion_.owner != owner_of(pending.asked)) {
     reasons.push_back({"motion_owned", fmt::format("{} moves the machine: wait until that has ended", motion_.owner)});
   }
   return reasons;
-}
-
-bool CommandDesk::moves(const Pending& pending) const {
-  const auto effects = effects_of(pending.command, machine_.snapshot().macros);
-  if (!effects || !effects->unjudged.empty()) return true;
-  return std::any_of(effects->effects.begin(), effects->effects.end(), [](const GcodeEffect& effect) {
-    return std::find(kMotion.begin(), kMotion.end(), effect.kind) != kMotion.end();
-  });
 }
 
 std::string CommandDesk::owner_of(const AskedCommand& asked) {
@@ -308,13 +343,14 @@ void CommandDesk::send(uint64_t number) {
   Pending& pending = pending_.at(number);
   const MoonrakerCall call = moonraker_call(pending.command);
   pending.stage = Stage::kSent;
+  pending.deadline.reset();
   pending.sent = clock_.monotonic();
   const bool sent = machine_.call(call.method, call.params, call.timeout,
                                   [this, number](const RpcReply& reply) { on_answer(number, reply); });
   if (!pending_.contains(number)) return;  // the link went with it
   if (!sent) return fail(number, "not_sent", "the connection to Moonraker takes nothing now");
   breaker_.began();
-  if (moves(pending)) {
+  if (pending.influence.moves) {
     motion_.owner = owner_of(pending.asked);
     ++motion_.under_way;
   }
@@ -430,6 +466,8 @@ void CommandDesk::on_status() {
     if (pending.stage == Stage::kWaitingForEffect && effect_seen(pending).value_or(true)) done.push_back(number);
   }
   for (const uint64_t number : done) complete(number, pending_.at(number).said);
+  motion_told_ = print_told_ = true;
+  judge_waiting();
 }
 
 void CommandDesk::on_link_lost() {
@@ -437,7 +475,7 @@ void CommandDesk::on_link_lost() {
   for (const auto& [number, pending] : pending_) numbers.push_back(number);
   for (const uint64_t number : numbers) {
     Pending& pending = pending_.at(number);
-    if (pending.stage != Stage::kReadingFile) {
+    if (pending.stage == Stage::kSent || pending.stage == Stage::kWaitingForEffect) {
       leave_unknown(number, "the connection to Moonraker was lost before it had answered");
       continue;
     }
@@ -461,7 +499,9 @@ void CommandDesk::on_timer() {
     if (pending.deadline && *pending.deadline <= clock_.monotonic()) late.push_back(number);
   }
   for (const uint64_t number : late) {
-    if (effect_seen(pending_.at(number)).value_or(true)) {
+    if (pending_.at(number).stage == Stage::kWaitingForState) {
+      reject_unsettled(number);
+    } else if (effect_seen(pending_.at(number)).value_or(true)) {
       complete(number, pending_.at(number).said);
     } else {
       leave_unknown(number, "the machine answered ok, but its state does not show it");
@@ -476,6 +516,16 @@ void CommandDesk::reject(const AskedCommand& asked, std::vector<Refusal> reasons
   event.reasons = in_event(reasons);
   out_.add_for(std::move(event), asked.message.actor, asked.message.id);
   reply(asked, "rejected", reasons, "", "");
+}
+
+// Its time is over before the machine has told what it would have to be judged by.
+void CommandDesk::reject_unsettled(uint64_t number) {
+  std::vector<Refusal> reasons = reasons_against(pending_.at(number));
+  reasons.push_back({"state_unsettled",
+                     "an earlier command of this machine has not ended, or the machine did not tell yet where that "
+                     "left it: ask again when it has"});
+  const auto entry = pending_.extract(number);
+  reject(entry.mapped().asked, std::move(reasons));
 }
 
 void CommandDesk::complete(uint64_t number, const std::string& text) {
@@ -525,7 +575,11 @@ void CommandDesk::end(uint64_t number, std::string_view status, std::string_view
   const auto entry = pending_.extract(number);
   const Pending& pending = entry.mapped();
   std::erase_if(under_way_, [&](const UnderWay& one) { return one.id == pending.asked.message.id; });
-  if (pending.sent != MonotonicTime{} && moves(pending)) {
+  if (pending.sent != MonotonicTime{}) {
+    motion_told_ = motion_told_ && !pending.influence.leaves_motion;
+    print_told_ = print_told_ && !pending.influence.leaves_print;
+  }
+  if (pending.sent != MonotonicTime{} && pending.influence.moves) {
     motion_.under_way = std::max(0, motion_.under_way - 1);
     motion_.until = clock_.monotonic() + options_.motion_lease;
   }

@@ -17,6 +17,7 @@
 #include "bus/command_message.h"
 #include "producers/moonraker/circuit_breaker.h"
 #include "producers/moonraker/command_calls.h"
+#include "producers/moonraker/command_influence.h"
 #include "producers/moonraker/command_memory.h"
 #include "producers/moonraker/event_batch.h"
 #include "producers/moonraker/json_rpc.h"
@@ -86,10 +87,11 @@ class CommandDesk {
   void on_timer();
 
  private:
-  enum class Stage { kReadingFile, kSent, kWaitingForEffect };
+  enum class Stage { kReadingFile, kWaitingForState, kSent, kWaitingForEffect };
   struct Pending {
     AskedCommand asked;
     Command command;
+    CommandInfluence influence;
     Stage stage = Stage::kSent;
     MonotonicTime sent{};
     std::optional<MonotonicTime> deadline;
@@ -111,6 +113,10 @@ class CommandDesk {
   void look_for_file(uint64_t number);
   void on_directory(uint64_t number, const RpcReply& reply);
   void judge_and_send(uint64_t number);
+  // What was sent before may have changed what this one is judged by, and the machine did not tell of it yet.
+  bool has_to_wait(uint64_t number) const;
+  void wait_for_state(uint64_t number);
+  void judge_waiting();
   std::vector<Refusal> reasons_against(const Pending& pending);
   void send(uint64_t number);
   void on_answer(uint64_t number, const RpcReply& reply);
@@ -120,6 +126,7 @@ class CommandDesk {
   void do_at_desk(uint64_t number);
 
   void reject(const AskedCommand& asked, std::vector<Refusal> reasons);
+  void reject_unsettled(uint64_t number);
   void complete(uint64_t number, const std::string& text);
   void fail(uint64_t number, std::string_view code, const std::string& text);
   void leave_unknown(uint64_t number, const std::string& text);
@@ -129,7 +136,6 @@ class CommandDesk {
              std::string_view code, std::string_view text);
 
   MonotonicTime expires(const AskedCommand& asked) const;
-  bool moves(const Pending& pending) const;
   static std::string owner_of(const AskedCommand& asked);
 
   const CommandDeskOptions options_;
@@ -141,6 +147,9 @@ class CommandDesk {
   uint64_t last_number_ = 0;
   std::map<uint64_t, Pending> pending_;  // by number, so in the order in which they came
   Motion motion_;
+  // Commands that had this influence have ended, and nothing was heard of the machine since.
+  bool motion_told_ = true;
+  bool print_told_ = true;
   std::map<std::string, std::string> ended_;  // command id -> its last reply
   std::deque<std::string> ended_order_;
 };

@@ -226,6 +226,52 @@ TEST_F(CommandDeskTest, OneAtATimeMovesTheMachine) {
   EXPECT_EQ(told().back(), "sent c3 printer.gcode.script") << "the owner may go on";
 }
 
+// A machine tells where it stands a moment after it has answered.
+TEST_F(CommandDeskTest, ASecondMoveIsJudgedByWhereTheFirstOneEnded) {
+  bench.answers["printer.gcode.script"] = "\"ok\"";
+  ask("move", R"({"x":150,"relative":true,"feedrate":3000})");
+  EXPECT_EQ(told().back(), "completed c1");
+  ask("move", R"({"x":150,"relative":true,"feedrate":3000})");
+  ask("move", R"({"x":50,"relative":true,"feedrate":3000})");
+  EXPECT_EQ(told().back(), "completed c1") << "160 + 150 is beyond 250, and nothing told of 160 yet";
+  ask("cool_down");
+  EXPECT_EQ(told().back(), "completed c4") << "what moves nothing does not wait";
+  bench.update(R"({"gcode_move":{"position":[160.0,10.0,10.0,0.0],"gcode_position":[160.0,10.0,10.0,0.0]}})");
+  const Lines lines = told();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "rejected c2 position_limit"), 1);
+  EXPECT_EQ(lines.back(), "completed c3");
+}
+
+TEST_F(CommandDeskTest, AFactorThatIsOnItsWayCountsForTheNextMove) {
+  bench.answers["printer.gcode.script"] = "\"ok\"";
+  ask("set_speed_factor", R"({"factor":2})");
+  ask("move", R"({"x":100,"feedrate":12000})");
+  EXPECT_EQ(told().back(), "sent c1 printer.gcode.script");
+  bench.update(R"({"gcode_move":{"speed_factor":2.0}})");
+  EXPECT_EQ(told().back(), "rejected c2 velocity_limit") << "400 mm/s of 300";
+}
+
+TEST_F(CommandDeskTest, NothingMovesBehindAStartThatIsNotSeenYet) {
+  bench.answers["server.files.metadata"] = R"({"filename":"a.gcode","size":1})";
+  bench.answers["printer.print.start"] = "\"ok\"";
+  ask("plate_cleared");
+  ask("start", R"({"filename":"a.gcode"})");
+  ask("home");
+  EXPECT_EQ(told().back(), "sent c2 printer.print.start");
+  bench.update(R"({"print_stats":{"state":"printing","filename":"a.gcode"}})");
+  EXPECT_EQ(told().back(), "rejected c3 motion_during_print");
+}
+
+TEST_F(CommandDeskTest, WhatWaitsLongerThanItsTimeIsRejected) {
+  bench.hold_answers = true;
+  ask("home");
+  ask("move", R"({"x":100,"feedrate":3000})");
+  EXPECT_EQ(told().back(), "sent c1 printer.gcode.script");
+  bench.pass(5100ms);
+  EXPECT_NE(told().back().find("rejected c2"), std::string::npos) << told().back();
+  EXPECT_NE(told().back().find("state_unsettled"), std::string::npos) << told().back();
+}
+
 TEST_F(CommandDeskTest, ExpectedStateAndJobAreCompared) {
   AskedCommand old = asked("home");
   old.message.expected_state_version = "1-1";
