@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "projections/command_history.h"
 #include "web/edge/problem.h"
@@ -158,10 +159,15 @@ HttpResponse command_answer(const schema::CommandViewT& command) {
 CommandLane::CommandLane(Parts parts, Metrics& metrics)
     : parts_(std::move(parts)),
       asked_(metrics.counter("millrace_http_commands_total", "Commands taken over HTTP")),
-      refused_(metrics.counter("millrace_http_commands_refused_total", "Commands over HTTP that were not sent")) {}
+      refused_(metrics.counter("millrace_http_commands_refused_total", "Commands over HTTP that were not sent")),
+      misread_(parts_.clock) {}
 
 void CommandLane::ask(EdgeCommand command, Respond respond) {
   if (command.repeated) return respond(command_answer(*command.repeated));
+  if (command.misread) {
+    record_misread(std::move(command.message), *command.misread);
+    return respond(std::move(*command.misread));
+  }
   if (!parts_.submit || !parts_.send) {
     return respond(api_problem(503, "unavailable", "commands cannot be sent from here"));
   }
@@ -203,6 +209,30 @@ void CommandLane::ask(EdgeCommand command, Respond respond) {
     }
     parts_.post([this, id = message.id, position, sent] { recorded(id, position, sent); });
   });
+}
+
+// Requested and rejected in one, as at the machine's desk; of each address and code a few a minute.
+void CommandLane::record_misread(CommandMessage message, const HttpResponse& problem) {
+  refused_.add();
+  JsonReader reader;
+  const auto json = reader.parse(problem.body);
+  auto reason = std::make_unique<schema::RefusalT>();
+  if (json) {
+    reason->rule = text_member(*json, "code").value_or("");
+    reason->detail = text_member(*json, "detail").value_or("");
+  }
+  const auto stands_for = misread_.note(message.address, reason->rule);
+  if (!parts_.submit || !stands_for) return;
+  if (*stands_for > 1) reason->detail += fmt::format(" ({} such requests since the last one told)", *stands_for);
+  message.sent_at = parts_.clock.wall();
+  schema::CommandRejectedT rejected;
+  rejected.command_id = message.id;
+  rejected.command = message.command;
+  rejected.reasons.push_back(std::move(reason));
+  auto events = alone(requested_from(message), message);
+  auto refusal = alone(std::move(rejected), message);
+  events.push_back(std::move(refusal.front()));
+  parts_.submit(std::move(events), [](const Result<Position>&) {});
 }
 
 void CommandLane::recorded(const std::string& id, const Result<Position>& position, const Result<void>& sent) {

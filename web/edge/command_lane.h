@@ -17,6 +17,7 @@
 #include "net/http_types.h"
 #include "net/io_loop.h"
 #include "schemas/view_generated.h"
+#include "web/edge/access/denial_record.h"
 #include "web/edge/edge.h"
 #include "web/edge/routes.h"
 
@@ -54,6 +55,7 @@ class CommandLane {
     std::unique_ptr<LoopTimer> timer;
   };
 
+  void record_misread(CommandMessage message, const HttpResponse& problem);
   void recorded(const std::string& id, const Result<Position>& position, const Result<void>& sent);
   void answer(const std::string& id, HttpResponse response);
 
@@ -61,6 +63,7 @@ class CommandLane {
   Counter& asked_;
   Counter& refused_;
   std::map<std::string, Waiting> waiting_;  // by command
+  DenialRecord misread_;
   bool stopped_ = false;
 };
 

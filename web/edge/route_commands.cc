@@ -7,8 +7,7 @@
 #include "bus/random.h"
 #include "projections/command_history.h"
 #include "projections/machine_state.h"
-#include "safety/command.h"
-#include "web/edge/body_reader.h"
+#include "web/edge/command_body.h"
 #include "web/edge/command_lane.h"
 #include "web/edge/problem.h"
 #include "web/edge/routes.h"
@@ -34,20 +33,6 @@ Result<std::chrono::milliseconds> wait_in(const HttpRequest& request) {
 // 128 random bits, so that no two hubs and adapters ever give the same one.
 std::string new_command_id() { return fmt::format("{:016x}{:016x}", random_seed(), random_seed()); }
 
-// What the machine cannot do at all, or what is no command, is told at once; the guard judges the rest.
-std::optional<HttpResponse> misshapen(const std::string& name, const std::string& args, std::string& understood) {
-  JsonReader reader(kMaxCommandBytes, 12);
-  const auto json = reader.parse(args);
-  if (!json) return api_problem(400, "invalid_args", fmt::format("args: {}", json.error().context));
-  const auto command = parse_command(name, *json);
-  if (command) {
-    understood = args_json(*command);
-    return std::nullopt;
-  }
-  const bool unknown = command.error().code == Errc::kNotFound;
-  return api_problem(400, unknown ? "unknown_command" : "invalid_args", command.error().context);
-}
-
 }  // namespace
 
 CommandDecision ask_command(const RouteContext& context, const RouteRequest& request) {
@@ -63,27 +48,24 @@ CommandDecision ask_command(const RouteContext& context, const RouteRequest& req
   const auto wait = wait_in(request.http);
   if (!wait) return api_problem_from(wait.error());
 
-  BodyReader body(request.http);
-  body.require("command");
+  auto body = read_command_body(request.http);
   EdgeCommand asked;
   asked.wait = *wait;
   CommandMessage& message = asked.message;
+  if (auto* misread = std::get_if<MisreadCommand>(&body)) {
+    message.command = misread->command.empty() ? "unreadable" : misread->command;
+    asked.misread = std::move(misread->problem);
+  } else {
+    message = std::get<CommandMessage>(std::move(body));
+  }
   message.machine = machine;
-  message.command = body.text("command", {.max_bytes = 64, .empty = false}).value_or("");
-  message.args = body.json("args", kMaxCommandArgs).value_or("{}");
-  message.expires_in_s = body.number("expires_in_s", 0.1, kMaxCommandExpiresInS).value_or(kCommandExpiresInS);
-  message.idempotency_key = body.text("idempotency_key", {.max_bytes = kMaxKey}).value_or("");
-  message.expected_state_version = body.text("expected_state_version", {.max_bytes = kMaxKey}).value_or("");
-  message.expected_job_id = body.text("expected_job_id", {.max_bytes = kMaxKey}).value_or("");
-  message.claimed_actor = body.text("actor", {.max_bytes = kMaxKey}).value_or("");
-  if (auto refused = body.problem()) return std::move(*refused);
-  if (auto refused = misshapen(message.command, message.args, message.args)) return std::move(*refused);
   message.actor = request.actor;
   message.key_id = request.caller.key_id;
   message.client = "http";
   message.address = request.caller.address;
   message.scopes = names_of(request.caller.scopes);
   message.id = new_command_id();
+  if (asked.misread) return asked;
   if (message.idempotency_key.empty()) return asked;
   auto earlier = find_repeated_command(*reader, machine, message.actor, message.idempotency_key);
   if (!earlier) return api_problem_from(earlier.error());

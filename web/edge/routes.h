@@ -66,6 +66,7 @@ struct EdgeCommand {
   CommandMessage message;
   std::chrono::milliseconds wait{0};                  // for the outcome; 0: answered when it is on its way
   std::optional<schema::CommandViewT> repeated = {};  // an earlier command of the same key: nothing new is asked
+  std::optional<HttpResponse> misread = {};           // the answer to what is no command: it is recorded, and not sent
 };
 using CommandDecision = boost::system::result<EdgeCommand, HttpResponse>;
 

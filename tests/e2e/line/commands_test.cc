@@ -116,6 +116,16 @@ TEST_F(CommandsTest, BadInputIsToldWhatWouldBeRight) {
   expect({{"command", "pause"}, {"expires_in_s", -1}}, "invalid_field");
   expect({{"command", "pause"}, {"now", true}}, "invalid_field");
   expect({{"args", json::object()}}, "invalid_field");
+  // Each is in the log as asked and rejected, with the same words; the machine got nothing.
+  json rejected;
+  ASSERT_TRUE(eventually([&] {
+    rejected = shop.get("/api/v1/events?type=CommandRejected&limit=50&machine=" + machine)["items"];
+    return rejected.size() >= 6;
+  }));
+  EXPECT_EQ(rejected.size(), 6u) << rejected;
+  for (const json& event : rejected) EXPECT_FALSE(event["payload"]["reasons"][0]["detail"].empty()) << event;
+  EXPECT_TRUE(eventually([&] { return shop.get("/api/v1/commands?status=rejected")["items"].size() == 6; }));
+  EXPECT_TRUE(shop.get("/api/v1/events?type=CommandSent&limit=50&machine=" + machine)["items"].empty());
 }
 
 TEST_F(CommandsTest, TheSameKeyAsksOnce) {

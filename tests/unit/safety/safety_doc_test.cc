@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/safety.md and docs/commands.md say what the code does.
+// docs/safety.md and docs/commands.md say what the code does, docs/security.md which test shows it.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <regex>
+#include <set>
 #include <sstream>
 
 #include "safety/command.h"
@@ -41,6 +44,35 @@ TEST(SafetyDocTest, EveryCommandAndArgumentStandsInTheTableOfCommands) {
       EXPECT_THAT(told, ::testing::HasSubstr(fmt::format("`{}`", argument.name))) << command.name;
     }
   }
+}
+
+// "Suite.Name" of every test there is, and "Suite.*".
+std::set<std::string> names_of_tests() {
+  std::set<std::string> names;
+  const std::regex declared(R"(TEST(?:_F|_P)?\((\w+),\s*(\w+)\))");
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(MILLRACE_SOURCE_DIR "/tests")) {
+    if (entry.path().extension() != ".cc") continue;
+    std::ostringstream text;
+    text << std::ifstream(entry.path()).rdbuf();
+    const std::string source = text.str();
+    for (std::sregex_iterator found(source.begin(), source.end(), declared), end; found != end; ++found) {
+      names.insert(found->str(1) + "." + found->str(2));
+      names.insert(found->str(1) + ".*");
+    }
+  }
+  return names;
+}
+
+TEST(SafetyDocTest, EachTestThatStandsBesideAThreatExists) {
+  const std::string told = between(read_doc("security.md"), "## Threats", "## What is not protected");
+  ASSERT_FALSE(told.empty());
+  const auto names = names_of_tests();
+  const std::regex named(R"(`([A-Z]\w+\.(?:\w+|\*))`)");
+  size_t count = 0;
+  for (std::sregex_iterator found(told.begin(), told.end(), named), end; found != end; ++found, ++count) {
+    EXPECT_TRUE(names.contains(found->str(1))) << found->str(1);
+  }
+  EXPECT_GT(count, 50u);
 }
 
 }  // namespace
