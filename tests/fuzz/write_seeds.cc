@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "bus/batch.h"
+#include "bus/command_message.h"
 #include "bus/confirmation.h"
 #include "bus/event_group.h"
 #include "bus/file_io.h"
@@ -150,6 +151,26 @@ std::vector<std::string> commands() {
           "CMD=x\nSDCARD_PRINT_FILE FILENAME='/a.gcode'\n"};
 }
 
+// Command, line break, and the payload or body.
+std::vector<std::string> command_messages() {
+  CommandMessage signed_one;
+  signed_one.id = "c1";
+  signed_one.machine = "m1";
+  signed_one.command = "pause";
+  signed_one.actor = "Anna";
+  signed_one.scopes = {"operate"};
+  return {"pause\n" + encode_signed_command(signed_one, "0123456789abcdef0123456789abcdef"),
+          "pause\n{}",
+          "home\n",
+          "set_fan\n{\"args\":{\"speed\":0.5},\"id\":\"a-1\",\"key\":\"mr_x\",\"actor\":\"panel\",\"sent_at\":"
+          "\"2026-11-21T03:14:00Z\",\"expires_in_s\":5,\"idempotency_key\":\"k\",\"expected_state_version\":\"1-2\","
+          "\"expected_job_id\":\"m.1\"}",
+          "x\n{\"command\":\"set_temperature\",\"args\":{\"heater\":\"extruder\",\"target\":2e2},\"actor\":\"me\","
+          "\"expires_in_s\":1.5,\"idempotency_key\":\"k\"}",
+          "x\n{\"command\":\"macro\",\"args\":{\"name\":\"PARK\",\"params\":{\"x\":1,\"y\":\"a b\"}}}",
+          "x\n{\"command\":\"gcode\",\"args\":{\"script\":\"G28\\nM104 S200\"}}"};
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -161,6 +182,6 @@ int main(int count, char** arguments) {
                                       encode(Confirmation{"x", {}, Confirmation::Status::kResend})}) &&
       write(folder / "topics", {"millrace\nmillrace/v1/ingest/m1"}) && write(folder / "config", configs()) &&
       write(folder / "adapter", adapter_steps()) && write(folder / "gcode", gcode_files()) &&
-      write(folder / "command", commands());
+      write(folder / "command", commands()) && write(folder / "command_message", command_messages());
   return written ? 0 : 1;
 }
