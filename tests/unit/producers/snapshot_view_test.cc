@@ -13,9 +13,9 @@
 namespace millrace {
 namespace {
 
-using testing::ManualClock;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::ManualClock;
 
 class SnapshotViewTest : public ::testing::Test {
  protected:
