@@ -352,7 +352,7 @@ void Hub::watch_clock(ClockWatch watch) {
 Hub::~Hub() {
   if (emergency_recorder_) {
     control_.reset();  // a backup under way is given up
-    stopper_.reset();  // stops under way are answered and recorded as not confirmed
+    stopper_->end();   // stops under way are answered and recorded as not confirmed; edge and registry still hold it
     emergency_recorder_->stop();
   }
   if (latches_thread_.joinable()) latches_thread_.join();

@@ -8,6 +8,8 @@
 #include <boost/asio/ip/address.hpp>
 #include <future>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "bus/json_writer.h"
 #include "net/emergency_connection.h"
@@ -21,6 +23,7 @@ namespace {
 using Endpoint = EmergencyConnection::Endpoint;
 using Endpoints = EmergencyConnection::Endpoints;
 
+constexpr std::string_view kEnding = "this process is ending";
 constexpr size_t kMaxEndpoints = 8;  // of one name
 constexpr size_t kMaxSecret = 1024;
 constexpr size_t kMaxParallel = 3;  // fresh connections of one stop at a time
@@ -52,9 +55,10 @@ struct EmergencyStopper::Shared {
   IoLoop loop;
   IoLoop preparing;
 
-  std::mutex mutex;  // of the two below; held for a look-up only
+  std::mutex mutex;  // of what is below; held for a look-up only
   std::set<std::string> names;
   std::set<std::string> warm;
+  bool ended = false;
 };
 
 // One machine: how it is reached, and its warm connection.
@@ -570,7 +574,13 @@ EmergencyStopper::EmergencyStopper(const Clock& clock, Metrics& metrics, Emergen
   preparing_thread_ = std::thread([loop = &shared_->preparing] { loop->run(); });
 }
 
-EmergencyStopper::~EmergencyStopper() {
+EmergencyStopper::~EmergencyStopper() { end(); }
+
+void EmergencyStopper::end() {
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (std::exchange(shared_->ended, true)) return;
+  }
   std::promise<void> ended;
   shared_->loop.post([&] {
     for (const auto& [name, machine] : machines_) machine->end();
@@ -621,12 +631,18 @@ std::vector<std::string> EmergencyStopper::machines() const {
   return {shared_->names.begin(), shared_->names.end()};
 }
 
+bool EmergencyStopper::has_ended() const {
+  std::lock_guard lock(shared_->mutex);
+  return shared_->ended;
+}
+
 bool EmergencyStopper::is_warm(const std::string& machine) const {
   std::lock_guard lock(shared_->mutex);
   return shared_->warm.contains(machine);
 }
 
 void EmergencyStopper::stop(const std::string& machine, Done done) {
+  if (has_ended()) return done({false, std::string(kEnding), {}, {}});
   shared_->loop.post([this, machine, done = std::move(done), asked = shared_->clock.monotonic()]() mutable {
     const auto found = machines_.find(machine);
     if (found == machines_.end()) return done({false, "no machine of this name is known here", {}, {}});
@@ -636,6 +652,11 @@ void EmergencyStopper::stop(const std::string& machine, Done done) {
 }
 
 void EmergencyStopper::stop_all(std::function<void(const Results&)> done) {
+  if (has_ended()) {
+    Results results;
+    for (const auto& name : machines()) results.push_back({name, {false, std::string(kEnding), {}, {}}});
+    return done(results);
+  }
   shared_->loop.post([this, done = std::move(done), asked = shared_->clock.monotonic()] {
     if (machines_.empty()) return done({});
     struct Gathered {

@@ -63,7 +63,7 @@ class EmergencyStopper {
 
   // Begins its threads.  `clock` and `metrics` outlive it.
   EmergencyStopper(const Clock& clock, Metrics& metrics, EmergencyStopperOptions options = {});
-  // Stops under way end as not confirmed, their callbacks are called before this returns.
+  // Calls end().
   ~EmergencyStopper();
   EmergencyStopper(const EmergencyStopper&) = delete;
   EmergencyStopper& operator=(const EmergencyStopper&) = delete;
@@ -84,10 +84,16 @@ class EmergencyStopper {
   // All that are known, at once; `done` comes when the last one has answered or its time is over.
   void stop_all(std::function<void(const Results&)> done);
 
+  // Stops under way end as not confirmed, their callbacks are called before this returns.  From then on nothing is
+  // sent, and what is asked is not confirmed at once, on the calling thread: others may still ask while a process ends.
+  void end();
+
  private:
   struct Shared;
   class Machine;
   class Stop;
+
+  bool has_ended() const;
 
   const std::unique_ptr<Shared> shared_;
   std::map<std::string, std::shared_ptr<Machine>> machines_;  // the loop's thread's own

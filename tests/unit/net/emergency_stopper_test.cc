@@ -356,6 +356,26 @@ TEST_F(EmergencyStopperTest, TheEndAnswersWhatIsUnderWay) {
   EXPECT_FALSE(told.get().confirmed);
 }
 
+TEST_F(EmergencyStopperTest, WhatIsAskedBehindTheEndIsHarmlessAndNotConfirmed) {
+  start();
+  add("m", url(""));
+  stopper().end();
+  add("n", url(""));
+  stopper().remove("m");
+  EXPECT_TRUE(stopper().knows("n"));
+  bool told = false;
+  stopper().stop("n", [&](const EmergencyStopResult& result) {
+    told = true;
+    EXPECT_FALSE(result.confirmed);
+    EXPECT_EQ(result.text, "this process is ending");
+  });
+  EXPECT_TRUE(told) << "at once";
+  size_t all = 0;
+  stopper().stop_all([&](const EmergencyStopper::Results& results) { all = results.size(); });
+  EXPECT_EQ(all, 1u);
+  stopper().end();  // again: nothing
+}
+
 TEST_F(EmergencyStopperTest, ManyAtOnceAreAllAnswered) {
   start();
   add("m", url(""));
