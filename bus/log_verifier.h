@@ -50,7 +50,7 @@ struct VerifyOptions {
 };
 
 struct LogVerdict {
-  static constexpr size_t kMaxFaults = 1000;  // further ones are counted only
+  static constexpr size_t kMaxFaults = 1000;  // further ones are counted only, but for damaged files
 
   std::string incarnation;
   Position last;

@@ -21,7 +21,10 @@ class Faults {
  public:
   void add(Position position, std::string what, std::string file = {}) {
     ++count_;
-    if (faults_.size() < LogVerdict::kMaxFaults) faults_.push_back({position, std::move(file), std::move(what)});
+    // A damaged file is always told, whatever followed from it.
+    if (faults_.size() < LogVerdict::kMaxFaults || !file.empty()) {
+      faults_.push_back({position, std::move(file), std::move(what)});
+    }
   }
   void add(LogFault fault) { add(fault.position, std::move(fault.what), std::move(fault.file)); }
   uint64_t count() const { return count_; }
@@ -479,6 +482,7 @@ class LogWalk {
                       root.position.value, pin.anchor.incarnation));
     }
     const std::string_view whose = pin.given ? "the anchor" : "the note of what was confirmed";
+    if (!pin.passed && chain_unreadable_) return pin.given ? "the chain cannot be read as far as this anchor" : "";
     if (!pin.passed) {
       return pin.given ? fmt::format("the log ends at position {}, before its anchor at {}: its end is missing",
                                      next_ - 1, root.position.value)
@@ -495,10 +499,13 @@ class LogWalk {
   }
 
   void finish() {
-    facts_.finish(faults_);
-    telemetry_.finish(faults_);
-    indexes_.finish([this](Position at, std::string what) { faults_.add(at, std::move(what)); });
-    if (!chain_unreadable_) check_end();
+    // Behind the place where the chain cannot be read, nothing is known to be wrong.
+    if (!chain_unreadable_) {
+      facts_.finish(faults_);
+      telemetry_.finish(faults_);
+      indexes_.finish([this](Position at, std::string what) { faults_.add(at, std::move(what)); });
+      check_end();
+    }
     judge_pins();
     check_redactions();
     check_missing();
@@ -586,6 +593,7 @@ class LogWalk {
     if (!it->status().ok())
       faults_.add({}, fmt::format("the producers' marks cannot be read: {}", it->status().ToString()));
     verdict_.producers = ledger_.finish(marks);
+    if (chain_unreadable_) return;
     for (const ProducerMark& mark : marks) {
       const EventOrder last = ledger_.last(mark.producer);
       if (last == mark.order) continue;

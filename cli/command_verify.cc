@@ -165,14 +165,18 @@ void print_text(const ProducerProof& proof) {
   }
 }
 
+// The first ones, and every damaged file.
 void print_faults(const LogVerdict& verdict) {
   constexpr size_t kShown = 20;
-  for (size_t i = 0; i < std::min(kShown, verdict.faults.size()); ++i) {
+  uint64_t shown = 0;
+  for (size_t i = 0; i < verdict.faults.size(); ++i) {
     const LogFault& fault = verdict.faults[i];
+    if (i >= kShown && fault.file.empty()) continue;
     fmt::print("{}{}{}\n", fault.position.value > 0 ? fmt::format("position {}: ", fault.position.value) : "",
                fault.file.empty() ? "" : fmt::format("'{}': ", fault.file), fault.what);
+    ++shown;
   }
-  if (verdict.fault_count > kShown) fmt::print("and {} more\n", verdict.fault_count - kShown);
+  if (verdict.fault_count > shown) fmt::print("and {} more\n", verdict.fault_count - shown);
   const bool mendable = verdict.fault_count > verdict.anchor_faults;
   fmt::print("NOT WHOLE: {} found. {}\n", verdict.fault_count,
              mendable

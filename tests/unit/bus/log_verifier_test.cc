@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
 
+#include <fstream>
+
 #include "bus/event_group.h"
 #include "bus/hash_chain.h"
 #include "bus/rocksdb_log_reader.h"
@@ -279,6 +281,27 @@ TEST_F(LogVerifier, AnchorOfAnotherLogIsRefused) {
   LogAnchor other = anchor();
   other.incarnation = "00000000000000ff";
   EXPECT_FALSE(verify(other).whole());
+}
+
+TEST_F(LogVerifier, OneDamagedFileIsNamedAndNotBuriedUnderWhatFollows) {
+  write(400);
+  ASSERT_TRUE(log_->destroy_replaced());  // everything is in sorted files
+  close();
+  const auto sorted = files_of(directory(), ".sst");
+  ASSERT_GE(sorted.size(), 5u);
+  for (const auto& file : sorted) {
+    const auto kept = directory_ / "kept";
+    std::filesystem::copy_file(file, kept, std::filesystem::copy_options::overwrite_existing);
+    std::fstream(file, std::ios::in | std::ios::out).seekp(20) << "damaged";  // in its first block of data
+    const auto verdict = verify_rocksdb_log(directory()).value();
+    std::filesystem::copy_file(kept, file, std::filesystem::copy_options::overwrite_existing);
+    ASSERT_FALSE(verdict.whole()) << file;
+    EXPECT_LT(verdict.fault_count, 20u) << file << ": " << verdict.faults.back().what;
+    EXPECT_TRUE(std::any_of(verdict.faults.begin(), verdict.faults.end(), [&](const LogFault& fault) {
+      return fault.file == file || fault.what.find(file.filename()) != std::string::npos;
+    })) << file;
+  }
+  expect_whole(verify());
 }
 
 TEST_F(LogVerifier, DroppedCommitIsFound) {
