@@ -26,6 +26,7 @@ constexpr size_t kBodyHeader = 1 + 8 + 8 + 4;
 constexpr size_t kEventHeader = 8 + 8 + 4;
 constexpr size_t kDropsNote = 8 + 8 + 8 + 4;  // u64 count, the telling event's u64 epoch and u64 sequence, u32 CRC-32
 constexpr size_t kMaxRecord = 64u << 20;
+constexpr uint64_t kMaxNumber = uint64_t{1} << 56;  // no epoch and no sequence comes near
 // A segment whose events are all confirmed is replaced once it is worth a file's creation.
 constexpr uint64_t kRollConfirmedBytes = 1u << 20;
 // Confirmed events take room until their segment goes, so no segment may be much of a small outbox.
@@ -82,7 +83,8 @@ struct Segment {
   std::filesystem::path path;
   File file;
   uint64_t size = 0;
-  EventOrder last;  // of the events in it; {0, 0} when none
+  EventOrder last;       // of the events in it; {0, 0} when none
+  bool damaged = false;  // some of it does not verify
 };
 
 std::filesystem::path segment_path(const std::filesystem::path& directory, uint32_t number) {
@@ -98,10 +100,39 @@ std::optional<uint32_t> segment_number(const std::filesystem::path& path) {
   return number;
 }
 
+// What every body is, seen without reading it whole: a search looks at each byte of a damaged segment.
+bool is_plausible(std::string_view body) {
+  const size_t events_bytes = body.size() - kBodyHeader;
+  const bool flag = take<uint8_t>(body) <= 1;
+  const auto epoch = take<uint64_t>(body);
+  const auto sequence = take<uint64_t>(body);
+  const auto count = take<uint32_t>(body);
+  return flag && epoch < kMaxNumber && sequence < kMaxNumber && count <= events_bytes / kEventHeader;
+}
+
+// The body of the record at the beginning of `bytes`; nullopt when none verifies there.
+std::optional<std::string_view> body_at(std::string_view bytes) {
+  if (bytes.size() < kRecordHeader + kBodyHeader) return std::nullopt;
+  const size_t length = take<uint32_t>(bytes);
+  const uint32_t crc = take<uint32_t>(bytes);
+  if (length < kBodyHeader || length > kMaxRecord || length > bytes.size()) return std::nullopt;
+  const auto body = bytes.substr(0, length);
+  return is_plausible(body) && crc32_of(body) == crc ? std::optional(body) : std::nullopt;
+}
+
+// Where a whole record begins at or behind `offset`; the content's size when none does.
+size_t next_record(std::string_view content, size_t offset) {
+  while (offset < content.size() && !body_at(content.substr(offset))) ++offset;
+  return offset;
+}
+
 class SegmentOutbox final : public Outbox {
  public:
   SegmentOutbox(std::filesystem::path directory, OutboxOptions options)
       : directory_(std::move(directory)), options_(with_small_segments(options)) {}
+
+  // Records that do not verify are left out from now on, and no longer an error.
+  void leave_out_damage() { leaves_out_damage_ = true; }
 
   Result<void> load() {
     std::error_code error;
@@ -115,7 +146,10 @@ class SegmentOutbox final : public Outbox {
     for (const uint32_t number : numbers) {
       if (auto loaded = load_segment(number, number == numbers.back()); !loaded) return loaded;
     }
-    if (segments_.empty()) return start_segment(1);
+    // Nothing more goes into a damaged segment, so that it can go once what is left of it is confirmed.
+    if (segments_.empty() || active().damaged) {
+      return start_segment(segments_.empty() ? 1 : segments_.rbegin()->first + 1);
+    }
     return {};
   }
 
@@ -257,8 +291,9 @@ class SegmentOutbox final : public Outbox {
 
   static bool entries_fit(const Place& begin, const Place& slot, size_t bytes, size_t max_events, size_t max_bytes) {
     if (slot == begin) return true;  // one always goes, however large
-    return static_cast<size_t>(slot - begin) < max_events && bytes + slot->length <= max_bytes &&
-           slot->segment == begin->segment && slot->order.epoch == begin->order.epoch;
+    const auto place = static_cast<size_t>(slot - begin);
+    return place < max_events && bytes + slot->length <= max_bytes && slot->segment == begin->segment &&
+           slot->order.epoch == begin->order.epoch && slot->order.sequence == begin->order.sequence + place;
   }
 
   Result<void> start_segment(uint32_t number) {
@@ -347,9 +382,15 @@ class SegmentOutbox final : public Outbox {
     while (offset < content->size()) {
       const auto used = load_record(std::string_view(*content).substr(offset), offset);
       if (!used) {
-        if (!is_last) {
-          return make_error(Errc::kCorrupt, fmt::format("outbox '{}' at byte {}: {}", active().path.string(), offset,
-                                                        used.error().context));
+        const size_t next = next_record(*content, offset + 1);
+        if (!is_last || next < content->size()) {
+          auto damaged = make_error(Errc::kCorrupt, fmt::format("outbox '{}' at byte {}: {}", active().path.string(),
+                                                                offset, used.error().context));
+          if (!leaves_out_damage_) return damaged;
+          log_error("outbox", "{}; {} bytes are left out", damaged.context, next - offset);
+          active().damaged = true;
+          offset = next;
+          continue;
         }
         log_warn("outbox", "{}: {} bytes at the end of '{}' are no whole record and are cut off", used.error().context,
                  content->size() - offset, active().path.string());
@@ -367,13 +408,10 @@ class SegmentOutbox final : public Outbox {
   // Returns how many bytes the record takes.
   Result<size_t> load_record(std::string_view bytes, size_t offset) {
     const auto torn = [] { return make_error(Errc::kCorrupt, "a record does not verify"); };
-    if (bytes.size() < kRecordHeader + kBodyHeader) return torn();
-    auto rest = bytes;
-    const size_t length = take<uint32_t>(rest);
-    const uint32_t crc = take<uint32_t>(rest);
-    if (length < kBodyHeader || length > kMaxRecord || length > rest.size()) return torn();
-    auto body = rest.substr(0, length);
-    if (crc32_of(body) != crc) return torn();
+    const auto verified = body_at(bytes);
+    if (!verified) return torn();
+    const size_t length = verified->size();
+    auto body = *verified;
     const bool has_state = take<uint8_t>(body) != 0;
     EventOrder before;
     before.epoch = take<uint64_t>(body);
@@ -402,6 +440,7 @@ class SegmentOutbox final : public Outbox {
   EventOrder last_;
   EventOrder confirmed_;
   uint64_t size_ = 0;  // of all segments
+  bool leaves_out_damage_ = false;
   bool torn_ = false;  // behind the active segment's records lies a part of one that failed
   // What a failed fsync was to write may never reach the disk, whatever later ones say: the next record begins a
   // segment.
@@ -410,8 +449,9 @@ class SegmentOutbox final : public Outbox {
 
 }  // namespace
 
-Result<std::unique_ptr<Outbox>> Outbox::open(std::filesystem::path directory, OutboxOptions options) {
+Result<std::unique_ptr<Outbox>> Outbox::open(std::filesystem::path directory, OutboxOptions options, Damage damage) {
   auto outbox = std::make_unique<SegmentOutbox>(std::move(directory), options);
+  if (damage == Damage::kLeftOut) outbox->leave_out_damage();
   if (auto loaded = outbox->load(); !loaded) return loaded.error();
   return std::unique_ptr<Outbox>(std::move(outbox));
 }

@@ -37,8 +37,14 @@ struct OutboxEntry {
 
 class Outbox {
  public:
-  // Opens or creates.  kCorrupt (naming file and offset) when a record before the tail does not verify.
-  static Result<std::unique_ptr<Outbox>> open(std::filesystem::path directory, OutboxOptions options);
+  // What becomes of records that do not verify, though whole ones follow.
+  enum class Damage {
+    kError,    // kCorrupt, naming file and offset
+    kLeftOut,  // said in the program's log; their numbers are a hole, which the recorder names
+  };
+  // Opens or creates.  A torn record at the end of all is cut off.
+  static Result<std::unique_ptr<Outbox>> open(std::filesystem::path directory, OutboxOptions options,
+                                              Damage damage = Damage::kError);
   virtual ~Outbox() = default;
 
   // Appends events and, if given, the new state, in one write.  Events must follow last() in order.
@@ -52,7 +58,7 @@ class Outbox {
   // Everything that still lies on the disk counts as unconfirmed again: the log that confirmed it is gone.
   virtual Result<void> offer_again() = 0;
 
-  // Up to `max_events` / `max_bytes` events after `after`, all of one epoch, in order.
+  // Up to `max_events` / `max_bytes` events after `after`, all of one epoch, in order and without a hole.
   virtual Result<std::vector<OutboxEntry>> read(EventOrder after, size_t max_events, size_t max_bytes) const = 0;
 
   virtual std::optional<EventOrder> oldest() const = 0;  // unconfirmed; nullopt when empty

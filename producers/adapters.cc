@@ -8,7 +8,6 @@
 #include "bus/logging.h"
 #include "bus/random.h"
 #include "producers/outbox_runner.h"
-#include "producers/producer_outbox.h"
 
 namespace millrace {
 namespace {
@@ -66,7 +65,7 @@ class Adapters::Machine final : private MachineLink, private EventSink {
         adapter_timer_(role.loop_) {}
 
   Result<void> prepare() {
-    auto outbox = open_producer_outbox(role_.options_.outbox_directory / id_, role_.options_.outbox, role_.clock_);
+    auto outbox = Outbox::open(role_.options_.outbox_directory / id_, role_.options_.outbox, Outbox::Damage::kLeftOut);
     if (!outbox) return outbox.error();
     OutboxRunnerOptions options;
     options.producer = id_;

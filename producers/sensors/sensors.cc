@@ -6,7 +6,6 @@
 
 #include "bus/logging.h"
 #include "bus/sensor_names.h"
-#include "producers/producer_outbox.h"
 
 namespace millrace {
 namespace {
@@ -37,7 +36,7 @@ Sensors::~Sensors() = default;
 
 Result<void> Sensors::start() {
   const std::string name(kSensorsProducer);
-  auto outbox = open_producer_outbox(options_.outbox_directory / name, options_.outbox, clock_);
+  auto outbox = Outbox::open(options_.outbox_directory / name, options_.outbox, Outbox::Damage::kLeftOut);
   if (!outbox) return outbox.error();
   OutboxRunnerOptions runner_options;
   runner_options.producer = name;

@@ -138,6 +138,41 @@ TEST_F(OutboxTest, DamageBeforeTheTailIsReported) {
   EXPECT_NE(opened.error().context.find("0000000001.seg"), std::string::npos);
 }
 
+TEST_F(OutboxTest, DamageCanBeLeftOutAndCostsTheDamagedRecordAlone) {
+  open({.segment_bytes = 2048});
+  for (uint64_t i = 1; i <= 40; ++i) append(5, i, i, "state " + std::to_string(i));
+  outbox_.reset();
+  const auto first = directory_ / "m1" / "0000000001.seg";
+  std::fstream(first, std::ios::in | std::ios::out | std::ios::binary).seekp(400).put('\x5a');
+  outbox_ = std::move(Outbox::open(directory_ / "m1", {.segment_bytes = 2048}, Outbox::Damage::kLeftOut).value());
+  EXPECT_EQ(outbox_->last(), (EventOrder{5, 40}));
+  EXPECT_EQ(outbox_->state(), "state 40");
+  ASSERT_EQ(outbox_->size_events(), 39u);
+  const auto before = sequences();
+  ASSERT_FALSE(before.empty());
+  const uint64_t missing = before.back() + 1;
+  EXPECT_LT(missing, 40u) << "a batch ends before the hole, because its events are numbered by their place";
+  EXPECT_EQ(sequences({5, missing}).front(), missing + 1);
+  append(5, 41, 41);
+  ASSERT_TRUE(outbox_->confirm({5, 41}));
+  EXPECT_FALSE(std::filesystem::exists(first)) << "the damaged segment goes like any other";
+}
+
+TEST_F(OutboxTest, DamageBeforeWholeRecordsOfTheLastSegmentIsNoTornTail) {
+  open();
+  for (uint64_t i = 1; i <= 10; ++i) append(5, i, i);
+  outbox_.reset();
+  const auto segment = last_segment();
+  const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(segment) / 2);
+  std::fstream(segment, std::ios::in | std::ios::out | std::ios::binary).seekp(middle).put('\x5a');
+  EXPECT_EQ(Outbox::open(directory_ / "m1", {}).error().code, Errc::kCorrupt) << "nothing is cut off";
+  outbox_ = std::move(Outbox::open(directory_ / "m1", {}, Outbox::Damage::kLeftOut).value());
+  EXPECT_EQ(outbox_->last(), (EventOrder{5, 10}));
+  EXPECT_EQ(outbox_->size_events(), 9u);
+  append(5, 11, 11);
+  EXPECT_NE(last_segment(), segment);
+}
+
 TEST_F(OutboxTest, EpochRisesEvenWhenTheClockGoesBack) {
   open();
   const uint64_t first = outbox_->open_epoch(noon()).value();
