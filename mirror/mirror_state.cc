@@ -47,22 +47,34 @@ Error not_ours(std::string_view table) {
                                                  table));
 }
 
-// Whether every table is there with the columns of this program, made by a version with the same ones.
+// Whether the tables that are there have the columns of this program, made by a version with the same ones.
 Result<bool> have_our_columns(SqlDatabase& database, int64_t schema_version) {
   if (schema_version != kMirrorSchemaVersion) return false;
   for (const auto& table : mirror_tables()) {
     const auto columns = database.columns_of(table.name);
     if (!columns) return columns.error();
     const auto same = [](const std::string& name, const auto& column) { return name == column.name; };
-    if (!std::ranges::equal(*columns, table.columns, same)) return false;
+    if (!columns->empty() && !std::ranges::equal(*columns, table.columns, same)) return false;
   }
   return true;
 }
 
+Result<void> create_table(SqlDatabase& database, const MirrorTable& table) {
+  for (const auto& statement : create_statements(table, database.dialect())) {
+    if (auto made = run(database, statement); !made) return made;
+  }
+  return {};
+}
+
 // PostgreSQL forgets the rights of readers with a table, and does not drop one that somebody's view reads.
-Result<void> empty_tables(SqlDatabase& database) {
+Result<void> empty_or_create_tables(SqlDatabase& database) {
   std::string names;
   for (const auto& table : mirror_tables()) {
+    const auto columns = database.columns_of(table.name);
+    if (!columns) return columns.error();
+    if (columns->empty()) {
+      if (auto made = create_table(database, table); !made) return made;
+    }
     names += (names.empty() ? "" : ", ") + quoted_name(table.name, database.dialect());
   }
   return run(database, "TRUNCATE " + names);
@@ -75,11 +87,17 @@ Result<void> drop_and_create_tables(SqlDatabase& database) {
     if (!dropped) return dropped;
   }
   for (const auto& table : tables) {
-    for (const auto& statement : create_statements(table, database.dialect())) {
-      if (auto made = run(database, statement); !made) return made;
-    }
+    if (auto made = create_table(database, table); !made) return made;
   }
   return {};
+}
+
+// All or nothing where the server can: what somebody's view keeps from being dropped stays whole.
+Result<void> prepare_tables(SqlDatabase& database, int64_t schema_version) {
+  if (database.dialect() != SqlDialect::kPostgresql) return drop_and_create_tables(database);
+  const auto fit = have_our_columns(database, schema_version);
+  if (!fit) return fit.error();
+  return database.transact([&] { return *fit ? empty_or_create_tables(database) : drop_and_create_tables(database); });
 }
 
 // A death after any of these statements leaves the word `rebuild` behind, and the next start does all of it again.
@@ -98,10 +116,7 @@ Result<void> make_tables(SqlDatabase& database, const MirrorOrigin& origin, int6
       if (!row) return row;
     }
   }
-  const auto fit = have_our_columns(database, schema_version);
-  if (!fit) return fit.error();
-  const bool keep = *fit && database.dialect() == SqlDialect::kPostgresql;
-  if (auto made = keep ? empty_tables(database) : drop_and_create_tables(database); !made) return made;
+  if (auto prepared = prepare_tables(database, schema_version); !prepared) return prepared;
   const std::vector<SqlValue> row{kMirrorSchemaVersion, origin.log_id, origin.views,
                                   static_cast<int64_t>(origin.replaced_at), int64_t{0}};
   return run(database,

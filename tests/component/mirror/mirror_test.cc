@@ -429,6 +429,32 @@ TEST_P(PostgresqlMirrorTest, ARebuildLeavesWhatOthersBuiltOnTheTables) {
               SizeIs(1));
 }
 
+TEST_P(PostgresqlMirrorTest, ATableThatIsMissingIsMadeBesideThoseThatAViewReads) {
+  print_completed(kStart);
+  run();
+  const auto before = tables(url);
+  execute("CREATE VIEW finished AS SELECT filename FROM print_jobs");
+  execute("DROP TABLE job_details");
+  ASSERT_TRUE(request_mirror_rebuild(*open(url)));
+  run();
+  EXPECT_EQ(tables(url), before);
+}
+
+TEST_P(PostgresqlMirrorTest, WhatCannotBeDroppedStaysWhole) {
+  print_completed(kStart);
+  run();
+  execute("CREATE VIEW finished AS SELECT filename FROM print_jobs");
+  execute("ALTER TABLE job_totals DROP COLUMN longest_job");
+  ASSERT_TRUE(request_mirror_rebuild(*open(url)));
+  const auto refused = pass();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().context, HasSubstr("finished"));
+  EXPECT_THAT(rows("SELECT id FROM print_jobs"), SizeIs(1));
+  execute("DROP VIEW finished");
+  run();
+  EXPECT_EQ(tables(url), made_from_scratch());
+}
+
 TEST_P(PostgresqlMirrorTest, TablesWithOtherColumnsAreMadeAnew) {
   print_completed(kStart);
   run();
