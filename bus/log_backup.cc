@@ -17,7 +17,7 @@
 #include "bus/json_reader.h"
 #include "bus/json_writer.h"
 #include "bus/logging.h"
-#include "bus/rocksdb_log_check.h"
+#include "bus/rocksdb_log_files.h"
 
 namespace millrace {
 namespace {

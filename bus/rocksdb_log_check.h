@@ -40,9 +40,6 @@ class ReadOnlyLog {
   std::map<std::string, uint64_t, std::less<>> numbers_;
 };
 
-// The CRC-32C that the manifest has of each sorted file, by its name; as checksum_of_file() gives it.
-Result<std::map<std::string, std::string>> sorted_file_checksums(const std::filesystem::path& directory);
-
 // What a log's files say by themselves, before the store reads them: CURRENT names a manifest that is there, the
 // manifest's records verify, and nothing in the newest write-ahead log is damaged before its end.  kCorrupt naming file
 // and offset.
@@ -59,8 +56,5 @@ Result<void> check_log_folder(const std::filesystem::path& directory);
 // over files that are missing or cut and shows the rest as if it were all, so nobody reads beside a hub without this.
 inline constexpr int kLooksBesideHub = 5;
 Result<void> check_log_beside_hub(const std::filesystem::path& directory);
-
-// `error` with what to do about it, when it speaks of damage.
-Error with_advice(Error error);
 
 }  // namespace millrace

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,12 @@ Result<RecordScan> scan_records(const std::filesystem::path& file, const std::fu
 
 // Of the whole file, as the store keeps it for each sorted file.
 Result<std::string> checksum_of_file(const std::filesystem::path& file, const std::function<void(size_t)>& on_bytes);
+
+// The CRC-32C that the manifest has of each sorted file, by its name, as the function above gives it.  Asks the store.
+Result<std::map<std::string, std::string>> sorted_file_checksums(const std::filesystem::path& directory);
+
+// `error` with what to do about it, when it speaks of damage.
+Error with_advice(Error error);
 
 // Whether another process has the log open to write.  Never ask in the process that has: closing the lock's file, as
 // this does, would give the lock up.

@@ -484,10 +484,8 @@ class LogWalk {
     const std::string_view whose = pin.given ? "the anchor" : "the note of what was confirmed";
     if (!pin.passed && chain_unreadable_) return pin.given ? "the chain cannot be read as far as this anchor" : "";
     if (!pin.passed) {
-      return pin.given ? fmt::format("the log ends at position {}, before its anchor at {}: its end is missing",
-                                     next_ - 1, root.position.value)
-                       : fmt::format("the log ends at position {}, but it has confirmed up to {}: its end is missing",
-                                     next_ - 1, root.position.value);
+      return fmt::format("the log ends at position {}, but {} is of {}: its end is missing", next_ - 1, whose,
+                         root.position.value);
     }
     if (pin.passed->position != root.position) {
       return fmt::format("no commit ends at the position of {}: the log has been rewritten", whose);
