@@ -155,13 +155,39 @@ void CommandDesk::take(AskedCommand asked) {
   pending.command = std::move(*command);
   pending.influence = influence_of(pending.command, machine_.snapshot().macros);
   if (clock_.monotonic() > expires(pending.asked)) return expire(number);
-  if (pending_.size() > kMaxUnderWay) {
-    const AskedCommand refused_one = pending.asked;
+  if (pending_.size() > kMaxPending) {
+    const AskedCommand refused_one = std::move(pending.asked);
     pending_.erase(number);
-    return reject(refused_one,
-                  {{"too_many_commands",
-                    fmt::format("{} commands are under way at this machine: wait for one to end", kMaxUnderWay)}});
+    return reject(refused_one, {{"too_many_commands",
+                                 fmt::format("{} commands wait at this machine: wait for one to end", kMaxPending)}});
   }
+  pending.deadline = expires(pending.asked);
+  if (is_calming(pending.command)) take_turn(number);
+  take_turns();
+}
+
+// A burst, or a Moonraker that was busy for a moment, fills the place of those under way for less than a command may
+// wait.
+void CommandDesk::take_turns() {
+  while (is_free()) {
+    const auto next =
+        std::ranges::find_if(pending_, [](const auto& entry) { return entry.second.stage == Stage::kWaitingForTurn; });
+    if (next == pending_.end()) return;
+    take_turn(next->first);
+  }
+}
+
+bool CommandDesk::is_free() const {
+  const auto under_way = std::ranges::count_if(pending_, [](const auto& entry) {
+    const Stage stage = entry.second.stage;
+    return stage == Stage::kReadingFile || stage == Stage::kWaitingForState || stage == Stage::kSent;
+  });
+  return static_cast<size_t>(under_way) < kMaxUnderWay;
+}
+
+void CommandDesk::take_turn(uint64_t number) {
+  Pending& pending = pending_.at(number);
+  pending.deadline.reset();
   // Who may not start anything makes Moonraker look for no file.
   const bool has_file =
       pending.command.kind == CommandKind::kStart && may_ask(pending.asked.scopes, CommandKind::kStart);
@@ -269,7 +295,7 @@ void CommandDesk::judge_and_send(uint64_t number) {
   if (!reasons.empty()) {
     const AskedCommand asked = std::move(pending.asked);
     pending_.erase(number);
-    return reject(asked, std::move(reasons));
+    return reject(asked, reasons);
   }
   schema::CommandAcceptedT event;
   event.command_id = pending.asked.message.id;
@@ -499,7 +525,9 @@ void CommandDesk::on_timer() {
     if (pending.deadline && *pending.deadline <= clock_.monotonic()) late.push_back(number);
   }
   for (const uint64_t number : late) {
-    if (pending_.at(number).stage == Stage::kWaitingForState) {
+    if (pending_.at(number).stage == Stage::kWaitingForTurn) {
+      expire(number);
+    } else if (pending_.at(number).stage == Stage::kWaitingForState) {
       reject_unsettled(number);
     } else if (effect_seen(pending_.at(number)).value_or(true)) {
       complete(number, pending_.at(number).said);
@@ -509,7 +537,7 @@ void CommandDesk::on_timer() {
   }
 }
 
-void CommandDesk::reject(const AskedCommand& asked, std::vector<Refusal> reasons) {
+void CommandDesk::reject(const AskedCommand& asked, const std::vector<Refusal>& reasons) {
   schema::CommandRejectedT event;
   event.command_id = asked.message.id;
   event.command = asked.message.command;
@@ -525,7 +553,7 @@ void CommandDesk::reject_unsettled(uint64_t number) {
                      "an earlier command of this machine has not ended, or the machine did not tell yet where that "
                      "left it: ask again when it has"});
   const auto entry = pending_.extract(number);
-  reject(entry.mapped().asked, std::move(reasons));
+  reject(entry.mapped().asked, reasons);
 }
 
 void CommandDesk::complete(uint64_t number, const std::string& text) {

@@ -53,7 +53,9 @@ struct CommandDeskOptions {
 
 class CommandDesk {
  public:
-  static constexpr size_t kMaxUnderWay = 32;     // handed to Moonraker at a time; further ones are refused
+  static constexpr size_t kMaxUnderWay =
+      32;  // unanswered by Moonraker or waiting for the state; further ones wait their turn
+  static constexpr size_t kMaxPending = 512;     // with those that wait; further ones are refused
   static constexpr size_t kMaxRemembered = 512;  // ends, for commands that come twice
 
   // What the desk needs of the adapter.  `call` is false when nothing can be sent.
@@ -80,6 +82,8 @@ class CommandDesk {
   void take(AskedCommand asked);
   // After each frame: what waits for an effect may see it.
   void on_status();
+  // After each input: those that wait and now have their turn.
+  void take_turns();
   // No answer will come any more.
   void on_link_lost();
 
@@ -87,12 +91,12 @@ class CommandDesk {
   void on_timer();
 
  private:
-  enum class Stage { kReadingFile, kWaitingForState, kSent, kWaitingForEffect };
+  enum class Stage { kWaitingForTurn, kReadingFile, kWaitingForState, kSent, kWaitingForEffect };
   struct Pending {
     AskedCommand asked;
     Command command;
     CommandInfluence influence;
-    Stage stage = Stage::kSent;
+    Stage stage = Stage::kWaitingForTurn;
     MonotonicTime sent{};
     std::optional<MonotonicTime> deadline;
     std::string said;  // with the answer
@@ -104,6 +108,8 @@ class CommandDesk {
     MonotonicTime until{};
   };
 
+  bool is_free() const;
+  void take_turn(uint64_t number);
   bool answered_before(const AskedCommand& asked);
   void tell_request(const AskedCommand& asked, const std::string& args);
   void read_file(uint64_t number);
@@ -125,7 +131,7 @@ class CommandDesk {
   std::optional<bool> effect_seen(const Pending& pending) const;
   void do_at_desk(uint64_t number);
 
-  void reject(const AskedCommand& asked, std::vector<Refusal> reasons);
+  void reject(const AskedCommand& asked, const std::vector<Refusal>& reasons);
   void reject_unsettled(uint64_t number);
   void complete(uint64_t number, const std::string& text);
   void fail(uint64_t number, std::string_view code, const std::string& text);

@@ -498,6 +498,7 @@ void MoonrakerAdapter::Impl::reset_emergency(const std::string& command_id, cons
 }
 
 void MoonrakerAdapter::Impl::finish_input() {
+  desk_.take_turns();
   if (link_state_ != Link::kStopped) update_machine_state();
   if (link_state_ == Link::kUp) {
     if (jobs_.take_history_request()) read_history(true);

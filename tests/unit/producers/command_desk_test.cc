@@ -272,6 +272,47 @@ TEST_F(CommandDeskTest, WhatWaitsLongerThanItsTimeIsRejected) {
   EXPECT_NE(told().back().find("state_unsettled"), std::string::npos) << told().back();
 }
 
+TEST_F(CommandDeskTest, ABurstWaitsItsTurnInOrder) {
+  bench.answers["printer.gcode.script"] = "\"ok\"";
+  bench.hold_answers = true;
+  for (int i = 0; i < 100; ++i) ask("gcode", R"({"script":"M117 )" + std::to_string(i) + R"("})");
+  EXPECT_EQ(std::ranges::count(bench.requests, "printer.gcode.script"), 32);
+  bench.hold_answers = false;
+  bench.deliver();
+  Lines scripts;
+  for (const std::string& request : bench.sent) {
+    const json frame = json::parse(request);
+    if (frame["method"] == "printer.gcode.script") scripts.push_back(frame["params"]["script"]);
+  }
+  ASSERT_EQ(scripts.size(), 100u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(scripts[static_cast<size_t>(i)], "M117 " + std::to_string(i));
+  const Lines lines = told();
+  EXPECT_EQ(std::ranges::count_if(lines, [](const std::string& line) { return line.starts_with("completed"); }), 100);
+}
+
+TEST_F(CommandDeskTest, WhatHasNoTurnInItsTimeExpiresAndWhatCalmsNeedsNone) {
+  bench.silent["printer.gcode.script"] = true;
+  for (int i = 0; i < 33; ++i) ask("gcode", R"({"script":"M117 x"})");
+  ask("cool_down");
+  EXPECT_EQ(std::ranges::count(bench.requests, "printer.gcode.script"), 33);
+  for (int i = 0; i < 6; ++i) {
+    bench.pass(1s);
+    bench.process_statistics();
+  }
+  const Lines lines = told();
+  EXPECT_NE(std::ranges::find(lines, "expired c33"), lines.end());
+  EXPECT_EQ(std::ranges::count(bench.requests, "printer.gcode.script"), 33);
+  ask("gcode", R"({"script":"M117 y"})");
+  bench.drop();
+  EXPECT_EQ(told().back(), "rejected c35 link_down");
+}
+
+TEST_F(CommandDeskTest, TooManyThatWaitAreRefused) {
+  bench.silent["printer.gcode.script"] = true;
+  for (size_t i = 0; i <= CommandDesk::kMaxPending; ++i) ask("gcode", R"({"script":"M117 x"})");
+  EXPECT_EQ(told().back(), "rejected c513 too_many_commands");
+}
+
 TEST_F(CommandDeskTest, ExpectedStateAndJobAreCompared) {
   AskedCommand old = asked("home");
   old.message.expected_state_version = "1-1";
