@@ -18,7 +18,8 @@ constexpr uint32_t kMaxHeader = 64u << 10;
 
 }  // namespace
 
-EmergencyConnection::EmergencyConnection(const LoopExecutor& executor, std::shared_ptr<TlsContext> tls, std::string host)
+EmergencyConnection::EmergencyConnection(const LoopExecutor& executor, std::shared_ptr<TlsContext> tls,
+                                         std::string host)
     : plain_(executor), context_(std::move(tls)), host_(std::move(host)) {}
 
 void EmergencyConnection::open(Endpoints endpoints, OnOpen on_open) {
