@@ -8,6 +8,7 @@
 #include "bus/logging.h"
 #include "bus/random.h"
 #include "bus/sensor_names.h"
+#include "cli/emergency_targets.h"
 #include "cli/hub.h"
 
 namespace millrace {
@@ -30,6 +31,26 @@ KeepBlob keep_in(const std::filesystem::path& folder) {
   };
 }
 
+std::vector<OwnMachine> own_machines(const std::vector<MachineConfig>& machines) {
+  std::vector<OwnMachine> own;
+  for (const MachineConfig& machine : machines) {
+    if (machine.enabled && machine.kind != "printer") {
+      log_warn("adapters", "machine '{}' is of kind {}: it is not served by this version", machine.id, machine.kind);
+    }
+    OwnMachine entry;
+    entry.connection.id = machine.id;
+    entry.connection.name = machine.name;
+    entry.connection.kind = machine.kind;
+    entry.connection.managed_by = "config";
+    entry.connection.enabled = machine.enabled;
+    entry.connection.moonraker_url = machine.moonraker_url;
+    entry.connection.tls_ca = machine.moonraker_ca_file;
+    entry.secret = secret_of(machine);
+    own.push_back(std::move(entry));
+  }
+  return own;
+}
+
 AdaptersOptions options_from(const Config& config) {
   AdaptersOptions options;
   options.outbox_directory = outbox_directory(config.data_dir);
@@ -41,21 +62,7 @@ AdaptersOptions options_from(const Config& config) {
   options.commands.mqtt_scopes = mqtt_command_scopes(config);
   options.registry_file = registry_file(config.data_dir);
   options.serve_registry = config.adapters_registry;
-  for (const MachineConfig& machine : config.machines) {
-    if (machine.kind != "printer") {
-      log_warn("adapters", "machine '{}' is of kind {}: it is not served by this version", machine.id, machine.kind);
-      continue;
-    }
-    AdapterMachine entry;
-    entry.adapter.machine_id = machine.id;
-    entry.adapter.name = machine.name;
-    entry.adapter.kind = machine.kind;
-    entry.secret = {machine.moonraker_api_key, machine.moonraker_username, machine.moonraker_password};
-    entry.target.url = machine.moonraker_url;
-    entry.target.ca_file = machine.moonraker_ca_file;
-    entry.target.max_frame_bytes = options.max_frame_bytes;
-    options.machines.push_back(std::move(entry));
-  }
+  options.machines = own_machines(config.machines);
   return options;
 }
 
@@ -134,6 +141,10 @@ Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, 
   role->commands_->start();
   if (role->sensors_) role->sensor_broker_.start();
   return role;
+}
+
+void AdaptersRole::take_machines(const std::vector<MachineConfig>& machines) {
+  loop_.post([this, own = own_machines(machines)]() mutable { adapters_->take_own(std::move(own)); });
 }
 
 AdaptersRole::~AdaptersRole() {

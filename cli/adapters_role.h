@@ -21,6 +21,8 @@ class AdaptersRole {
  public:
   static Result<std::unique_ptr<AdaptersRole>> start(const Config& config, const Clock& clock, Metrics& metrics,
                                                      Health& health);
+  // The machines of the configuration file from now on.  Any thread; at once, without waiting.
+  void take_machines(const std::vector<MachineConfig>& machines);
   // Ends the adapters, gives the broker a moment for what is on its way, and keeps the rest in the outbox.
   ~AdaptersRole();
 

@@ -23,14 +23,19 @@ namespace millrace {
 namespace {
 
 using Value = std::variant<std::string, int64_t, bool>;
-using Setter = std::function<std::string(const Value&)>;  // "" or what is expected
+
+// The place that a key's value has in a configuration.
+struct Place {
+  std::function<std::string(const Value&)> set;  // returns "" or what is expected
+  std::function<Value()> value;
+};
 
 // One key that may be set by file or environment.
 struct Key {
   std::string section;
   std::string name;
   size_t kind;  // index into Value
-  Setter set;
+  Place place;
   std::string older = {};  // the variable that an older system used for it
 };
 
@@ -38,40 +43,46 @@ constexpr size_t kText = 0;
 constexpr size_t kInteger = 1;
 constexpr size_t kFlag = 2;
 
-Setter into(std::string& target) {
-  return [&target](const Value& value) { return target = std::get<kText>(value), std::string(); };
+template <typename T>
+Place place_of(T& target, std::function<std::string(const Value&)> set) {
+  return {std::move(set), [&target] { return Value(target); }};
 }
 
-Setter into(bool& target) {
-  return [&target](const Value& value) { return target = std::get<kFlag>(value), std::string(); };
+Place into(std::string& target) {
+  return place_of(target, [&target](const Value& value) { return target = std::get<kText>(value), std::string(); });
 }
 
-Setter into(int64_t& target, int64_t low, int64_t high) {
-  return [&target, low, high](const Value& value) -> std::string {
+Place into(bool& target) {
+  return place_of(target, [&target](const Value& value) { return target = std::get<kFlag>(value), std::string(); });
+}
+
+Place into(int64_t& target, int64_t low, int64_t high) {
+  return place_of(target, [&target, low, high](const Value& value) -> std::string {
     const int64_t number = std::get<kInteger>(value);
     if (number < low || number > high) return fmt::format("a number from {} to {}", low, high);
     target = number;
     return {};
-  };
+  });
 }
 
-Setter one_of(std::string& target, std::vector<std::string> choices) {
-  return [&target, choices = std::move(choices)](const Value& value) -> std::string {
+Place one_of(std::string& target, std::vector<std::string> choices) {
+  return place_of(target, [&target, choices = std::move(choices)](const Value& value) -> std::string {
     const auto& text = std::get<kText>(value);
     if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
       return fmt::format("one of {}", fmt::join(choices, ", "));
     }
     target = text;
     return {};
-  };
+  });
 }
 
-Setter checked(std::string& target, std::function<bool(const std::string&)> good, std::string expected) {
-  return [&target, good = std::move(good), expected = std::move(expected)](const Value& value) -> std::string {
-    if (!good(std::get<kText>(value))) return expected;
-    target = std::get<kText>(value);
-    return {};
-  };
+Place checked(std::string& target, std::function<bool(const std::string&)> good, std::string expected) {
+  return place_of(target,
+                  [&target, good = std::move(good), expected = std::move(expected)](const Value& value) -> std::string {
+                    if (!good(std::get<kText>(value))) return expected;
+                    target = std::get<kText>(value);
+                    return {};
+                  });
 }
 
 bool is_host_port(const std::string& text) { return parse_host_port(text).has_value(); }
@@ -117,10 +128,11 @@ std::vector<Key> keys_of(Config& config) {
   };
   const auto is_hub_url = [](const std::string& text) { return text.empty() || is_url(text, {"http://", "https://"}); };
   const auto not_empty = [](const std::string& text) { return !text.empty(); };
-  const auto into_path = [&config](const Value& value) -> std::string {
-    if (std::get<kText>(value).empty()) return "a folder";
-    return config.data_dir = std::get<kText>(value), std::string();
-  };
+  const Place data_dir{[&config](const Value& value) -> std::string {
+                         if (std::get<kText>(value).empty()) return "a folder";
+                         return config.data_dir = std::get<kText>(value), std::string();
+                       },
+                       [&config] { return Value(config.data_dir.string()); }};
   constexpr int64_t kMaxDays = 36'500;
   constexpr int64_t kMinCleanup = 10;
   constexpr int64_t kMaxCleanup = 7 * 86'400;
@@ -136,7 +148,7 @@ std::vector<Key> keys_of(Config& config) {
       {"site", "name", kText, into(config.site_name)},
       {"site", "timezone", kText, checked(config.site_timezone, not_empty, "a time zone such as \"Europe/Berlin\"")},
       {"site", "demo", kFlag, into(config.site_demo)},
-      {"hub", "data_dir", kText, into_path},
+      {"hub", "data_dir", kText, data_dir},
       {"hub", "telemetry_days", kInteger, into(config.telemetry_days, 1, kMaxDays), "STATUS_HISTORY_RETENTION_DAYS"},
       {"hub", "cleanup_interval_seconds", kInteger, into(config.cleanup_interval_seconds, kMinCleanup, kMaxCleanup),
        "STATUS_HISTORY_CLEANUP_INTERVAL_SECONDS"},
@@ -195,6 +207,7 @@ std::vector<Key> keys_of(MachineConfig& machine) {
       {"machine", "id", kText, checked(machine.id, is_valid_machine_id, "1 to 64 of a-z, 0-9 and '-'")},
       {"machine", "name", kText, into(machine.name)},
       {"machine", "kind", kText, one_of(machine.kind, {"printer", "pick_and_place"})},
+      {"machine", "enabled", kFlag, into(machine.enabled)},
       {"machine", "moonraker_url", kText,
        checked(machine.moonraker_url, is_moonraker_url, "\"http://HOST:PORT\" or \"https://HOST:PORT\"")},
       {"machine", "moonraker_api_key", kText, into(machine.moonraker_api_key)},
@@ -279,7 +292,7 @@ Result<void> set_key(const Key& key, std::string_view source, std::string_view l
   if (!value || value->index() != key.kind) {
     return config_error(source, label, fmt::format("expected {}", kind_name(key.kind)));
   }
-  if (const auto expected = key.set(*value); !expected.empty()) {
+  if (const auto expected = key.place.set(*value); !expected.empty()) {
     return config_error(source, label, fmt::format("expected {}", expected));
   }
   return {};
@@ -476,6 +489,39 @@ Result<Config> load_config(const std::filesystem::path& file, const Environment&
                                   text.error().context));
   }
   return parse_config(*text, file.string(), environment);
+}
+
+MachineChanges changes_between(const std::vector<MachineConfig>& before, const std::vector<MachineConfig>& after) {
+  MachineChanges changes;
+  std::map<std::string, const MachineConfig*> earlier;
+  for (const MachineConfig& machine : before) earlier.emplace(machine.id, &machine);
+  std::set<std::string> later;
+  for (const MachineConfig& machine : after) {
+    later.insert(machine.id);
+    const auto found = earlier.find(machine.id);
+    if (found == earlier.end()) {
+      changes.added.push_back(machine.id);
+    } else if (*found->second != machine) {
+      changes.changed.push_back(machine.id);
+    }
+  }
+  for (const MachineConfig& machine : before) {
+    if (!later.contains(machine.id)) changes.removed.push_back(machine.id);
+  }
+  return changes;
+}
+
+std::vector<std::string> settings_that_differ(const Config& before, const Config& after) {
+  std::vector<std::string> differing;
+  Config one = before;  // copies: what keys_of() gives could be written to
+  Config other = after;
+  const auto keys = keys_of(one);
+  const auto others = keys_of(other);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (keys[i].place.value() != others[i].place.value()) differing.push_back(keys[i].section + "." + keys[i].name);
+  }
+  if (before.sensors != after.sensors) differing.emplace_back("[[sensor]]");
+  return differing;
 }
 
 Result<HostPort> parse_host_port(std::string_view text) {

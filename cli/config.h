@@ -18,11 +18,14 @@ struct MachineConfig {
   std::string id;
   std::string name;  // empty in the file: the id
   std::string kind = "printer";
+  bool enabled = true;  // false: it is known, and nobody connects to it
   std::string moonraker_url;
   std::string moonraker_api_key;   // secret
   std::string moonraker_username;  // of a login, where there is no key
   std::string moonraker_password;  // secret
   std::string moonraker_ca_file;   // PEM, of a private authority
+
+  bool operator==(const MachineConfig&) const = default;
 };
 
 // A plain MQTT sensor whose numbers belong to a machine.
@@ -36,6 +39,8 @@ struct SensorConfig {
 
   std::string object() const;  // "sensor shelf"
   std::string field() const;   // "humidity"
+
+  bool operator==(const SensorConfig&) const = default;
 };
 
 struct Config {
@@ -91,6 +96,19 @@ Environment system_environment();
 // An error is one line that names the file (or variable), the key and what is expected.
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment);
 Result<Config> parse_config(std::string_view toml, std::string_view source, const Environment& environment);
+
+// In which machines two readings of a configuration differ; their order does not count.
+struct MachineChanges {
+  std::vector<std::string> added;    // ids, in the order of the later reading
+  std::vector<std::string> changed;  // likewise
+  std::vector<std::string> removed;  // in the order of the earlier one
+
+  bool empty() const { return added.empty() && changed.empty() && removed.empty(); }
+};
+MachineChanges changes_between(const std::vector<MachineConfig>& before, const std::vector<MachineConfig>& after);
+
+// The keys of everything else that differs, such as "http.listen"; of whatever sensors "[[sensor]]".
+std::vector<std::string> settings_that_differ(const Config& before, const Config& after);
 
 // What mqtt.command_scopes gives.
 ScopeSet mqtt_command_scopes(const Config& config);

@@ -21,6 +21,14 @@ EmergencyTarget emergency_target(const MachineConnection& connection, const std:
   return target;
 }
 
+MachineSecret secret_of(const MachineConfig& machine) {
+  return {machine.moonraker_api_key, machine.moonraker_username, machine.moonraker_password};
+}
+
+EmergencyTarget emergency_target(const MachineConfig& machine) {
+  return {machine.moonraker_url, machine.moonraker_ca_file, [secret = secret_of(machine)] { return secret; }};
+}
+
 std::map<std::string, EmergencyTarget> emergency_targets(const Config& config) {
   std::map<std::string, EmergencyTarget> targets;
   for (const auto& [id, connection] : RegistryMemory(registry_file(config.data_dir)).machines()) {
@@ -28,8 +36,8 @@ std::map<std::string, EmergencyTarget> emergency_targets(const Config& config) {
     targets[id] = emergency_target(connection, secrets_file(config.data_dir));
   }
   for (const MachineConfig& machine : config.machines) {
-    const MachineSecret secret{machine.moonraker_api_key, machine.moonraker_username, machine.moonraker_password};
-    targets[machine.id] = {machine.moonraker_url, machine.moonraker_ca_file, [secret] { return secret; }};
+    targets.erase(machine.id);
+    if (machine.enabled) targets.emplace(machine.id, emergency_target(machine));
   }
   return targets;
 }

@@ -12,9 +12,13 @@
 
 namespace millrace {
 
-// Those of the configuration file, and those made by API as the adapters of the same data folder know them last.
-// Works without a hub, a broker and a log.
+// The enabled ones of the configuration file, and those made by API as the adapters of the same data folder know them
+// last. Works without a hub, a broker and a log.
 std::map<std::string, EmergencyTarget> emergency_targets(const Config& config);
+
+// One of the configuration file.
+EmergencyTarget emergency_target(const MachineConfig& machine);
+MachineSecret secret_of(const MachineConfig& machine);
 
 // One made by API.  Its secret and certificate lie beside `secrets_file`.
 EmergencyTarget emergency_target(const MachineConnection& connection, const std::filesystem::path& secrets_file);

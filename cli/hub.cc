@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <future>
 
 #include "bus/command_key.h"
@@ -114,10 +113,10 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   };
   set_access(config, options);
   options.secrets_file = secrets_file(config.data_dir);
-  for (const MachineConfig& machine : config.machines) {
-    options.file_secrets[machine.id] = {machine.moonraker_api_key, machine.moonraker_username,
-                                        machine.moonraker_password};
-  }
+  options.file_secret = [file = &hub->file_machines_](const std::string& id) -> std::optional<MachineSecret> {
+    const auto machine = file->find(id);
+    return machine ? std::optional(secret_of(*machine)) : std::nullopt;
+  };
   if (auto prepared = hub->prepare_commands(); !prepared) return prepared.error();
   const SendCommand send = [hub = hub.get()](const CommandMessage& message) { return hub->send_command(message); };
   const auto record_stop = [recorder = hub->emergency_recorder_.get()](EmergencyRecord record) {
@@ -140,13 +139,12 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
                                  });
   const auto submit = [recorder = hub->recorder_.get()](HubWrite write) { recorder->submit(std::move(write)); };
   hub->machine_configs_ = std::make_unique<MachineConfigPublisher>(*hub->broker_.publisher, topics);
-  hub->registry_ = std::make_unique<MachineRegistry>(hub->config_, *hub->log_, *hub->views_, *hub->projector_,
+  hub->registry_ = std::make_unique<MachineRegistry>(hub->file_machines_, *hub->log_, *hub->views_, *hub->projector_,
                                                      *hub->machine_configs_, submit, clock);
   hub->witness_ = std::make_unique<CommandWitness>(CommandWitnessOptions{}, submit, clock, metrics);
   hub->registry_->on_entry = [hub = hub.get()](const MachineConfigPublisher::Entry& entry) {
-    const auto& machines = hub->config_.machines;
-    const auto is_it = [&](const MachineConfig& machine) { return machine.id == entry.id; };
-    if (std::any_of(machines.begin(), machines.end(), is_it)) return;  // the file's own word counts
+    std::lock_guard lock(hub->targets_mutex_);
+    if (hub->file_machines_.find(entry.id)) return;  // the file's own word counts
     if (!entry.connection || !entry.connection->enabled || entry.connection->moonraker_url.empty()) {
       return hub->stopper_->remove(entry.id);
     }
@@ -236,6 +234,21 @@ void Hub::start_emergency_stops(const Clock& clock, Metrics& metrics) {
   emergency_recorder_ = std::make_unique<EmergencyRecorder>(
       EmergencyRecorderOptions{}, EmergencyFile(emergency_file(config_.data_dir)), *log_,
       [this](HubWrite write) { recorder_->submit(std::move(write)); }, clock, metrics);
+}
+
+void Hub::take_machines(std::vector<MachineConfig> machines) {
+  {
+    std::lock_guard lock(targets_mutex_);
+    const MachineChanges changes = changes_between(file_machines_.all(), machines);
+    file_machines_.set(std::move(machines));
+    for (const auto* ids : {&changes.added, &changes.changed, &changes.removed}) {
+      for (const std::string& id : *ids) {
+        const auto machine = file_machines_.find(id);
+        machine && machine->enabled ? stopper_->set(id, emergency_target(*machine)) : stopper_->remove(id);
+      }
+    }
+  }
+  registry_->file_changed();
 }
 
 // The view tells of almost all of the log.  Where it has to be made anew, the rest takes its time to be looked through.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "bus/api_keys.h"
@@ -16,6 +17,7 @@
 #include "cli/broker_connection.h"
 #include "cli/config.h"
 #include "cli/control_service.h"
+#include "cli/file_machines.h"
 #include "cli/history_import.h"
 #include "cli/machine_registry.h"
 #include "cli/older_import.h"
@@ -42,6 +44,10 @@ class Hub {
  public:
   // Opens log and views and starts every part.  An error says what could not be had; everything is ended again then.
   static Result<std::unique_ptr<Hub>> start(const Config& config, const Clock& clock, Metrics& metrics, Health& health);
+  // The machines of the configuration file from now on: what differs is recorded and published, and emergency stops
+  // reach them.  One thread at a time; does not wait.
+  void take_machines(std::vector<MachineConfig> machines);
+
   // In the order in which the data flow: broker, recorder, projector, edge.
   ~Hub();
 
@@ -49,7 +55,7 @@ class Hub {
   bool receives() const { return broker_.subscriber->connected(); }
 
  private:
-  explicit Hub(const Config& config) : config_(config) {}
+  explicit Hub(const Config& config) : config_(config), file_machines_(config.machines) {}
   void watch_clock(ClockWatch watch);
   Result<void> open_keys(const std::string& host, const Clock& clock);
   Result<void> start_mirror(const Clock& clock, Metrics& metrics);
@@ -66,7 +72,8 @@ class Hub {
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
   Result<AlarmSight> look_at_alarms(WallTime now, WallTime began) const;
 
-  const Config config_;
+  const Config config_;         // as it was at the start
+  FileMachines file_machines_;  // as they are now
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<ViewStore> views_;
   std::unique_ptr<BlobStore> blobs_;
@@ -97,6 +104,7 @@ class Hub {
   std::unique_ptr<HistoryImport> import_;
   std::unique_ptr<OlderImport> older_import_;
   std::unique_ptr<ControlService> control_;
+  std::mutex targets_mutex_;                   // of what the stopper is told, from file and registry
   std::unique_ptr<EmergencyStopper> stopper_;  // what its stops come to goes to what stands before it
 };
 

@@ -29,26 +29,26 @@ bool says_the_same(const schema::MachineConfiguredT& event, const schema::Machin
 
 }  // namespace
 
-std::vector<EventDraft> differences(const Config& config, const std::map<std::string, schema::MachineViewT>& machines,
-                                    WallTime now) {
+std::vector<EventDraft> differences(const std::vector<MachineConfig>& of_file,
+                                    const std::map<std::string, schema::MachineViewT>& machines, WallTime now) {
   std::vector<EventDraft> events;
-  std::map<std::string, const MachineConfig*> of_file;
-  for (const MachineConfig& machine : config.machines) {
-    of_file[machine.id] = &machine;
+  std::set<std::string> ids;
+  for (const MachineConfig& machine : of_file) {
+    ids.insert(machine.id);
     const auto found = machines.find(machine.id);
     const auto* known = found == machines.end() ? nullptr : &found->second;
     auto event = known == nullptr ? schema::MachineConfiguredT{} : configured_from(*known);
     event.name = machine.name;
     event.kind = machine.kind;
     event.managed_by = "config";
-    event.enabled = true;
+    event.enabled = machine.enabled;
     event.moonraker_url = machine.moonraker_url;
     event.authentication = authentication_of(machine);
     event.tls_ca = machine.moonraker_ca_file;
     if (!says_the_same(event, known)) events.push_back(draft_of(std::move(event), machine.id, now, now));
   }
   for (const auto& [id, machine] : machines) {
-    if (of_file.contains(id) || machine.removed || !machine.settings) continue;
+    if (ids.contains(id) || machine.removed || !machine.settings) continue;
     // Without an address it was never of this file, but of that of an adapters role elsewhere.
     if (machine.managed_by != "config" || !machine.settings->enabled || machine.settings->moonraker_url.empty())
       continue;
@@ -84,10 +84,10 @@ MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine, cons
   return entry;
 }
 
-MachineRegistry::MachineRegistry(const Config& config, const EventLog& log, const ViewStore& views,
+MachineRegistry::MachineRegistry(const FileMachines& file, const EventLog& log, const ViewStore& views,
                                  const Projector& projector, MachineConfigPublisher& publisher,
                                  std::function<void(HubWrite)> submit, const Clock& clock)
-    : config_(config),
+    : file_(file),
       log_(log),
       views_(views),
       projector_(projector),
@@ -115,19 +115,50 @@ bool MachineRegistry::stopping() {
   return stopping_;
 }
 
+void MachineRegistry::file_changed() {
+  {
+    std::lock_guard lock(mutex_);
+    file_changed_ = true;
+  }
+  wake_.notify_all();
+}
+
+// False when it is to stop.
+bool MachineRegistry::wait_for_change() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return stopping_ || file_changed_; });
+  file_changed_ = false;
+  return !stopping_;
+}
+
 bool MachineRegistry::pause(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
   return !wake_.wait_for(lock, time, [this] { return stopping_; });
 }
 
 void MachineRegistry::run() {
+  if (!begin()) return;
+  while (wait_for_change()) {
+    while (!write_differences()) {
+      if (!pause(kRetry)) return;
+    }
+  }
+}
+
+// False when it is to stop.
+bool MachineRegistry::begin() {
   const Position end = log_.last();
   while (!projector_.wait_for(end, kLook)) {
-    if (stopping()) return;
+    if (stopping()) return false;
   }
   while (!write_differences()) {
-    if (!pause(kRetry)) return;
+    if (!pause(kRetry)) return false;
   }
+  publish_all();
+  return true;
+}
+
+void MachineRegistry::publish_all() {
   const auto machines = read_machines(*views_.reader());
   if (!machines) return log_error("registry", "machines are not published: {}", machines.error().message());
   const auto reader = views_.reader();
@@ -157,7 +188,7 @@ bool MachineRegistry::write_differences() {
     log_warn("registry", "machines cannot be read: {}", machines.error().message());
     return false;
   }
-  auto events = differences(config_, *machines, clock_.wall());
+  auto events = differences(file_.all(), *machines, clock_.wall());
   if (events.empty()) return true;
   const auto outcome = std::make_shared<std::promise<Result<Position>>>();
   auto written = outcome->get_future();

@@ -13,6 +13,7 @@
 #include "bus/clock.h"
 #include "bus/event_log.h"
 #include "cli/config.h"
+#include "cli/file_machines.h"
 #include "consumers/machine_config_publisher.h"
 #include "consumers/recorder.h"
 #include "projections/projector.h"
@@ -22,11 +23,11 @@
 
 namespace millrace {
 
-// What the hub has to say about the machines of its configuration file, given what the view holds: each whose
-// connection differs, and each `config` machine that the file no longer has, as disabled.  What people have described
-// beyond the file stays.
-std::vector<EventDraft> differences(const Config& config, const std::map<std::string, schema::MachineViewT>& machines,
-                                    WallTime now);
+// What the hub has to say about `of_file`, the machines of its configuration file, given what the view holds: each
+// whose connection differs, and each `config` machine that the file no longer has, as disabled.  What people have
+// described beyond the file stays.
+std::vector<EventDraft> differences(const std::vector<MachineConfig>& of_file,
+                                    const std::map<std::string, schema::MachineViewT>& machines, WallTime now);
 
 // Of a machine that another host's file has, whose address nobody has said here, only limits and rules are told.
 MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine, const ToldSafety& told = {});
@@ -34,7 +35,7 @@ MachineConfigPublisher::Entry entry_of(const schema::MachineViewT& machine, cons
 class MachineRegistry {
  public:
   // References outlive it.  `submit` is the recorder's.
-  MachineRegistry(const Config& config, const EventLog& log, const ViewStore& views, const Projector& projector,
+  MachineRegistry(const FileMachines& file, const EventLog& log, const ViewStore& views, const Projector& projector,
                   MachineConfigPublisher& publisher, std::function<void(HubWrite)> submit, const Clock& clock);
   ~MachineRegistry();
 
@@ -44,6 +45,8 @@ class MachineRegistry {
 
   // Once the views have everything that the log held at the start: writes the differences, then the publisher begins.
   void start();
+  // The file's machines are others: writes the differences.  Any thread; does not wait.
+  void file_changed();
   void stop();
 
   // The projector's thread.
@@ -51,13 +54,16 @@ class MachineRegistry {
 
  private:
   void run();
+  bool begin();
+  bool wait_for_change();
+  void publish_all();
   void publish(const std::set<std::string>& machines);
   void note_changes(const ViewChange& change, std::set<std::string>& due);
   bool write_differences();
   bool stopping();
   bool pause(std::chrono::milliseconds time);
 
-  const Config& config_;
+  const FileMachines& file_;
   const EventLog& log_;
   const ViewStore& views_;
   const Projector& projector_;
@@ -69,6 +75,7 @@ class MachineRegistry {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
+  bool file_changed_ = false;
   std::thread thread_;
 };
 

@@ -21,6 +21,7 @@
 #include "cli/command_stop.h"
 #include "cli/command_verify.h"
 #include "cli/config.h"
+#include "cli/config_file.h"
 #include "cli/opened_log.h"
 #include "cli/version.h"
 
@@ -54,11 +55,12 @@ void add_run(CLI::App& app, Command& chosen) {
       if (!options->data.empty()) environment["MILLRACE_HUB_DATA_DIR"] = options->data;
       if (!options->http.empty()) environment["MILLRACE_HTTP_LISTEN"] = options->http;
       if (!options->mqtt_url.empty()) environment["MILLRACE_MQTT_URL"] = options->mqtt_url;
-      const auto config = load_config(options->config, environment);
+      ConfigFile file(options->config, std::move(environment));
+      const auto config = file.read();
       if (!config) return fail(config.error());
       const auto roles = parse_roles(options->roles);
       if (!roles) return fail(roles.error());
-      return run_run_command(*config, *roles);
+      return run_run_command(*config, *roles, file);
     };
   });
 }

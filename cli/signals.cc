@@ -16,6 +16,13 @@ sigset_t stop_signals() {
   return signals;
 }
 
+sigset_t reload_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
 }  // namespace
 
 void block_stop_signals() {
@@ -32,6 +39,17 @@ int wait_for_stop(std::chrono::milliseconds timeout) {
   const timespec wait{seconds.count(), (timeout - seconds).count() * 1'000'000};
   number = sigtimedwait(&signals, nullptr, &wait);
   return number > 0 ? number : 0;
+}
+
+void block_reload_signal() {
+  const sigset_t signals = reload_signal();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+bool take_reload_signal() {
+  const sigset_t signals = reload_signal();
+  const timespec at_once{};
+  return sigtimedwait(&signals, nullptr, &at_once) == SIGHUP;
 }
 
 }  // namespace millrace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGINT and SIGTERM as something to wait for.
+// SIGINT, SIGTERM and SIGHUP as something to wait for.
 #pragma once
 
 #include <chrono>
@@ -10,5 +10,10 @@ namespace millrace {
 void block_stop_signals();
 // Returns the signal's number, or 0 when `timeout` is over (a negative one waits for ever).
 int wait_for_stop(std::chrono::milliseconds timeout = std::chrono::milliseconds(-1));
+
+// Likewise SIGHUP, which otherwise ends a process.
+void block_reload_signal();
+// Whether it came since the last call.  Does not wait.
+bool take_reload_signal();
 
 }  // namespace millrace

@@ -85,18 +85,19 @@ class Adapters::Machine final : private MachineLink, private EventSink {
   }
 
   // `secret` is asked at each attempt to connect.
-  void serve(const AdapterMachine& machine, std::function<MachineSecret()> secret) {
-    target_ = machine.target;
+  void serve(const MoonrakerAdapterOptions& adapter, const MoonrakerTarget& target,
+             std::function<MachineSecret()> secret) {
+    target_ = target;
     used_secret_ = secret();
-    if (role_.stopper_) role_.stopper_->set(id_, {machine.target.url, machine.target.ca_file, secret});
-    socket_ = std::make_unique<MoonrakerSocket>(role_.loop_, role_.clock_, machine.target,
+    if (role_.stopper_) role_.stopper_->set(id_, {target.url, target.ca_file, secret});
+    socket_ = std::make_unique<MoonrakerSocket>(role_.loop_, role_.clock_, target,
                                                 [this, secret = std::move(secret)] { return used_secret_ = secret(); });
     socket_->on_open = [this](const LinkIdentity& identity) { drive([&] { adapter_->on_link_open(identity); }); };
     socket_->on_text = [this](std::string_view text) { drive([&] { adapter_->on_link_text(text); }); };
     socket_->on_closed = [this](std::string_view reason, uint16_t code, std::string_view text) {
       drive([&] { adapter_->on_link_closed(reason, code, text); });
     };
-    adapter_ = std::make_unique<MoonrakerAdapter>(machine.adapter, runner_->state(), role_.clock_, random_,
+    adapter_ = std::make_unique<MoonrakerAdapter>(adapter, runner_->state(), role_.clock_, random_,
                                                   static_cast<MachineLink&>(*this), static_cast<EventSink&>(*this),
                                                   role_.metrics_);
     // By its name: until then it may have been left and forgotten.
@@ -271,6 +272,7 @@ Adapters::Adapters(IoLoop& loop, AdaptersOptions options, MqttClient& subscriber
       clock_(clock),
       metrics_(metrics),
       health_(health),
+      own_(options_.machines),
       files_(std::make_unique<JobFileReader>(loop, options_.keep_blob, clock, file_pauses_)),
       clock_watch_(clock),
       clock_timer_(loop),
@@ -295,8 +297,8 @@ Result<Adapters::Machine*> Adapters::machine_of(const std::string& id) {
 }
 
 Result<void> Adapters::start() {
-  for (const AdapterMachine& machine : options_.machines) {
-    if (auto opened = machine_of(machine.adapter.machine_id); !opened) {
+  for (const auto& [id, machine] : wanted()) {
+    if (auto opened = machine_of(id); !opened) {
       machines_.clear();
       return opened.error();
     }
@@ -313,13 +315,8 @@ Result<void> Adapters::start() {
     });
   });
   publisher_.on_disconnected([this](const std::string&) { loop_.post([this] { connection_changed(false); }); });
-  for (const AdapterMachine& machine : options_.machines) {
-    machines_.at(machine.adapter.machine_id)->serve(machine, [secret = machine.secret] { return secret; });
-  }
-  if (!options_.registry_file.empty()) {
-    registry_.emplace(options_.registry_file);
-    serve_registry();
-  }
+  if (!options_.registry_file.empty()) registry_.emplace(options_.registry_file);
+  serve_wanted();
   subscriber_.subscribe(topics_.config_all(), 1);
   subscriber_.subscribe(topics_.command("+", kEmergencyStop), 1);
   watch_clock();
@@ -554,69 +551,100 @@ void Adapters::take_registry(const std::map<std::string, std::string>& messages)
   if (auto stored = registry_->store(); !stored) {
     log_error("adapters", "the registry is in memory only: {}", stored.error().message());
   }
-  serve_registry();
+  serve_wanted();
 }
 
-// Makes what is served what the registry says.
-void Adapters::serve_registry() {
-  using Leaving = MoonrakerAdapter::Leaving;
-  const auto known = registry_->machines();
-  const auto is_own = [&](const std::string& id) {
-    return std::any_of(options_.machines.begin(), options_.machines.end(),
-                       [&](const AdapterMachine& machine) { return machine.adapter.machine_id == id; });
-  };
-  std::map<std::string, MachineConnection> wanted;
-  for (const auto& [id, connection] : known) {
-    if (options_.serve_registry && connection.managed_by == "api" && connection.enabled &&
-        connection.kind == "printer" && !is_own(id)) {
-      wanted.emplace(id, connection);
+void Adapters::take_own(std::vector<OwnMachine> machines) {
+  own_ = std::move(machines);
+  serve_wanted();
+}
+
+// What the own file and the registry say.
+std::map<std::string, Adapters::Wanted> Adapters::wanted() const {
+  std::map<std::string, Wanted> wanted;
+  if (registry_ && options_.serve_registry) {
+    for (const auto& [id, connection] : registry_->machines()) {
+      if (connection.managed_by == "api") wanted[id] = Wanted{{connection, {}}, false};
     }
   }
-  for (const auto& [id, connection] : std::exchange(served_, {})) {
+  for (const OwnMachine& machine : own_) wanted[machine.connection.id] = Wanted{machine, true};
+  std::erase_if(wanted, [](const auto& entry) {
+    const MachineConnection& connection = entry.second.connection;
+    return !connection.enabled || connection.kind != "printer";
+  });
+  return wanted;
+}
+
+// Makes what is served what is wanted.
+void Adapters::serve_wanted() {
+  using Leaving = MoonrakerAdapter::Leaving;
+  const auto wanted = this->wanted();
+  for (const auto& [id, served] : std::exchange(served_, {})) {
     if (wanted.contains(id)) {
-      served_.emplace(id, connection);
+      served_.emplace(id, served);
       continue;
     }
-    const bool removed = !known.contains(id);
+    // What a file no longer has is disabled, as it is in the hub: its history goes on when it is back.
+    const bool removed = !served.own && !registry_->machines().contains(id);
     log_info("adapters", "machine '{}' was {}", id, removed ? "removed" : "disabled");
     machines_.at(id)->leave(removed ? Leaving::kRemoved : Leaving::kDisabled);
   }
-  for (const auto& [id, connection] : wanted) {
-    if (const auto served = served_.find(id); served != served_.end() && served->second == connection) continue;
-    const auto opened = machine_of(id);
-    if (!opened) {
-      log_error("adapters", "{}", opened.error().message());
-      health_.set("adapter " + id, false, opened.error().message());
-      continue;
-    }
-    Machine& machine = **opened;
-    AdapterMachine entry;
-    entry.adapter = options_.registry_adapter;
-    entry.adapter.machine_id = id;
-    entry.adapter.name = connection.name;
-    entry.adapter.kind = connection.kind;
-    entry.adapter.managed_by = connection.managed_by;
-    entry.target.url = connection.moonraker_url;
-    entry.target.max_frame_bytes = options_.max_frame_bytes;
-    if (!connection.tls_ca.empty()) entry.target.ca_file = options_.secrets_file.parent_path() / connection.tls_ca;
-    const auto secret = [this, id = id, asks = connection.authentication != "none"] {
-      if (!asks) return MachineSecret{};
-      auto read = MachineSecrets(options_.secrets_file).read(id);
-      if (read) return std::move(*read);
-      log_warn("adapters", "machine '{}': {}", id, read.error().message());
-      return MachineSecret{};
-    };
-    const auto before = served_.find(id);
-    if (!machine.serves() || machine.differs(entry.target, secret())) {
-      machine.stop_serving();
-      machine.serve(entry, secret);
-    } else if (before != served_.end() &&
-               (before->second.name != connection.name || before->second.kind != connection.kind)) {
-      machine.rename(connection.name, connection.kind);
-    }
-    served_.insert_or_assign(id, connection);
+  for (const auto& [id, machine] : wanted) {
+    const auto served = served_.find(id);
+    if (served == served_.end() || served->second != machine) serve(machine);
   }
-  work_as_told();
+  if (registry_) work_as_told();
+  if (std::exchange(told_serving_, serving()) != serving()) {
+    log_info("adapters", "{} machines are looked after", serving());
+  }
+}
+
+// As it is wanted now; only another connection is a reason to connect again.
+void Adapters::serve(const Wanted& wanted) {
+  const MachineConnection& connection = wanted.connection;
+  const auto opened = machine_of(connection.id);
+  if (!opened) {
+    log_error("adapters", "{}", opened.error().message());
+    return health_.set("adapter " + connection.id, false, opened.error().message());
+  }
+  Machine& machine = **opened;
+  const MoonrakerTarget target = target_of(wanted);
+  const auto secret = secret_of(wanted);
+  const auto before = served_.find(connection.id);
+  const bool same_source = before != served_.end() && before->second.own == wanted.own;
+  if (!machine.serves() || !same_source || machine.differs(target, secret())) {
+    MoonrakerAdapterOptions adapter = options_.adapter;
+    adapter.machine_id = connection.id;
+    adapter.name = connection.name;
+    adapter.kind = connection.kind;
+    adapter.managed_by = connection.managed_by;
+    machine.stop_serving();
+    machine.serve(adapter, target, secret);
+  } else if (before->second.connection.name != connection.name) {
+    machine.rename(connection.name, connection.kind);
+  }
+  served_.insert_or_assign(connection.id, wanted);
+}
+
+MoonrakerTarget Adapters::target_of(const Wanted& wanted) const {
+  MoonrakerTarget target;
+  target.url = wanted.connection.moonraker_url;
+  target.max_frame_bytes = options_.max_frame_bytes;
+  const std::string& authority = wanted.connection.tls_ca;
+  if (authority.empty()) return target;
+  target.ca_file = wanted.own ? authority : (options_.secrets_file.parent_path() / authority).string();
+  return target;
+}
+
+std::function<MachineSecret()> Adapters::secret_of(const Wanted& wanted) const {
+  if (wanted.own) return [secret = wanted.secret] { return secret; };
+  if (wanted.connection.authentication == "none") return [] { return MachineSecret{}; };
+  return [file = options_.secrets_file, id = wanted.connection.id] {
+    auto read = MachineSecrets(file).read(id);
+    if (read) return std::move(*read);
+    log_warn("adapters", "machine '{}': {}", id, read.error().message());
+    return MachineSecret{};
+  };
 }
 
 // Also the machines of the own file: people set limits, rules and equipment in the hub, whoever says how a machine is

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The adapters role: one event loop serves every machine, each with its link, adapter, outbox and runner.  Those of the
-// hub's registry are taken up, changed and left while it runs.
+// configuration file and of the hub's registry are taken up, changed and left while it runs.
 #pragma once
 
 #include <atomic>
@@ -35,18 +35,20 @@
 
 namespace millrace {
 
-struct AdapterMachine {
-  MoonrakerAdapterOptions adapter;
-  MoonrakerTarget target;
-  MachineSecret secret;  // of the configuration file; never logged
+// A machine of this process's own configuration file.  It is served when it is enabled and a printer.
+struct OwnMachine {
+  MachineConnection connection;  // `tls_ca` is a path, or empty
+  MachineSecret secret;          // never logged
+
+  bool operator==(const OwnMachine&) const = default;
 };
 
 struct AdaptersOptions {
-  std::vector<AdapterMachine> machines;      // of this process's own file: they win over the registry's of the same id
-  std::filesystem::path registry_file;       // what the hub says of machines, kept; empty: nothing is taken from it
-  bool serve_registry = true;                // false: only limits and rules of the own machines are taken from it
-  std::filesystem::path secrets_file;        // of the registry's machines; certificates lie in the same folder
-  MoonrakerAdapterOptions registry_adapter;  // what the registry's machines have in common
+  std::vector<OwnMachine> machines;     // at the start; they win over the registry's of the same id
+  std::filesystem::path registry_file;  // what the hub says of machines, kept; empty: nothing is taken from it
+  bool serve_registry = true;           // false: only limits and rules of the own machines are taken from it
+  std::filesystem::path secrets_file;   // of the registry's machines; certificates lie in the same folder
+  MoonrakerAdapterOptions adapter;      // what all machines have in common
   size_t max_frame_bytes = 16u << 20;
   KeepBlob keep_blob;  // for what is too large for an event; on a thread of its own; empty: that is left out
   std::filesystem::path outbox_directory;  // a folder per machine lies in it
@@ -68,6 +70,10 @@ class Adapters {
   // Says goodbye in an event for each connected machine, which stays in the outbox if the broker is away.
   void stop();
 
+  // The machines of the own file from now on: new ones are taken up, changed ones connected anew, and those that are
+  // gone or disabled left as disabled ones.  The others notice nothing.
+  void take_own(std::vector<OwnMachine> machines);
+
   // Events that the log has not confirmed, of all machines, also of those that are no longer served.
   uint64_t unconfirmed() const;
   // The machines that are served now.
@@ -79,6 +85,12 @@ class Adapters {
 
  private:
   class Machine;
+  // A machine that has to be served.
+  struct Wanted : OwnMachine {
+    bool own = false;  // of the own file; else of the registry, whose secrets are in their file
+
+    bool operator==(const Wanted&) const = default;
+  };
 
   void receive(const MqttClient::Message& message);                                // on the broker's thread
   void take_stop(const std::string& machine, const MqttClient::Message& message);  // likewise
@@ -91,7 +103,11 @@ class Adapters {
   Result<Machine*> machine_of(const std::string& id);
   void take_latches(const std::map<std::string, std::string>& messages);
   void take_registry(const std::map<std::string, std::string>& messages);
-  void serve_registry();
+  std::map<std::string, Wanted> wanted() const;
+  void serve_wanted();
+  void serve(const Wanted& wanted);
+  std::function<MachineSecret()> secret_of(const Wanted& wanted) const;
+  MoonrakerTarget target_of(const Wanted& wanted) const;
   void work_as_told();
   void forget_drained();
   void watch_clock();
@@ -106,7 +122,9 @@ class Adapters {
   Health& health_;
   std::map<std::string, std::unique_ptr<Machine>> machines_;
   std::optional<RegistryMemory> registry_;
-  std::map<std::string, MachineConnection> served_;  // of the registry
+  std::vector<OwnMachine> own_;
+  std::map<std::string, Wanted> served_;
+  std::optional<size_t> told_serving_;
   bool broker_up_ = false;
   SeededRandom file_pauses_{random_seed()};  // of the reader's thread alone
   std::unique_ptr<JobFileReader> files_;

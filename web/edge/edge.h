@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,9 +51,10 @@ struct EdgeOptions {
   size_t resume_bytes = 4u << 20;
   size_t live_queue_bytes = 512u << 10;  // of one client; beyond it deltas give way to a snapshot
   size_t max_live_clients = 256;
-  std::filesystem::path secrets_file;                 // of machines made by API; empty: keys cannot be taken
-  std::map<std::string, MachineSecret> file_secrets;  // of the configuration file's machines, for testing a connection
-  size_t max_connection_tests = 8;                    // at a time; further ones are answered 503
+  std::filesystem::path secrets_file;  // of machines made by API; empty: keys cannot be taken
+  // Of a machine that the configuration file has now; nullopt: it has none of this id.  Any thread.  Empty: no file.
+  std::function<std::optional<MachineSecret>(const std::string& machine)> file_secret;
+  size_t max_connection_tests = 8;  // at a time; further ones are answered 503
   bool plain_jobs_as_page =
       false;  // what /api/jobs without parameters answers: 3d-print-logger's page, not KlipperIWC's
   HttpServerOptions http{.urgent_connections = 32};

@@ -157,7 +157,7 @@ std::optional<HttpResponse> name_taken(const Machines& machines, const std::stri
 HttpResponse of_the_file(const std::string& id) {
   return api_problem(409, "managed_by_config",
                      fmt::format("machine '{}' is of the configuration file: its name, kind and connection are changed "
-                                 "there, and take effect at the next start",
+                                 "there, and take effect as soon as it is saved",
                                  id));
 }
 
@@ -288,7 +288,8 @@ WriteDecision decide_remove_machine(const RouteContext& context, const RouteRequ
   if (!machine) return api_problem_from(machine.error());
   if (!*machine || (**machine).removed) return machine_not_found(id);
   const bool enabled = !(**machine).settings || (**machine).settings->enabled;
-  if ((**machine).managed_by == "config" && enabled) return of_the_file(id);
+  const bool in_file = context.options.file_secret && context.options.file_secret(id);
+  if (in_file || ((**machine).managed_by == "config" && enabled)) return of_the_file(id);
   schema::MachineRemovedT removed;
   removed.reason = "by request";
   const WallTime now = context.parts.clock.wall();

@@ -83,9 +83,9 @@ LaterDecision prepare_machine_test(const RouteContext& context, const RouteReque
   test.url = settings->moonraker_url;
   test.ca_file = ca_file(context, settings->tls_ca);
   test.prints = (**machine).kind != "pick_and_place";
-  const auto of_file = context.options.file_secrets.find(id);
-  if (of_file != context.options.file_secrets.end()) {
-    test.secret = of_file->second;
+  const auto of_file = context.options.file_secret ? context.options.file_secret(id) : std::nullopt;
+  if (of_file) {
+    test.secret = *of_file;
   } else if (!context.options.secrets_file.empty()) {
     auto kept = MachineSecrets(context.options.secrets_file).read(id);
     if (kept) test.secret = std::move(*kept);

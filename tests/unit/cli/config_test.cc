@@ -347,5 +347,64 @@ TEST(ConfigTest, TlsTakesBothFilesAndLimitsHaveBounds) {
   expect_all(refusal("[limits]\nrequests_per_minute = 0\n"), {"limits.requests_per_minute", "from 1 to 600000"});
 }
 
+MachineConfig machine_at(const std::string& id, const std::string& url) {
+  MachineConfig machine;
+  machine.id = machine.name = id;
+  machine.moonraker_url = url;
+  return machine;
+}
+
+using Ids = std::vector<std::string>;
+
+TEST(Config, AMachineIsEnabledUnlessTheFileOrTheEnvironmentSaysOtherwise) {
+  const std::string machine(kMachine);
+  EXPECT_TRUE(good(machine).machines[0].enabled);
+  EXPECT_FALSE(good(machine + "enabled = false\n").machines[0].enabled);
+  EXPECT_FALSE(good(machine, {{"MILLRACE_MACHINE_VORON_2_ENABLED", "false"}}).machines[0].enabled);
+  expect_all(refusal(machine + "enabled = \"no\"\n"), {"machine 1.enabled", "true or false"});
+}
+
+TEST(ConfigChanges, MachinesThatCameChangedAndWentAreNamed) {
+  const std::vector<MachineConfig> before{machine_at("a", "http://a"), machine_at("b", "http://b"),
+                                          machine_at("c", "http://c")};
+  const auto changes = changes_between(
+      before, {machine_at("d", "http://d"), machine_at("b", "http://other"), machine_at("a", "http://a")});
+  EXPECT_EQ(changes.added, Ids{"d"});
+  EXPECT_EQ(changes.changed, Ids{"b"});
+  EXPECT_EQ(changes.removed, Ids{"c"});
+  EXPECT_FALSE(changes.empty());
+}
+
+TEST(ConfigChanges, AnotherOrderIsNoChange) {
+  const auto a = machine_at("a", "http://a");
+  const auto b = machine_at("b", "http://b");
+  EXPECT_TRUE(changes_between({a, b}, {b, a}).empty());
+}
+
+TEST(ConfigChanges, EveryKeyOfAMachineCounts) {
+  const auto changed_by = [](auto change) {
+    MachineConfig other = machine_at("a", "http://a");
+    change(other);
+    return changes_between({machine_at("a", "http://a")}, {other}).changed == Ids{"a"};
+  };
+  EXPECT_TRUE(changed_by([](MachineConfig& machine) { machine.name = "A"; }));
+  EXPECT_TRUE(changed_by([](MachineConfig& machine) { machine.kind = "pick_and_place"; }));
+  EXPECT_TRUE(changed_by([](MachineConfig& machine) { machine.enabled = false; }));
+  EXPECT_TRUE(changed_by([](MachineConfig& machine) { machine.moonraker_api_key = "k"; }));
+  EXPECT_TRUE(changed_by([](MachineConfig& machine) { machine.moonraker_username = "u"; }));
+  EXPECT_TRUE(changed_by([](MachineConfig& machine) { machine.moonraker_password = "p"; }));
+  EXPECT_TRUE(changed_by([](MachineConfig& machine) { machine.moonraker_ca_file = "ca.pem"; }));
+}
+
+TEST(ConfigChanges, OtherSettingsAreNamedByTheirKeys) {
+  const std::string sensor = "[[sensor]]\ntopic = \"t\"\nmachine = \"voron-2\"\nsignal = \"s\"\n";
+  const Config before = good(kMachine);
+  EXPECT_TRUE(settings_that_differ(before, good(kMachine)).empty());
+  EXPECT_TRUE(settings_that_differ(before, good("")).empty()) << "machines are no such setting";
+  const Config after = good(std::string(kMachine) + sensor +
+                            "[hub]\ndata_dir = \"elsewhere\"\nsd_card = true\n[http]\nlisten = \"[::1]:81\"\n");
+  EXPECT_EQ(settings_that_differ(before, after), (Ids{"hub.data_dir", "hub.sd_card", "http.listen", "[[sensor]]"}));
+}
+
 }  // namespace
 }  // namespace millrace

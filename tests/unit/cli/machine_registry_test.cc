@@ -36,7 +36,7 @@ class RegistryDifferences : public ::testing::Test {
       machine.settings->make = make;
     }
   }
-  std::vector<EventDraft> now() { return differences(config, machines, {}); }
+  std::vector<EventDraft> now() { return differences(config.machines, machines, {}); }
 
   Config config;
   std::map<std::string, schema::MachineViewT> machines;
@@ -72,6 +72,19 @@ TEST_F(RegistryDifferences, WhatTheFileNoLongerHasIsDisabledOnce) {
   EXPECT_FALSE(events[0].payload.AsMachineConfigured()->enabled);
   take(std::move(events));
   EXPECT_TRUE(now().empty());
+}
+
+TEST_F(RegistryDifferences, WhatTheFileDisablesIsSaidOnceAndStaysOfTheFile) {
+  take(now());
+  config.machines[0].enabled = false;
+  auto events = now();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_FALSE(events[0].payload.AsMachineConfigured()->enabled);
+  EXPECT_EQ(events[0].payload.AsMachineConfigured()->managed_by, "config");
+  take(std::move(events));
+  EXPECT_TRUE(now().empty());
+  config.machines[0].enabled = true;
+  EXPECT_EQ(now().size(), 1u);
 }
 
 TEST_F(RegistryDifferences, MachinesOfTheApiAndOfOtherFilesAreLeftAlone) {
