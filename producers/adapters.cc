@@ -39,19 +39,6 @@ StopMessage stop_message(std::string_view payload) {
           std::string(text_member(*json, "key").value_or(""))};
 }
 
-// The jobs whose files shall be read: those that begin, and the one that already ran when we came.
-std::vector<JobFile> begun_by(const std::vector<EventDraft>& events) {
-  std::vector<JobFile> begun;
-  for (const EventDraft& event : events) {
-    if (const auto* job = event.payload.AsJobStarted()) {
-      if (!job->filename.empty()) begun.push_back({job->job_id, job->filename, job->metadata_json});
-    } else if (const auto* end = event.payload.AsJobFinished()) {
-      std::erase_if(begun, [end](const JobFile& file) { return file.job_id == end->job_id; });
-    }
-  }
-  return begun;
-}
-
 }  // namespace
 
 // One machine: the runner of its outbox, and while it is served, the link to it and its adapter.
@@ -107,6 +94,7 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     adapter_->on_reply = [this](const CommandReply& reply) {
       if (role_.commands_) role_.commands_->reply(id_, reply);
     };
+    adapter_->on_file_due = [this](JobFile file) { read(std::move(file)); };
     if (!fenced_) drive([this] { adapter_->start(); });
   }
   void work_by(const MachineConnection& said) {
@@ -181,6 +169,7 @@ class Adapters::Machine final : private MachineLink, private EventSink {
   void tell(schema::JobMetadataReadT metadata) {
     if (fenced_) return;
     drive([&] {
+      if (adapter_) return adapter_->file_read(std::move(metadata));
       std::vector<EventDraft> events;
       events.push_back(draft_of(std::move(metadata), id_, role_.clock_.wall()));
       runner_->emit(std::move(events), runner_->state());
@@ -216,12 +205,10 @@ class Adapters::Machine final : private MachineLink, private EventSink {
     role_.health_.set("adapter " + id_, false, "another process has opened a newer epoch for this machine");
   }
 
-  // EventSink, of the adapter: the runner's, and a look at jobs that begin.
+  // EventSink, of the adapter: the runner's.
   EventId next_id() const override { return runner_->next_id(); }
   void emit(std::vector<EventDraft> events, std::string_view state) override {
-    std::vector<JobFile> begun = begun_by(events);
     runner_->emit(std::move(events), state);
-    for (JobFile& file : begun) read(std::move(file));
   }
 
   // Later, and once: what the slicer wrote into the file that is printed.

@@ -10,6 +10,7 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kVersion = 1;
+constexpr size_t kMaxSummaryStored = 2048;
 constexpr size_t kMaxExcludedStored = 64;  // names of 256 bytes: a quarter of the room
 
 void write_open(JsonWriter& json, const OpenJob& job, size_t excluded) {
@@ -129,6 +130,14 @@ void read_facts(const Json& json, AdapterState& state) {
   }
 }
 
+std::vector<std::string> texts_of(const Json& array) {
+  std::vector<std::string> texts;
+  simdjson::dom::array parts;
+  if (array.get_array().get(parts) != simdjson::SUCCESS) return texts;
+  for (const Json part : parts) texts.emplace_back(as_text(part).value_or(""));
+  return texts;
+}
+
 void write_commands(JsonWriter& json, const AdapterState& state) {
   json.field("plate_clear", state.plate_clear).key("under_way").array();
   for (const UnderWay& command : state.under_way) {
@@ -143,11 +152,28 @@ void read_commands(const Json& json, AdapterState& state) {
   simdjson::dom::array list;
   if (!commands || commands->get_array().get(list) != simdjson::SUCCESS) return;
   for (const Json command : list) {
-    std::vector<std::string> texts;
-    simdjson::dom::array parts;
-    if (command.get_array().get(parts) != simdjson::SUCCESS) continue;
-    for (const Json part : parts) texts.emplace_back(as_text(part).value_or(""));
+    const auto texts = texts_of(command);
     if (texts.size() == 3) state.under_way.push_back({texts[0], texts[1], texts[2]});
+  }
+}
+
+// A summary too long to be kept costs no more than what stands in for a file that cannot be read.
+void write_files(JsonWriter& json, const AdapterState& state) {
+  json.key("files").array();
+  for (const JobFile& file : state.files) {
+    json.array().value(file.job_id).value(file.filename);
+    json.value(file.metadata_json.size() <= kMaxSummaryStored ? file.metadata_json : "").end();
+  }
+  json.end();
+}
+
+void read_files(const Json& json, AdapterState& state) {
+  const auto files = member(json, "files");
+  simdjson::dom::array list;
+  if (!files || files->get_array().get(list) != simdjson::SUCCESS) return;
+  for (const Json file : list) {
+    auto texts = texts_of(file);
+    if (texts.size() == 3) state.files.push_back({std::move(texts[0]), std::move(texts[1]), std::move(texts[2])});
   }
 }
 
@@ -158,6 +184,7 @@ std::string encode_with(const AdapterState& state, size_t excluded, bool monitor
   json.field("state_epoch", state.state_epoch).field("state_sequence", state.state_sequence);
   json.field("process_id", state.process_id).field("klipper_away", state.klipper_away);
   write_commands(json, state);
+  write_files(json, state);
   json.field("last_observed_us", state.jobs.last_observed_us).field("last_eventtime", state.jobs.last_eventtime);
   json.field("last_offset", state.jobs.last_offset);
   if (state.latched) json.field("latch_text", state.latch_text);
@@ -201,6 +228,7 @@ Result<AdapterState> decode_adapter_state(std::string_view text) {
   state.state_epoch = static_cast<uint64_t>(integer_member(*json, "state_epoch").value_or(0));
   state.state_sequence = static_cast<uint64_t>(integer_member(*json, "state_sequence").value_or(0));
   read_commands(*json, state);
+  read_files(*json, state);
   state.process_id = integer_member(*json, "process_id").value_or(0);
   state.klipper_away = flag_member(*json, "klipper_away").value_or(false);
   state.jobs.last_observed_us = integer_member(*json, "last_observed_us").value_or(0);

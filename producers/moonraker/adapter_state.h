@@ -12,6 +12,7 @@
 #include "bus/result.h"
 #include "producers/moonraker/command_memory.h"
 #include "producers/moonraker/fact_telling.h"
+#include "producers/moonraker/job_file.h"
 #include "producers/moonraker/job_memory.h"
 
 namespace millrace {
@@ -33,6 +34,8 @@ struct AdapterState {
   std::string latch_text;
   uint64_t latch_seen = 0;      // the newest latch that the hub told of
   bool emergency_seen = false;  // Klipper's shutdown that stands has latched it already
+  static constexpr size_t kMaxFiles = 4;
+  std::vector<JobFile> files;  // whose reading nobody has told of yet; the newest kMaxFiles
   ToldFacts facts;
   JobMemory jobs;
   uint64_t limits_version = 0;  // of the last LimitsApplied

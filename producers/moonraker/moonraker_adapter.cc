@@ -497,6 +497,27 @@ void MoonrakerAdapter::Impl::reset_emergency(const std::string& command_id, cons
   batch_.add_for(std::move(reset), actor, command_id);
 }
 
+// The jobs whose files shall be read: those that begin, and the one that already ran when we came.
+void MoonrakerAdapter::Impl::note_files() {
+  std::vector<JobFile> begun;
+  for (const EventDraft& event : batch_.events()) {
+    if (const auto* job = event.payload.AsJobStarted(); job != nullptr && !job->filename.empty()) {
+      begun.push_back({job->job_id, job->filename, job->metadata_json});
+    } else if (const auto* end = event.payload.AsJobFinished(); end != nullptr) {
+      std::erase_if(begun, [end](const JobFile& file) { return file.job_id == end->job_id; });
+    }
+  }
+  files_due_.insert(files_due_.end(), begun.begin(), begun.end());
+  auto& files = state_.files;
+  files.insert(files.end(), begun.begin(), begun.end());
+  if (files.size() > AdapterState::kMaxFiles) files.erase(files.begin(), files.end() - AdapterState::kMaxFiles);
+}
+
+void MoonrakerAdapter::Impl::file_read(schema::JobMetadataReadT metadata) {
+  std::erase_if(state_.files, [&](const JobFile& file) { return file.job_id == metadata.job_id; });
+  batch_.add(std::move(metadata));
+}
+
 void MoonrakerAdapter::Impl::finish_input() {
   desk_.take_turns();
   if (link_state_ != Link::kStopped) update_machine_state();
@@ -506,6 +527,7 @@ void MoonrakerAdapter::Impl::finish_input() {
     if (auto sample = sampler_.take()) batch_.add(std::move(*sample), time_.occurred());
   }
   if (batch_.empty()) return;
+  note_files();
   alarms_.watch();
   // The open job's counters alone are not worth a write of the state with every sample.
   if (batch_.has_facts() || stored_state_.empty()) {
@@ -524,6 +546,9 @@ MoonrakerAdapter::~MoonrakerAdapter() = default;
 
 void MoonrakerAdapter::finish() {
   impl_->finish_input();
+  for (JobFile& file : std::exchange(impl_->files_due_, {})) {
+    if (on_file_due) on_file_due(std::move(file));
+  }
   for (const schema::AlarmRaisedT& alarm : impl_->alarms_.take_actions()) {
     if (on_alarm_action) on_alarm_action(alarm);
   }
@@ -531,6 +556,9 @@ void MoonrakerAdapter::finish() {
 
 void MoonrakerAdapter::start() {
   impl_->on_reply_ = on_reply;
+  for (const JobFile& file : impl_->state_.files) {
+    if (on_file_due) on_file_due(file);
+  }
   impl_->start();
   finish();
 }
@@ -597,6 +625,11 @@ void MoonrakerAdapter::emergency_stopped(EventDraft stopped) {
   impl_->batch_.add_draft(std::move(stopped));
   impl_->latch(confirmed ? "an emergency stop was asked for" : "an emergency stop was asked for and NOT CONFIRMED");
   impl_->finish_input();
+}
+
+void MoonrakerAdapter::file_read(schema::JobMetadataReadT metadata) {
+  impl_->file_read(std::move(metadata));
+  finish();
 }
 
 void MoonrakerAdapter::hub_latched(uint64_t latch) {

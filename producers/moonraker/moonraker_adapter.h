@@ -19,6 +19,7 @@
 #include "bus/random.h"
 #include "producers/event_sink.h"
 #include "producers/moonraker/command_desk.h"
+#include "producers/moonraker/job_file.h"
 #include "producers/moonraker/machine_link.h"
 
 namespace millrace {
@@ -68,6 +69,11 @@ class MoonrakerAdapter {
   // A command, whoever asks; what becomes of it goes into events and to on_reply.
   void take_command(AskedCommand asked);
   std::function<void(CommandReply)> on_reply;  // set before start(); must not call back
+  // The file of a job that has begun, and of one whose file an adapter before this one has not told of, shall be read.
+  // As on_reply.
+  std::function<void(JobFile)> on_file_due;
+  // What was read of it; also of a job that has ended meanwhile.
+  void file_read(schema::JobMetadataReadT metadata);
   // What the guard holds a file against.
   void equipped_with(MachineEquipment equipment);
 

@@ -65,6 +65,8 @@ struct MoonrakerAdapter::Impl {
   void watch_emergency(schema::MachineState state, std::string_view klipper, const std::string& text);
   void latch(std::string_view text);
   void reset_emergency(const std::string& command_id, const std::string& actor, const std::string& reason);
+  void note_files();
+  void file_read(schema::JobMetadataReadT metadata);
   void finish_input();  // what every entry point ends with: follow-up requests, telemetry, one emit
 
   // moonraker_handshake.cc
@@ -130,6 +132,7 @@ struct MoonrakerAdapter::Impl {
   Limits limits_;
   MachineEquipment equipment_;
   std::function<void(CommandReply)> on_reply_;
+  std::vector<JobFile> files_due_;  // until the owner has been told
   CommandDesk desk_;
 
   LinkIdentity identity_;

@@ -42,6 +42,7 @@ void AdapterBench::start(const std::string& state) {
   adapter_ = std::make_unique<MoonrakerAdapter>(options, state, clock, random_, static_cast<MachineLink&>(*this),
                                                 static_cast<EventSink&>(*this), *metrics);
   adapter_->on_reply = on_reply;
+  adapter_->on_file_due = on_file_due;
   adapter_->start();
 }
 

@@ -51,6 +51,7 @@ class AdapterBench : private MachineLink, private EventSink {
   std::map<std::string, std::string> errors;                          // method -> JSON of the error it answers with
   std::map<std::string, std::string> answers;                         // method -> JSON of the result, before all others
   std::function<void(CommandReply)> on_reply;                         // of each adapter that is started from now on
+  std::function<void(JobFile)> on_file_due;                           // likewise
   std::map<std::string, bool> silent;                                 // methods that get no answer
   // Answers that are held back until deliver().
   bool hold_answers = false;

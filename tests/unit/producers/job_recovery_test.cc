@@ -383,5 +383,28 @@ TEST_F(JobTable, LinkLostInsideAHoldGoesOnWithoutTheRowAndIsLinkedLater) {
   EXPECT_TRUE(jobs()[1].starts_with("JobIdentified m.e7-"));
 }
 
+// An adapter that ends while a file is read leaves the reading to the next one.
+TEST_F(JobTable, TheFileOfAJobIsDueUntilItWasTold) {
+  Lines due;
+  bench.on_file_due = [&](const JobFile& file) { due.push_back(file.job_id + " " + file.filename); };
+  bench.restart(true);
+  bench.connect();
+  begin();
+  const Lines once{id + " a.gcode"};
+  EXPECT_EQ(due, once);
+  due.clear();
+  print_to(8);
+  EXPECT_TRUE(due.empty()) << "once is enough while this one lives";
+  bench.restart(true);
+  EXPECT_EQ(due, once);
+  due.clear();
+  schema::JobMetadataReadT read;
+  read.job_id = id;
+  bench.adapter().file_read(std::move(read));
+  EXPECT_EQ(bench.all<schema::JobMetadataReadT>().size(), 1u);
+  bench.restart(true);
+  EXPECT_TRUE(due.empty());
+}
+
 }  // namespace
 }  // namespace millrace
