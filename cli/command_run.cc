@@ -65,13 +65,17 @@ class RunningConfig {
     refused_.set(0);
     health_.set("configuration", true);
     tell_settings(config);
-    const MachineChanges changes = changes_between(machines_, config.machines);
-    if (changes.empty()) return;
+    tell_machines(changes_between(machines_, config.machines));
     machines_ = config.machines;
-    log_info("run", "machines of the configuration file: {} added, {} changed, {} removed{}", changes.added.size(),
-             changes.changed.size(), changes.removed.size(), names_of(changes));
+    // Also when none differs: what could not be done the last time is tried again.
     if (roles.hub) roles.hub->take_machines(machines_);
     if (roles.adapters) roles.adapters->take_machines(machines_);
+  }
+
+  static void tell_machines(const MachineChanges& changes) {
+    if (changes.empty()) return;
+    log_info("run", "machines of the configuration file: {} added, {} changed, {} removed{}", changes.added.size(),
+             changes.changed.size(), changes.removed.size(), names_of(changes));
   }
 
   static std::string names_of(const MachineChanges& changes) {

@@ -541,7 +541,18 @@ void Adapters::take_registry(const std::map<std::string, std::string>& messages)
   serve_wanted();
 }
 
+// The registry may know one that is gone from the time before it was the file's.  It is not taken up from there until
+// the hub has said something newer: else it would be connected, and registered as made by API, for a moment.
 void Adapters::take_own(std::vector<OwnMachine> machines) {
+  const auto known = registry_ ? registry_->machines() : std::map<std::string, MachineConnection>{};
+  for (OwnMachine& before : own_) {
+    const auto is_it = [&](const OwnMachine& machine) { return machine.connection.id == before.connection.id; };
+    const auto said = known.find(before.connection.id);
+    if (said == known.end() || std::any_of(machines.begin(), machines.end(), is_it)) continue;
+    before.connection.enabled = false;
+    if (before.connection.version == 0) before.connection.version = said->second.version;
+    if (before.connection.version == said->second.version) machines.push_back(std::move(before));
+  }
   own_ = std::move(machines);
   serve_wanted();
 }
@@ -554,7 +565,12 @@ std::map<std::string, Adapters::Wanted> Adapters::wanted() const {
       if (connection.managed_by == "api") wanted[id] = Wanted{{connection, {}}, false};
     }
   }
-  for (const OwnMachine& machine : own_) wanted[machine.connection.id] = Wanted{machine, true};
+  for (const OwnMachine& machine : own_) {
+    const auto found = wanted.find(machine.connection.id);
+    const bool gone = machine.connection.version != 0;  // what the registry said last when it left the file
+    const bool newer = found != wanted.end() && found->second.connection.version > machine.connection.version;
+    if (!gone || !newer) wanted[machine.connection.id] = Wanted{machine, true};
+  }
   std::erase_if(wanted, [](const auto& entry) {
     const MachineConnection& connection = entry.second.connection;
     return !connection.enabled || connection.kind != "printer";

@@ -37,7 +37,7 @@ namespace millrace {
 
 // A machine of this process's own configuration file.  It is served when it is enabled and a printer.
 struct OwnMachine {
-  MachineConnection connection;  // `tls_ca` is a path, or empty
+  MachineConnection connection;  // `tls_ca` is a path, or empty; `version` is 0
   MachineSecret secret;          // never logged
 
   bool operator==(const OwnMachine&) const = default;

@@ -101,6 +101,7 @@ class MachinesTest : public ::testing::Test {
     content << file.rdbuf();
     return content.str();
   }
+  void append_to_config(const std::string& text) const { std::ofstream(shop.config(), std::ios::app) << text; }
   // The files below the shop's folder that hold the text, of any kind.
   std::vector<std::string> files_with(const std::string& text) {
     std::vector<std::string> found;
@@ -262,6 +263,45 @@ TEST_F(MachinesTest, TheFilesMachinesAreTheFiles) {
   EXPECT_TRUE(eventually([&] { return shop.machine("sim-1").value("enabled", true) == false; }));
   EXPECT_EQ(shop.machine("sim-1")["make"], "Voron Design") << "what people said about it stays";
   EXPECT_EQ(ask("DELETE", "/api/v1/machines/sim-1").status, 204);
+}
+
+TEST_F(MachinesTest, AKeyThatIsWrittenIntoTheFileOpensTheMachineAtOnce) {
+  KeyedMachine sim(kCanary, "idle");
+  append_to_config("[[machine]]\nid = \"m\"\nmoonraker_url = \"" + sim.url() + "\"\n");
+  shop.start_all();
+  ASSERT_TRUE(eventually([&] { return has_condition("m", "unauthorised"); }, kPatience));
+  append_to_config("moonraker_api_key = \"" + std::string(kCanary) + "\"\n");
+  EXPECT_TRUE(connected("m"));
+  EXPECT_TRUE(eventually([&] { return !has_condition("m", "unauthorised"); }, kPatience));
+  EXPECT_TRUE(eventually([&] { return ask("POST", "/api/v1/machines/m/test").body["ok"] == true; }))
+      << "the hub has it too";
+}
+
+TEST_F(MachinesTest, AMachineMadeByApiMayBecomeTheFilesAndIsDisabledWithIt) {
+  KeyedMachine sim(kCanary, "idle");
+  shop.start_all();
+  ASSERT_EQ(
+      ask("POST", "/api/v1/machines", {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"api_key", kCanary}})
+          .status,
+      201);
+  ASSERT_TRUE(connected("m"));
+  const std::string before = text_of(shop.config());
+  append_to_config("[[machine]]\nid = \"m\"\nmoonraker_url = \"" + sim.url() + "\"\nmoonraker_api_key = \"" + kCanary +
+                   "\"\n");
+  const auto took_it = [&] {  // hub and adapters
+    const std::string output = shop.output();
+    const std::string line = "machines of the configuration file: 1 added";
+    const auto first = output.find(line);
+    return first != std::string::npos && output.find(line, first + 1) != std::string::npos;
+  };
+  EXPECT_TRUE(eventually(took_it));
+  EXPECT_TRUE(eventually([&] { return shop.machine("m").value("managed_by", "") == "config"; }));
+  EXPECT_EQ(ask("PATCH", "/api/v1/machines/m", {{"enabled", false}}).body["code"], "managed_by_config");
+  EXPECT_TRUE(connected("m"));
+  std::ofstream(shop.config()) << before;
+  EXPECT_TRUE(eventually([&] { return shop.machine("m").value("enabled", true) == false; }));
+  EXPECT_TRUE(disconnected("m"));
+  EXPECT_TRUE(eventually([&] { return sim.connections() == 0; }));
 }
 
 TEST_F(MachinesTest, AConnectionIsTriedStepByStep) {
