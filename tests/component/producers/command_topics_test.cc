@@ -154,16 +154,24 @@ class CommandTopicsTest : public ::testing::Test, private EventSink {
     parts.print_file = [] { return std::string(); };
     parts.limits = [] { return Limits(); };
     parts.call = [this](const std::string& method, const std::string&, std::chrono::milliseconds, JsonRpc::Callback) {
-      std::lock_guard lock(mutex);
-      calls.push_back(method);
-      return !method.starts_with("server.files.");
+      note_call(method);
+      return true;
+    };
+    parts.read = [this](const MachineRead& wanted) {
+      note_call(wanted.method);
+      wanted.done(RpcReply{});  // no answer
     };
     parts.reply = [&](const CommandReply& reply) { reception->reply(machine, reply); };
     parts.clear_plate = [](const AskedCommand&) {};
     parts.reset_emergency = [](const AskedCommand&, const std::string&) {};
-    CommandDesk desk({.machine = machine}, clock, events, under_way, std::move(parts));
+    CircuitBreaker breaker(clock);
+    CommandDesk desk({.machine = machine}, clock, events, under_way, breaker, std::move(parts));
     desk.take(std::move(asked));
     return true;
+  }
+  void note_call(const std::string& method) {
+    std::lock_guard lock(mutex);
+    calls.push_back(method);
   }
   void hear(const MqttClient::Message& message) {
     std::lock_guard lock(mutex);
