@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <utility>
 
 namespace millrace {
@@ -28,6 +29,17 @@ sockaddr_in loopback(uint16_t port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   return address;
+}
+
+// 0: it is taken.
+uint16_t free_port_at(uint16_t port) {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = loopback(port);
+  socklen_t size = sizeof address;
+  const bool is_free = ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size) == 0;
+  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(descriptor);
+  return is_free ? ntohs(address.sin_port) : 0;
 }
 
 }  // namespace
@@ -100,13 +112,12 @@ bool ChildProcess::running() {
 }
 
 uint16_t free_loopback_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(descriptor);
-  return ntohs(address.sin_port);
+  std::random_device device;
+  std::uniform_int_distribution<int> any(15'000, 32'000);
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    if (const uint16_t port = free_port_at(static_cast<uint16_t>(any(device))); port != 0) return port;
+  }
+  return free_port_at(0);
 }
 
 bool loopback_port_answers(uint16_t port) {
