@@ -2,6 +2,12 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "bus/logging.h"
 #include "cli/bench/bench.h"
@@ -60,21 +66,24 @@ class IngestPeers {
     return peers;
   }
 
+  // On one connection, and on as many as there are producers.
   Result<void> measure(const BenchOptions& options, uint64_t round, double ours, const Clock& clock) {
     const auto sample = Envelope::build({"bench", 1, 1}, event_of_size(options.size, 1, "bench", clock.wall())).value();
     const std::string payload(sample.bytes());
-    if (postgres_) {
-      if (auto begun = postgres_->begin_round(); !begun) return begun;
-      const auto rate = postgres_->copy_rate(options.events, options.producers, payload, clock);
-      if (!rate) return rate.error();
-      note("postgres_copy", round, *rate, ours, to_postgres_);
-    }
-    if (redis_) {
-      if (auto begun = redis_->begin_round(); !begun) return begun;
-      const auto rate = redis_->add_rate(
-          options.events, options.producers, [&](uint64_t) { return std::string_view(payload); }, clock);
-      if (!rate) return rate.error();
-      note("redis_xadd", round, *rate, ours, to_redis_);
+    for (const uint64_t connections : std::set<uint64_t>{1, options.producers}) {
+      if (postgres_) {
+        if (auto begun = postgres_->begin_round(); !begun) return begun;
+        const auto rate = postgres_->copy_rate(options.events, connections, payload, clock);
+        if (!rate) return rate.error();
+        note("postgres_copy", connections, round, *rate, ours);
+      }
+      if (redis_) {
+        if (auto begun = redis_->begin_round(); !begun) return begun;
+        const auto rate = redis_->add_rate(
+            options.events, connections, [&](uint64_t) { return std::string_view(payload); }, clock);
+        if (!rate) return rate.error();
+        note("redis_xadd", connections, round, *rate, ours);
+      }
     }
     return {};
   }
@@ -82,24 +91,25 @@ class IngestPeers {
   // The last line's part, ",..." or nothing.
   std::string medians() const {
     std::string out;
-    if (!to_postgres_.empty()) out += fmt::format(",\"ratio_to_postgres_copy\":{:.2f}", median(to_postgres_));
-    if (!to_redis_.empty()) out += fmt::format(",\"ratio_to_redis_xadd\":{:.2f}", median(to_redis_));
+    for (const auto& [peer, ratios] : ratios_) {
+      out += fmt::format(",\"ratio_to_{}_of_{}_connections\":{:.2f}", peer.first, peer.second, median(ratios));
+    }
     return out;
   }
 
  private:
-  static void note(std::string_view peer, uint64_t round, double rate, double ours, std::vector<double>& ratios) {
-    ratios.push_back(ours / rate);
+  void note(const std::string& peer, uint64_t connections, uint64_t round, double rate, double ours) {
+    ratios_[{peer, connections}].push_back(ours / rate);
     fmt::print(
-        "{{\"bench\":\"ingest\",\"round\":{},\"peer\":\"{}\",\"events_per_s\":{:.0f},\"ratio_to_peer\":{:.2f}}}\n",
-        round, peer, rate, ours / rate);
+        "{{\"bench\":\"ingest\",\"round\":{},\"peer\":\"{}\",\"connections\":{},\"events_per_s\":{:.0f},"
+        "\"ratio_to_peer\":{:.2f}}}\n",
+        round, peer, connections, rate, ours / rate);
     std::fflush(stdout);
   }
 
   std::optional<PostgresPeer> postgres_;
   std::optional<RedisPeer> redis_;
-  std::vector<double> to_postgres_;
-  std::vector<double> to_redis_;
+  std::map<std::pair<std::string, uint64_t>, std::vector<double>> ratios_;  // by name and connections
 };
 
 }  // namespace

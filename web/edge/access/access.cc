@@ -379,8 +379,8 @@ Access::Admission Access::admit_socket(const HttpRequest& request, const Route& 
 
 // --- sockets
 
-void Access::socket_opened(const Caller& caller, std::shared_ptr<WebSocketPeer> peer, uint64_t id) {
-  sockets_[id] = {caller, std::move(peer)};
+void Access::socket_opened(const Caller& caller, const std::shared_ptr<WebSocketPeer>& peer, uint64_t id) {
+  sockets_[id] = {caller, peer};
 }
 
 void Access::socket_closed(uint64_t id) {

@@ -59,7 +59,7 @@ class Access {
   Admission admit(const HttpRequest& request, const Route& route, const std::map<std::string, std::string>& path);
   // For a WebSocket, which counts until socket_closed().
   Admission admit_socket(const HttpRequest& request, const Route& route);
-  void socket_opened(const Caller& caller, std::shared_ptr<WebSocketPeer> peer, uint64_t id);
+  void socket_opened(const Caller& caller, const std::shared_ptr<WebSocketPeer>& peer, uint64_t id);
   void socket_closed(uint64_t id);
   // Closes the sockets of those who may no longer come in.
   void look_at_sockets();
