@@ -13,8 +13,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <random>
 #include <utility>
+
+#include "bus/random.h"
 
 namespace millrace {
 namespace {
@@ -112,10 +113,10 @@ bool ChildProcess::running() {
 }
 
 uint16_t free_loopback_port() {
-  std::random_device device;
-  std::uniform_int_distribution<int> any(15'000, 32'000);
+  SeededRandom random(random_seed());
   for (int attempt = 0; attempt < 100; ++attempt) {
-    if (const uint16_t port = free_port_at(static_cast<uint16_t>(any(device))); port != 0) return port;
+    const auto port = free_port_at(static_cast<uint16_t>(random.between(15'000, 32'000)));
+    if (port != 0) return port;
   }
   return free_port_at(0);
 }

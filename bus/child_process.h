@@ -37,8 +37,8 @@ class ChildProcess {
   int status_ = 0;
 };
 
-// A TCP port on loopback that nobody uses now; somebody may before the caller does.  Below those that the kernel gives to
-// whoever asks for any (32768 and up).
+// A TCP port on loopback that nobody uses now; somebody may before the caller does.  Below those that the kernel gives
+// to whoever asks for any (32768 and up).
 uint16_t free_loopback_port();
 
 // Whether something accepts connections on that port of loopback.
