@@ -71,6 +71,11 @@ class MachinesTest : public ::testing::Test {
     json body;
     std::string text;
   };
+  // The machine "m", with the key that is looked for where it must not be.
+  Answer make_by_api(const KeyedMachine& sim) {
+    return ask("POST", "/api/v1/machines",
+               {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"api_key", kCanary}});
+  }
   Answer ask(const std::string& method, const std::string& path, const json& body = nullptr) {
     HttpClientRequest request;
     request.method = method;
@@ -159,10 +164,7 @@ TEST_F(MachinesTest, AreAddedChangedDisabledAndRemovedWithoutARestart) {
 TEST_F(MachinesTest, AWrongKeyIsAConditionUntilItIsPutRight) {
   KeyedMachine sim("the-right-one", "idle");
   shop.start_all();
-  ASSERT_EQ(
-      ask("POST", "/api/v1/machines", {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"api_key", kCanary}})
-          .status,
-      201);
+  ASSERT_EQ(make_by_api(sim).status, 201);
   ASSERT_TRUE(eventually([&] { return has_condition("m", "unauthorised"); }, kPatience));
   ASSERT_EQ(ask("PATCH", "/api/v1/machines/m", {{"api_key", "the-right-one"}}).status, 200);
   EXPECT_TRUE(connected("m")) << "at once, not at the next slow attempt";
@@ -207,10 +209,7 @@ TEST_F(MachinesTest, AWrongPasswordIsAConditionUntilItIsPutRight) {
 TEST_F(MachinesTest, AdaptersKnowTheirMachinesWithoutHubAndBroker) {
   KeyedMachine sim(kCanary, "idle");
   shop.start_all();
-  ASSERT_EQ(
-      ask("POST", "/api/v1/machines", {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"api_key", kCanary}})
-          .status,
-      201);
+  ASSERT_EQ(make_by_api(sim).status, 201);
   ASSERT_TRUE(connected("m"));
   shop.adapters.reset();
   shop.hub.reset();
@@ -280,10 +279,7 @@ TEST_F(MachinesTest, AKeyThatIsWrittenIntoTheFileOpensTheMachineAtOnce) {
 TEST_F(MachinesTest, AMachineMadeByApiMayBecomeTheFilesAndIsDisabledWithIt) {
   KeyedMachine sim(kCanary, "idle");
   shop.start_all();
-  ASSERT_EQ(
-      ask("POST", "/api/v1/machines", {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"api_key", kCanary}})
-          .status,
-      201);
+  ASSERT_EQ(make_by_api(sim).status, 201);
   ASSERT_TRUE(connected("m"));
   const std::string before = text_of(shop.config());
   append_to_config("[[machine]]\nid = \"m\"\nmoonraker_url = \"" + sim.url() + "\"\nmoonraker_api_key = \"" + kCanary +
@@ -334,10 +330,7 @@ TEST_F(MachinesTest, AConnectionIsTriedStepByStep) {
   for (const char* bad : {"file:///etc/passwd", "gopher://127.0.0.1/", "http://user:pw@host/", ""}) {
     EXPECT_EQ(ask("POST", "/api/v1/machines/test", {{"moonraker_url", bad}}).status, 400) << bad;
   }
-  ASSERT_EQ(
-      ask("POST", "/api/v1/machines", {{"id", "m"}, {"name", "M"}, {"moonraker_url", sim.url()}, {"api_key", kCanary}})
-          .status,
-      201);
+  ASSERT_EQ(make_by_api(sim).status, 201);
   EXPECT_EQ(ask("POST", "/api/v1/machines/m/test").body["ok"], true) << "with the key that is kept";
   const auto pasted =
       ask("POST", "/api/v1/machines/test", {{"moonraker_url", sim.url()}, {"api_key", std::string(kCanary) + "\n"}});
