@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <system_error>
 
 #include "bus/logging.h"
 #include "cli/bench/bench.h"
@@ -23,6 +24,7 @@
 #include "cli/config.h"
 #include "cli/config_file.h"
 #include "cli/opened_log.h"
+#include "cli/process_limits.h"
 #include "cli/version.h"
 
 namespace {
@@ -433,6 +435,13 @@ int main(int argc, char** argv) {
   (void)start_logging({.level = LogLevel::kError});
   try {
     return chosen();
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again) {
+      std::fprintf(stderr, "%s", kLackOfThreads.data());
+    } else {
+      std::fprintf(stderr, "millrace: %s\n", error.what());
+    }
+    return 1;
   } catch (const std::exception& error) {
     // Such as an event loop without a descriptor left for it.
     std::fprintf(stderr, "millrace: %s\n", error.what());

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <exception>
 #include <new>
 #include <string_view>
+#include <system_error>
 
 namespace millrace {
 namespace {
@@ -22,6 +25,31 @@ constexpr size_t kFewestConnections = 32;
       "millrace: out of memory: the process ends now; nothing confirmed is lost. Start it again with more memory "
       "(MemoryMax= of its service, the container's limit) or fewer machines\n";
   (void)!::write(STDERR_FILENO, kLine.data(), kLine.size());
+  ::_exit(1);
+}
+
+// A start that fails halfway leaves its threads behind, which the language takes for a mistake (no exception is current
+// then, but one is on its way); so does a thread that fails within another one.
+bool lacks_a_thread() {
+  const std::exception_ptr error = std::current_exception();
+  if (!error) return std::uncaught_exceptions() > 0;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::system_error& refused) {
+    return refused.code() == std::errc::resource_unavailable_try_again;
+  } catch (...) {
+    return false;
+  }
+}
+
+std::terminate_handler usual_end = nullptr;
+
+[[noreturn]] void end_without_threads() {
+  if (!lacks_a_thread()) {
+    usual_end();
+    std::abort();
+  }
+  (void)!::write(STDERR_FILENO, kLackOfThreads.data(), kLackOfThreads.size());
   ::_exit(1);
 }
 
@@ -41,6 +69,9 @@ size_t raise_open_files_limit() {
   return static_cast<size_t>(std::min<rlim_t>(limit.rlim_cur, 1u << 20));
 }
 
-void end_when_out_of_memory() { std::set_new_handler(end_without_memory); }
+void end_when_out_of_memory() {
+  std::set_new_handler(end_without_memory);
+  usual_end = std::set_terminate(end_without_threads);
+}
 
 }  // namespace millrace

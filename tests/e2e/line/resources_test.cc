@@ -168,5 +168,15 @@ TEST_F(ResourcesTest, WithoutMemoryTheHubEndsWithOneLineAndTheNextOneHasEverythi
   end_and_check(shop_);
 }
 
+TEST_F(ResourcesTest, AStartThatGetsNoThreadEndsWithOneLine) {
+  for (const char* limit : {"--as=150000000", "--as=400000000"}) {
+    auto hub = ChildProcess::start({"prlimit", limit, Shop::program(), "run", "--config", shop_.config().string()},
+                                   shop_.data().parent_path() / "output.log");
+    ASSERT_TRUE(hub);
+    EXPECT_EQ(hub->wait(), 1) << limit;
+  }
+  EXPECT_NE(shop_.output().find("millrace: a thread could not be started"), std::string::npos) << shop_.output();
+}
+
 }  // namespace
 }  // namespace millrace
