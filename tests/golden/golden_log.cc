@@ -11,6 +11,7 @@
 
 #include "bus/event_json.h"
 #include "bus/log_schema.h"
+#include "bus/log_verifier.h"
 #include "projections/digest.h"
 #include "projections/registry.h"
 #include "tests/support/event_fixtures.h"
@@ -101,7 +102,7 @@ class GoldenWriter {
     append();
   }
 
-  // Every event type, on a machine of its own.
+  // Every event type, on a machine of its own, and what the log itself has to do with some of them.
   void tell_every_type() {
     const auto& schema = *reflection::GetSchema(own_event_schema().data());
     const auto& types = *schema.enums()->LookupByKey("millrace.schema.Payload")->values();
@@ -118,12 +119,28 @@ class GoldenWriter {
                 {"correlation", "request-1"},
                 {"causation", {{"producer", "voron-2"}, {"epoch", kEpoch}, {"sequence", 1}}},
                 {"payload_type", type->name()->str()},
-                {"payload", FilledTable(schema).of(*object)}});
+                {"payload", told_of_the_log(type->name()->str(), FilledTable(schema).of(*object))}});
     }
-    append();
+    append({{"golden", {kEpoch, filled_}}, {"producer", kRejected}}, kExpiredThrough);
   }
 
  private:
+  static constexpr EventOrder kRejected{5, 1};
+  static constexpr Position kExpiredThrough{14};  // the end of the second commit
+
+  // What says something about this log has to be true of it: verify looks at it.
+  static json told_of_the_log(std::string_view type, json payload) {
+    if (type == "EventRejected") {
+      payload["epoch"] = kRejected.epoch;
+      payload["sequence"] = kRejected.sequence;
+    }
+    if (type == "TelemetryExpired") {
+      payload["after"] = 0;
+      payload["through"] = kExpiredThrough.value;
+    }
+    return payload;
+  }
+
   void state(schema::MachineState value, int second) {
     schema::MachineStateChangedT changed;
     changed.state = value;
@@ -152,11 +169,12 @@ class GoldenWriter {
     events_.push_back(std::move(*verified));
   }
   void append() {
-    if (events_.empty()) return;
-    const auto& newest = events_.back();
-    const std::vector<ProducerMark> marks{{std::string(newest.producer()), newest.order()}};
+    if (!events_.empty()) append({{"voron-2", events_.back().order()}});
+  }
+  void append(const std::vector<ProducerMark>& marks, std::optional<Position> remove_telemetry_through = std::nullopt) {
     recorded_ += std::chrono::seconds(2);
-    if (auto commit = log_.append({events_, marks, recorded_}); !commit) give_up(commit.error().message());
+    auto commit = log_.append({events_, marks, recorded_, remove_telemetry_through});
+    if (!commit) give_up(commit.error().message());
     events_.clear();
   }
 
@@ -195,6 +213,15 @@ std::string golden_events_json(const EventLog& log) {
     after = read->through;
   }
   return lines;
+}
+
+std::string golden_faults_json(const std::filesystem::path& directory) {
+  const auto verdict = verify_rocksdb_log(directory);
+  if (!verdict) give_up(verdict.error().message());
+  json faults = json::array();
+  for (const auto& fault : verdict->faults)
+    faults.push_back({{"position", fault.position.value}, {"what", fault.what}});
+  return faults.dump();
 }
 
 std::string golden_views_json(const EventLog& log) {

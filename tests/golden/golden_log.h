@@ -15,6 +15,10 @@ void write_golden_log(const std::filesystem::path& directory);
 // One JSON object per event and line, as `millrace log cat --json` prints them.
 std::string golden_events_json(const EventLog& log);
 
+// What `millrace log verify` finds wrong with the log in `directory`: an array of {"position", "what"}, empty when
+// whole.
+std::string golden_faults_json(const std::filesystem::path& directory);
+
 // {"projection": {"version": "digest"}} of this program.
 std::string golden_views_json(const EventLog& log);
 

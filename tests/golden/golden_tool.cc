@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // golden_tool write DIR    a golden log of this program, with what must be read from it
 // golden_tool views DIR    adds the digests of this program's views to DIR/expected.json
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -28,12 +29,21 @@ int write(const fs::path& golden) {
   fs::create_directories(golden);
   write_golden_log(golden / "log");
   const TemporaryDirectory temporary;
+  const json faults = json::parse(golden_faults_json(golden / "log"));
+  if (!faults.empty()) {
+    std::fprintf(stderr, "golden_tool: what was written is not whole: %s\n", faults.dump(2).c_str());
+    return 1;
+  }
   const auto log = open_copy(golden, temporary);
-  std::ofstream(golden / "events.jsonl") << golden_events_json(*log);
+  const std::string events = golden_events_json(*log);
+  std::ofstream(golden / "events.jsonl") << events;
   const auto info = log->info().value();
+  const auto read = std::ranges::count(events, '\n');
   write_json(golden / "expected.json", {{"events", info.last.value},
+                                        {"expired", info.last.value - static_cast<uint64_t>(read)},
                                         {"incarnation", info.incarnation},
                                         {"chain_root", root_text(info)},
+                                        {"faults", faults},
                                         {"views", json::parse(golden_views_json(*log))}});
   return 0;
 }
