@@ -44,7 +44,8 @@ struct LogRepairReport {
 
 // `from` is the damaged log's folder, `to` one that does not exist; after an error it does not exist either. Positions,
 // times of recording and groups stay as they are; the incarnation is new.  kNotFound when there is nothing to save,
-// kConflict while a hub has the log open, kInvalidArgument when `to` exists.
+// kConflict while a hub has the log open, kInvalidArgument when `to` exists, kIncompatible when a newer program wrote
+// it.
 Result<LogRepairReport> repair_rocksdb_log(const std::filesystem::path& from, const std::filesystem::path& to,
                                            const Clock& clock);
 

@@ -387,9 +387,8 @@ class RocksdbEventLog final : public EventLog {
       if (auto created = create(*clock); !created) return created;
     } else if (!format) {
       return make_error(Errc::kNotFound, fmt::format("'{}' holds no log", directory_.string()));
-    } else if (*format > kLogFormat) {
-      return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
-                                                         directory_.string(), *format, kLogFormat));
+    } else if (auto known = check_log_format(directory_, *format); !known) {
+      return known;
     }
     if (auto known = load_schemas(); !known) return known;
     incarnation_ = meta_number(kIncarnationKey).value_or(0);
@@ -423,10 +422,7 @@ class RocksdbEventLog final : public EventLog {
     const auto found = schemas();
     if (!found) return found.error();
     for (const LogSchema& schema : *found) {
-      if (auto known = check_schema_known(schema.bfbs); !known) {
-        return make_error(known.error().code,
-                          fmt::format("the log in '{}': {}", directory_.string(), known.error().context));
-      }
+      if (auto known = check_log_schema(directory_, schema.bfbs); !known) return known;
     }
     schema_is_told_ = !found->empty() && found->back().crc == own_event_schema_crc();
     return {};

@@ -12,6 +12,7 @@
 #include "bus/rocksdb_log_files.h"
 #include "bus/rocksdb_log_reader.h"
 #include "bus/rocksdb_log_salvage.h"
+#include "bus/rocksdb_log_schema.h"
 #include "bus/rocksdb_store.h"
 
 namespace millrace {
@@ -413,6 +414,12 @@ Result<LogRepairReport> repair_rocksdb_log(const std::filesystem::path& from, co
   auto salvage = salvage_log(from);
   if (salvage.facts.empty() && salvage.telemetry.empty() && salvage.links.empty()) {
     return make_error(Errc::kNotFound, fmt::format("nothing of a log was found in '{}'", from.string()));
+  }
+  // What a newer program wrote would be lost here, and is not damaged.
+  if (auto known = check_log_format(from, salvage.numbers["format"]); !known) return known.error();
+  for (const auto& [key, bfbs] : salvage.schemas) {
+    const auto known = check_log_schema(from, bfbs);
+    if (!known && known.error().code == Errc::kIncompatible) return known.error();
   }
   const auto mark = read_durable_point(from);
   LogRepairReport report;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "bus/crc32.h"
+#include "bus/rocksdb_log_reader.h"
 #include "bus/rocksdb_store.h"
 
 namespace millrace {
@@ -59,6 +60,18 @@ Result<std::vector<LogSchema>> read_log_schemas(rocksdb::DB& db, rocksdb::Column
     schemas.push_back({Position{from_big_endian(since)}, crc32_of(body->second), body->second});
   }
   return schemas;
+}
+
+Result<void> check_log_format(const std::filesystem::path& directory, uint64_t format) {
+  if (format <= kLogFormat) return {};
+  return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
+                                                     directory.string(), format, kLogFormat));
+}
+
+Result<void> check_log_schema(const std::filesystem::path& directory, std::string_view bfbs) {
+  const auto known = check_schema_known(bfbs);
+  if (known) return {};
+  return make_error(known.error().code, fmt::format("the log in '{}': {}", directory.string(), known.error().context));
 }
 
 void put_event_schema(rocksdb::WriteBatch& writes, rocksdb::ColumnFamilyHandle* meta) {

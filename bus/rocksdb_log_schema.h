@@ -6,6 +6,8 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <filesystem>
+#include <string_view>
 #include <vector>
 
 #include "bus/log_schema.h"
@@ -14,6 +16,11 @@ namespace millrace {
 
 // In order of position.  kCorrupt for one that does not have its checksum or is named and not there.
 Result<std::vector<LogSchema>> read_log_schemas(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* meta);
+
+// kIncompatible, naming the log, when a newer program wrote it: with a format, or a schema that knows more, than this
+// program has.  kCorrupt when `bfbs` is no schema.
+Result<void> check_log_format(const std::filesystem::path& directory, uint64_t format);
+Result<void> check_log_schema(const std::filesystem::path& directory, std::string_view bfbs);
 
 // This program's schema itself.
 void put_event_schema(rocksdb::WriteBatch& writes, rocksdb::ColumnFamilyHandle* meta);

@@ -9,6 +9,7 @@
 #include "bus/log_verifier.h"
 #include "bus/rocksdb_log_check.h"
 #include "bus/rocksdb_log_index.h"
+#include "bus/rocksdb_log_schema.h"
 #include "bus/rocksdb_store.h"
 
 namespace millrace {
@@ -653,6 +654,22 @@ class LogWalk {
   std::map<uint64_t, std::vector<Redaction>> redactions_;
 };
 
+// A schema that is damaged is a fault, one that is newer than this program is no log for it.
+Result<void> check_schemas(const ReadOnlyLog& log, const std::filesystem::path& directory, Faults& faults) {
+  const auto schemas = read_log_schemas(log.db(), log.family(LogFamily::kMeta));
+  if (!schemas) {
+    faults.add({}, schemas.error().context);
+    return {};
+  }
+  for (const LogSchema& schema : *schemas) {
+    const auto known = check_log_schema(directory, schema.bfbs);
+    if (known) continue;
+    if (known.error().code == Errc::kIncompatible) return known;
+    faults.add({}, known.error().context);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, const VerifyOptions& options) {
@@ -680,10 +697,9 @@ Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, co
   const uint64_t incarnation = (*log)->meta_number("incarnation").value_or(0);
   verdict.incarnation = fmt::format("{:016x}", incarnation);
   verdict.last = Position{(*log)->meta_number("last").value_or(0)};
-  if (const auto format = (*log)->meta_number("format"); format.value_or(0) > kLogFormat) {
-    return make_error(Errc::kIncompatible, fmt::format("the log in '{}' has format {}, this program knows up to {}",
-                                                       directory.string(), *format, kLogFormat));
-  }
+  const uint64_t format = (*log)->meta_number("format").value_or(0);
+  if (auto known = check_log_format(directory, format); !known) return known.error();
+  if (auto known = check_schemas(**log, directory, faults); !known) return known.error();
   std::optional<LogAnchor> noted;
   if (mark && mark->incarnation == incarnation) noted = LogAnchor{verdict.incarnation, {mark->last, mark->link}, {}};
 

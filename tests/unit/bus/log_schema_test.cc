@@ -13,6 +13,8 @@
 #include "bus/crc32.h"
 #include "bus/event_group.h"
 #include "bus/event_log.h"
+#include "bus/log_repair.h"
+#include "bus/log_verifier.h"
 #include "bus/rocksdb_store.h"
 #include "tests/support/event_fixtures.h"
 
@@ -78,8 +80,8 @@ std::string name_of_schema(const std::string& bfbs) { return fmt::format("{:08x}
 
 class RocksdbLogSchemaTest : public ::testing::Test {
  protected:
-  std::unique_ptr<EventLog> open() { return std::move(open_rocksdb_event_log(directory_.path(), clock_).value()); }
-  Errc refusal() { return open_rocksdb_event_log(directory_.path(), clock_).error().code; }
+  std::unique_ptr<EventLog> open() { return std::move(open_rocksdb_event_log(log_, clock_).value()); }
+  Errc refusal() { return open_rocksdb_event_log(log_, clock_).error().code; }
 
   void append_to(EventLog& log, const Envelope& envelope) {
     const std::vector<Envelope> events{envelope};
@@ -88,15 +90,24 @@ class RocksdbLogSchemaTest : public ::testing::Test {
 
   // As if another program had created the log, and written everything so far.
   void pretend_written_by(const std::string& bfbs) {
-    RawLog raw(directory_.path());
+    RawLog raw(log_);
     for (const char* prefix : {"schema/", "written/"}) {
       for (const auto& [key, value] : raw.all(0, prefix)) raw.erase(key);
     }
     raw.put("schema/" + name_of_schema(bfbs), bfbs);
   }
 
+  void expect_refused_by_all_else() {
+    TemporaryDirectory scratch;
+    EXPECT_EQ(open_rocksdb_event_log_reader(log_, scratch.path()).error().code, Errc::kIncompatible);
+    EXPECT_EQ(verify_rocksdb_log(log_).error().code, Errc::kIncompatible);
+    EXPECT_EQ(repair_rocksdb_log(log_, directory_ / "repaired", clock_).error().code, Errc::kIncompatible);
+    EXPECT_FALSE(std::filesystem::exists(directory_ / "repaired"));
+  }
+
   ManualClock clock_;
   TemporaryDirectory directory_;
+  const std::filesystem::path log_ = directory_ / "log";
 };
 
 TEST_F(RocksdbLogSchemaTest, NewLogNamesItsSchemaFromTheFirstPosition) {
@@ -129,34 +140,34 @@ TEST_F(RocksdbLogSchemaTest, OldLogGetsThisProgramsSchemaWithTheFirstPositionWri
 }
 
 TEST_F(RocksdbLogSchemaTest, LogOfANewerSchemaIsRefusedByName) {
-  open();
+  append_to(*open(), fact("a", 1, 1));
   for (const auto& [bfbs, name] :
        {std::pair{schema_with("previous_epoch:ulong;", "SpoolChanged"), "SpoolChanged"},
         std::pair{schema_with("previous_epoch:ulong; previous_host:string;", ""), "EpochOpened.previous_host"}}) {
     pretend_written_by(bfbs);
-    const auto refused = open_rocksdb_event_log(directory_.path(), clock_);
+    const auto refused = open_rocksdb_event_log(log_, clock_);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Errc::kIncompatible);
     EXPECT_NE(refused.error().context.find(name), std::string::npos) << refused.error().context;
-    TemporaryDirectory scratch;
-    EXPECT_EQ(open_rocksdb_event_log_reader(directory_.path(), scratch.path()).error().code, Errc::kIncompatible);
+    expect_refused_by_all_else();
   }
 }
 
 TEST_F(RocksdbLogSchemaTest, LogOfANewerFormatIsRefused) {
-  open();
-  RawLog(directory_.path()).put("format", big_endian(2));
+  append_to(*open(), fact("a", 1, 1));
+  RawLog(log_).put("format", big_endian(2));
   EXPECT_EQ(refusal(), Errc::kIncompatible);
-  TemporaryDirectory scratch;
-  EXPECT_EQ(open_rocksdb_event_log_reader(directory_.path(), scratch.path()).error().code, Errc::kIncompatible);
+  expect_refused_by_all_else();
 }
 
 TEST_F(RocksdbLogSchemaTest, DamagedSchemaIsReported) {
   open();
-  RawLog(directory_.path()).put("schema/" + name_of_schema(std::string(own_event_schema())), "damaged");
+  RawLog(log_).put("schema/" + name_of_schema(std::string(own_event_schema())), "damaged");
   EXPECT_EQ(refusal(), Errc::kCorrupt);
+  EXPECT_FALSE(verify_rocksdb_log(log_).value().whole());
   pretend_written_by("no schema at all");
   EXPECT_EQ(refusal(), Errc::kCorrupt);
+  EXPECT_FALSE(verify_rocksdb_log(log_).value().whole());
 }
 
 TEST_F(RocksdbLogSchemaTest, EveryAcceptedSchemaIsKnownToThisProgram) {
@@ -181,7 +192,7 @@ TEST_F(RocksdbLogSchemaTest, EventIsReadWithTheSchemaOfTheLogAlone) {
     finished.total_duration = 12.5;
     append_to(*log, event({"voron-2", 7, 1}, draft_of(std::move(finished), "voron-2", noon(), noon(-1))));
   }
-  RawLog raw(directory_.path());
+  RawLog raw(log_);
   const std::string bfbs = raw.all(0, "schema/").begin()->second;
   const auto group = decode_group(raw.all(1).begin()->second);
   ASSERT_TRUE(group) << group.error().message();
