@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bus/file_io.h"
 #include "bus/rocksdb_store.h"
 
 namespace millrace {
@@ -36,7 +37,11 @@ Result<std::filesystem::path> manifest_named(const std::filesystem::path& direct
   const bool formed = current.starts_with(kPrefix) && current.ends_with('\n') && current.size() > kPrefix.size() + 1 &&
                       std::all_of(current.begin() + kPrefix.size(), current.end() - 1,
                                   [](unsigned char c) { return c >= '0' && c <= '9'; });
-  if (!formed) return damaged(file, "does not name a manifest");
+  if (!formed) {
+    // A disk that has gone away is no damage that a repair could mend.
+    if (const auto again = read_file(file); !again) return again.error();
+    return damaged(file, "does not name a manifest");
+  }
   auto manifest = directory / current.substr(0, current.size() - 1);
   if (!std::filesystem::exists(manifest)) {
     return damaged(file, fmt::format("names '{}', which is not there", manifest.filename().string()));

@@ -42,7 +42,7 @@ class ReadOnlyLog {
 
 // What a log's files say by themselves, before the store reads them: CURRENT names a manifest that is there, the
 // manifest's records verify, and nothing in the newest write-ahead log is damaged before its end.  kCorrupt naming file
-// and offset.
+// and offset, kIo where CURRENT cannot be read.
 Result<void> check_log_files(const std::filesystem::path& directory, const LogFolder& folder);
 
 bool holds_no_log(const LogFolder& folder);

@@ -134,5 +134,18 @@ INSTANTIATE_TEST_SUITE_P(Files, LogDamage,
                                            Case{"IdentityRemoved", "IDENTITY", Damage::kRemove, 1, false}),
                          [](const auto& info) { return std::string(info.param.name); });
 
+TEST(LogThatCannotBeReadTest, IsNotCalledDamaged) {
+  TemporaryDirectory directory;
+  const auto log = directory / "log";
+  write_log(log, {.commits = 3, .sessions = 1});
+  std::filesystem::remove(log / "CURRENT");
+  std::filesystem::create_directory(log / "CURRENT");  // opens, and gives an error when it is read
+  const auto opened = open_rocksdb_event_log(log, SystemClock());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::kIo) << opened.error().message();
+  EXPECT_NE(opened.error().context.find((log / "CURRENT").string()), std::string::npos) << opened.error().message();
+  EXPECT_EQ(opened.error().context.find("repair"), std::string::npos) << opened.error().message();
+}
+
 }  // namespace
 }  // namespace millrace
