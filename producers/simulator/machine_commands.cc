@@ -15,8 +15,6 @@ constexpr double kHomingS = 3;
 constexpr double kMaxDwellS = 600;
 constexpr size_t kMaxScriptBytes = 64u << 10;
 constexpr size_t kMaxScriptLines = 1000;
-constexpr double kHighestExtruderC = 300;
-constexpr double kHighestBedC = 130;
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -182,15 +180,16 @@ std::optional<std::string> SimulatedHost::run_heat(const SimulatedGcodeLine& lin
     const std::string heater = line.word("HEATER");
     const double target = line.number("TARGET", error).value_or(0);
     if (error) return error;
-    if (heater == "extruder") return set_heater(extruder_, target, kHighestExtruderC).value_or("");
-    if (heater == "heater_bed") return set_heater(bed_, target, kHighestBedC).value_or("");
+    if (heater == "extruder") return set_heater(extruder_, target, HostState::extruder_max_c).value_or("");
+    if (heater == "heater_bed") return set_heater(bed_, target, HostState::bed_max_c).value_or("");
     return fmt::format("The value '{}' is not valid for HEATER", heater);
   }
   const bool is_bed = word == "M140" || word == "M190";
   if (!is_bed && word != "M104" && word != "M109") return std::nullopt;
   const double target = line.number("S", error).value_or(0);
   if (!error && !is_bed && line.number("T", error).value_or(0) != 0) error = "Extruder not configured";
-  if (!error) error = set_heater(is_bed ? bed_ : extruder_, target, is_bed ? kHighestBedC : kHighestExtruderC);
+  if (!error)
+    error = set_heater(is_bed ? bed_ : extruder_, target, is_bed ? HostState::bed_max_c : HostState::extruder_max_c);
   if (error) return error;
   if (word == "M109" && !extruder_.reached()) wait_ = Wait::kExtruder;
   if (word == "M190" && !bed_.reached()) wait_ = Wait::kBed;

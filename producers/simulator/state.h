@@ -66,6 +66,13 @@ struct HostState {
   bool filament_detected = true;
   bool filament_sensor_enabled = true;
 
+  // What the machine's configuration allows, whoever asks.
+  static constexpr double extruder_max_c = 300;
+  static constexpr double bed_max_c = 130;
+  static constexpr double min_extrude_c = 170;
+  static constexpr double configured_velocity = 300;  // mm/s
+  static constexpr double configured_accel = 6000;    // mm/s2
+
   std::string homed_axes;
   std::array<double, 4> position{};       // where the next move begins, in the machine's coordinates
   std::array<double, 4> base_position{};  // of G-code's coordinates: G92, SET_GCODE_OFFSET
@@ -75,11 +82,11 @@ struct HostState {
   double live_extruder_velocity = 0;
   double speed_factor = 1;
   double extrude_factor = 1;
-  double move_speed = 1500;      // mm/min, before speed_factor
-  bool absolute = true;          // G90
-  bool absolute_extrude = true;  // M82
-  double max_velocity = 300;     // mm/s and mm/s2, as configured until SET_VELOCITY_LIMIT
-  double max_accel = 6000;
+  double move_speed = 1500;                   // mm/min, before speed_factor
+  bool absolute = true;                       // G90
+  bool absolute_extrude = true;               // M82
+  double max_velocity = configured_velocity;  // mm/s and mm/s2, until SET_VELOCITY_LIMIT
+  double max_accel = configured_accel;
   static constexpr std::array<double, 3> axis_minimum = {0, 0, -5};
   static constexpr std::array<double, 3> axis_maximum = {300, 300, 280};
   double print_time = 0;  // of the printer's clock

@@ -7,13 +7,13 @@
 #include <cmath>
 
 #include "bus/json_writer.h"
+#include "producers/simulator/printer_config.h"
 
 namespace millrace {
 namespace {
 
 constexpr size_t kMaxFilterObjects = 512;
 constexpr size_t kMaxFilterFields = 256;
-constexpr double kMinExtrudeC = 170;
 
 std::string number(double value) {
   if (!std::isfinite(value)) return "null";
@@ -98,7 +98,7 @@ void add_heaters(StatusTable& table, const HostState& state) {
                    {{"temperature", number(state.extruder.temperature)},
                     {"target", number(state.extruder.target)},
                     {"power", number(state.extruder.power)},
-                    {"can_extrude", flag(state.extruder.temperature >= kMinExtrudeC)},
+                    {"can_extrude", flag(state.extruder.temperature >= HostState::min_extrude_c)},
                     {"pressure_advance", number(state.pressure_advance)},
                     {"smooth_time", "0.04"},
                     {"motion_queue", "null"}}});
@@ -198,6 +198,7 @@ StatusTable render_status(const HostState& state) {
   table.reserve(20);
   table.push_back({"webhooks", {{"state", text(name_of(state.klippy))}, {"state_message", text(state.state_message)}}});
   add_print(table, state);
+  table.push_back(simulated_printer_config(state.has_heaters));
   if (state.has_heaters) add_heaters(table, state);
   add_motion(table, state);
   add_host(table, state);

@@ -10,7 +10,6 @@ namespace millrace {
 namespace {
 
 constexpr std::array<const char*, 4> kWords = {"X", "Y", "Z", "E"};
-constexpr double kLowestExtrudeC = 170;
 constexpr double kManualStepperSpeed = 5;
 constexpr size_t kMaxSavedStates = 64;
 constexpr int kArcSteps = 32;
@@ -274,7 +273,7 @@ ToolMotion::Error ToolMotion::go_to(const std::array<double, 4>& target, double 
       return "Move out of range: " + shown(target);
     }
   }
-  if (target[3] != state_.position[3] && extruder_c_ < kLowestExtrudeC) {
+  if (target[3] != state_.position[3] && extruder_c_ < HostState::min_extrude_c) {
     return "Extrude below minimum temp\nSee the 'min_extrude_temp' config option for details";
   }
   for (size_t axis = 0; axis < 3; ++axis) {

@@ -49,6 +49,23 @@ TEST(SimStatusTest, AnswerHasEveryObjectAskedForAndUnknownOnesEmpty) {
           R"({"nope":{},"extruder":{"target":0.0},"webhooks":{"state":"ready","state_message":"Printer is ready"}})"));
 }
 
+// config is what was written, settings what Klipper made of it.
+TEST(SimStatusTest, TellsItsConfiguration) {
+  const auto told = [](const HostState& state) {
+    return Document::parse(status_answer(render_status(state), filter(R"({"configfile":["config","settings"]})"),
+                                         3))["status"]["configfile"];
+  };
+  const auto file = told({});
+  EXPECT_EQ(file["config"]["extruder"]["max_temp"], "300");
+  EXPECT_EQ(file["settings"]["extruder"]["max_temp"], 300.0);
+  EXPECT_EQ(file["settings"]["stepper_z"]["position_min"], HostState::axis_minimum[2]);
+  EXPECT_EQ(file["config"]["heater_fan hotend_fan"]["heater"], "extruder");
+  EXPECT_EQ(file["settings"]["heater_fan hotend_fan"]["heater"], Document::array({"extruder"}));
+  HostState without_heaters;
+  without_heaters.has_heaters = false;
+  EXPECT_FALSE(told(without_heaters)["settings"].contains("extruder"));
+}
+
 TEST(SimStatusTest, WrongShapesAreErrors) {
   JsonReader reader;
   std::string error;
