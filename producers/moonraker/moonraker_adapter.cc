@@ -68,6 +68,15 @@ void earlier(std::optional<MonotonicTime>& first, const std::optional<MonotonicT
   if (other && (!first || *other < *first)) first = other;
 }
 
+// The highest target that any heater of that kind may have; nullopt where there is none.
+std::optional<double> hottest(const Limits& limits, const MachineSnapshot& machine, HeaterKind kind) {
+  std::optional<double> highest;
+  for (const HeaterSnapshot& heater : machine.heaters) {
+    if (heater.kind == kind) highest = std::max(highest.value_or(0), limits.temp_max(kind, heater.name));
+  }
+  return highest;
+}
+
 }  // namespace
 
 MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view saved_state, const Clock& clock,
@@ -420,7 +429,12 @@ MachineSnapshot MoonrakerAdapter::Impl::snapshot() const {
 
 // What people have set, as it holds: what they did not set is nothing to watch a print by.
 schema::LimitSetT MoonrakerAdapter::Impl::limits_in_force() const {
-  const schema::LimitSetT all = to_limit_set(narrow(limits_, seen_.snapshot(fold_).klipper));
+  const MachineSnapshot machine = seen_.snapshot(fold_);
+  Limits limits = narrow(limits_, machine.klipper);
+  limits.extruder_temp_max = hottest(limits, machine, HeaterKind::kExtruder).value_or(limits.extruder_temp_max);
+  limits.bed_temp_max = hottest(limits, machine, HeaterKind::kBed).value_or(limits.bed_temp_max);
+  limits.chamber_temp_max = hottest(limits, machine, HeaterKind::kChamber).value_or(limits.chamber_temp_max);
+  const schema::LimitSetT all = to_limit_set(limits);
   schema::LimitSetT held;
   for (const LimitField& field : limit_fields()) {
     if (people_limits_.*field.member) held.*field.member = all.*field.member;

@@ -90,6 +90,26 @@ TEST_F(AdapterAlarmsTest, LimitsAreAppliedOnceAndWatchedBy) {
   EXPECT_TRUE(bench.all<schema::LimitsAppliedT>().empty()) << "also after a restart";
 }
 
+// Wherever one reads them, they are never above what the machine itself allows.
+TEST_F(AdapterAlarmsTest, AppliedLimitsAreNarrowedByTheMachinesOwn) {
+  bench.config = "{}";
+  bench.settings = R"({"extruder":{"max_temp":300.0},"printer":{"max_velocity":300.0,"max_accel":6000.0}})";
+  bench.connect();
+  MachineSafety safety;
+  safety.limits.extruder_temp_max = 320;
+  safety.limits.acceleration_max = 9000;
+  safety.limits.velocity_max = 200;
+  safety.limits.bed_temp_max = 110;
+  safety.limits_version = 17;
+  bench.adapter().watch_by(safety);
+  const auto applied = bench.all<schema::LimitsAppliedT>();
+  ASSERT_EQ(applied.size(), 1u);
+  EXPECT_EQ(applied[0]->limits->extruder_temp_max, 300);
+  EXPECT_EQ(applied[0]->limits->acceleration_max, 6000);
+  EXPECT_EQ(applied[0]->limits->velocity_max, 200);
+  EXPECT_EQ(applied[0]->limits->bed_temp_max, 110);
+}
+
 TEST_F(AdapterAlarmsTest, NothingIsSaidOfLimitsThatNobodySet) {
   bench.connect();
   bench.adapter().watch_by({});

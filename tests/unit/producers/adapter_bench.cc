@@ -139,7 +139,8 @@ std::string AdapterBench::answer(const std::string& request) {
                                       klippy_state, process_id));
   }
   if (method == "printer.objects.query" && !config.empty()) {
-    return with("result", R"({"eventtime":1.0,"status":{"configfile":{"config":)" + config + "}}}");
+    return with("result", R"({"eventtime":1.0,"status":{"configfile":{"config":)" + config + R"(,"settings":)" +
+                              settings + "}}}");
   }
   if (method == "server.job_queue.status") return with("result", queue);
   if (method == "server.spoolman.get_spool_id") return with("result", R"({"spool_id":)" + spool + "}");

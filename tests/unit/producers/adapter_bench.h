@@ -45,6 +45,7 @@ class AdapterBench : private MachineLink, private EventSink {
   std::map<std::string, std::map<std::string, std::string>> status;  // JSON of each field
   std::string components = "[]";                                     // of server.info
   std::string config;                                                // configfile.config; "": it is not there
+  std::string settings = "{}";                                       // configfile.settings
   std::string spool = "null";
   std::string queue = R"({"queued_jobs":[],"queue_state":"ready"})";  // of server.job_queue.status
   std::vector<std::string> history;                                   // rows, newest first
