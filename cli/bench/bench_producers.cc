@@ -33,8 +33,7 @@ BenchProducer::BenchProducer(const std::string& name, const std::filesystem::pat
   options.batch_events = batch_events;
   if (batch_events == 1) options.busy_batch_events = 1;
   auto outbox = Outbox::open(directory / name, {});
-  runner_ =
-      std::move(OutboxRunner::open(options, std::move(outbox.value()), publisher, topics, clock, metrics).value());
+  runner_ = OutboxRunner::open(options, std::move(outbox.value()), publisher, topics, clock, metrics).value();
 }
 
 void BenchProducer::confirmed(const Confirmation& confirmation) {

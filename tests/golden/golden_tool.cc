@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 // A copy, because reading must not change what lies in the source tree.
 std::unique_ptr<EventLog> open_copy(const fs::path& golden, const TemporaryDirectory& temporary) {
   fs::copy(golden / "log", temporary / "log", fs::copy_options::recursive);
-  return std::move(open_rocksdb_event_log(temporary / "log", SystemClock()).value());
+  return open_rocksdb_event_log(temporary / "log", SystemClock()).value();
 }
 
 void write_json(const fs::path& path, const json& content) { std::ofstream(path) << content.dump(2) << "\n"; }

@@ -62,7 +62,7 @@ void write_log(const std::filesystem::path& directory, const LogFolderOptions& o
   for (int session = 0; session < options.sessions; ++session) {
     LogStoreOptions store;
     store.write_buffer_bytes = options.write_buffer_bytes;
-    const auto log = std::move(open_rocksdb_event_log(directory, clock, store).value());
+    const auto log = open_rocksdb_event_log(directory, clock, store).value();
     if (session > 0) speakers.restart();
     for (const uint64_t end = options.commits * (session + 1) / options.sessions; commit < end; ++commit) {
       std::vector<Envelope> events;

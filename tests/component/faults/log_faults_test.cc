@@ -67,7 +67,7 @@ class LogFaultsTest : public ::testing::Test {
     options.write_buffer_bytes = write_buffer_bytes;
     options.reserve_bytes = 0;
     options.env = faults_->env();
-    log_ = std::move(open_rocksdb_event_log(directory_ / "disk", clock_, options).value());
+    log_ = open_rocksdb_event_log(directory_ / "disk", clock_, options).value();
   }
   Errc append() {
     const auto commit = ledger_->append(*log_);

@@ -29,7 +29,7 @@ class SmallDiskTest : public ::testing::Test {
     quiet_logging();
   }
   void open(const LogStoreOptions& options) {
-    log_ = std::move(open_rocksdb_event_log(disk_.path() / "log", clock_, options).value());
+    log_ = open_rocksdb_event_log(disk_.path() / "log", clock_, options).value();
   }
   // Until one is refused, with what.
   Error append_until_refused() {
@@ -72,7 +72,7 @@ TEST_F(SmallDiskTest, AppendsAreRefusedBeforeTheDiskIsFullAndGoOnWhenThereIsRoom
 
 TEST_F(SmallDiskTest, NoInodeLeftIsRefusedUntilThereIsOne) {
   const SmallDisk few(directory_ / "few", 64, 64);
-  log_ = std::move(open_rocksdb_event_log(few.path(), clock_, {.reserve_bytes = 0}).value());
+  log_ = open_rocksdb_event_log(few.path(), clock_, {.reserve_bytes = 0}).value();
   ASSERT_TRUE(ledger_.append(*log_));
   std::vector<std::filesystem::path> files;
   while (true) {
@@ -146,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(WriteBufferMiB, NoReserveTest, ::testing::Values(uint64
 
 TEST_F(SmallDiskTest, ViewsStopAndGoOn) {
   const auto log = make_memory_event_log();
-  auto store = std::move(open_rocksdb_view_store(disk_.path() / "views", view_names()).value());
+  auto store = open_rocksdb_view_store(disk_.path() / "views", view_names()).value();
   const auto metrics = make_metrics();
   Health health;
   Projector projector(*log, *store, make_projections(), *metrics, health, {.retry = std::chrono::milliseconds(10)});
@@ -179,7 +179,7 @@ TEST_F(SmallDiskTest, OutboxThinsTelemetryFirstGoesOnWhenNothingFitsAndSaysWhatI
   OutboxRunnerOptions options;
   options.producer = "m1";
   OutboxOptions outbox_options{.reserve_bytes = 8 * kMebibyte};
-  const auto open_outbox = [&] { return std::move(Outbox::open(disk_.path() / "outbox", outbox_options).value()); };
+  const auto open_outbox = [&] { return Outbox::open(disk_.path() / "outbox", outbox_options).value(); };
   auto runner = OutboxRunner::open(options, open_outbox(), mqtt, topics, clock_, *metrics).value();
   const auto emit = [&](bool as_telemetry) {
     std::vector<EventDraft> drafts;

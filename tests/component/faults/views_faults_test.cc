@@ -28,7 +28,7 @@ class ViewsFaultsTest : public ::testing::Test {
     ViewStoreOptions options;
     options.write_buffer_bytes = 64u << 10;
     options.env = faults_->env();
-    store_ = std::move(open_rocksdb_view_store(directory_ / "disk", views, options).value());
+    store_ = open_rocksdb_view_store(directory_ / "disk", views, options).value();
   }
   Result<void> put(const std::string& key, const std::string& value) { return store_->commit({{"a", key, value}}); }
   std::string get(const std::string& key) { return store_->reader()->get("a", key).value().value_or("nothing"); }

@@ -58,7 +58,7 @@ void expect_within(const json& stored, const json& now, const std::string& where
 }
 
 TEST_P(GoldenLogTest, EveryEventReadsAsItDid) {
-  const auto log = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+  const auto log = open_rocksdb_event_log(directory_ / "log", clock_).value();
   EXPECT_EQ(log->last().value, expected_["events"]);
   EXPECT_EQ(log->incarnation(), expected_["incarnation"]);
   EXPECT_EQ(root_text(log->info().value()), expected_["chain_root"]);
@@ -86,7 +86,7 @@ TEST_P(GoldenLogTest, VerifiesAsItDid) {
 }
 
 TEST_P(GoldenLogTest, ViewsAreWhatTheyWere) {
-  const auto log = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+  const auto log = open_rocksdb_event_log(directory_ / "log", clock_).value();
   const json views = json::parse(golden_views_json(*log));
   for (const auto& [name, versions] : views.items()) {
     for (const auto& [version, digest] : versions.items()) {
@@ -101,7 +101,7 @@ TEST_P(GoldenLogTest, ViewsAreWhatTheyWere) {
 }
 
 TEST_P(GoldenLogTest, LogGoesOnWithThisProgramsSchema) {
-  const auto log = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+  const auto log = open_rocksdb_event_log(directory_ / "log", clock_).value();
   const std::vector<Envelope> events{fact("later", 1, 1)};
   ASSERT_TRUE(log->append({events, {}, clock_.wall()}));
   EXPECT_EQ(log->last().value, expected_["events"].get<uint64_t>() + 1);
@@ -124,7 +124,7 @@ TEST(GoldenLogs, OneIsOfThisProgramsSchema) {
   for (const auto& golden : golden_logs()) {
     TemporaryDirectory directory;
     fs::copy(golden / "log", directory / "log", fs::copy_options::recursive);
-    const auto log = std::move(open_rocksdb_event_log(directory / "log", SystemClock()).value());
+    const auto log = open_rocksdb_event_log(directory / "log", SystemClock()).value();
     found |= log->schemas().value().back().crc == own_event_schema_crc();
   }
   EXPECT_TRUE(found) << "the schema has grown since the newest golden log: write it anew if its version is not yet "
@@ -138,7 +138,7 @@ TEST(GoldenToolTest, WritesEveryEventTypeOfThisProgramAndAlwaysTheSame) {
   std::set<EventType> types;
   for (const char* name : {"one", "two"}) {
     write_golden_log(directory / name);
-    const auto log = std::move(open_rocksdb_event_log(directory / name, clock).value());
+    const auto log = open_rocksdb_event_log(directory / name, clock).value();
     roots.insert(root_text(log->info().value()));
     const auto read = log->read({}, {.events = 4096}, {}).value();
     for (const auto& event : read.events) types.insert(event.envelope.type());

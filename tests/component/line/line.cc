@@ -31,7 +31,7 @@ std::shared_ptr<EventLog> open_line_log(const std::filesystem::path& directory, 
   if (!log) log = make_memory_event_log(static_cast<uint64_t>(to_unix_us(clock.wall())));
   return log;
 #else
-  return std::move(open_rocksdb_event_log(directory, clock).value());
+  return open_rocksdb_event_log(directory, clock).value();
 #endif
 }
 

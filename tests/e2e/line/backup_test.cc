@@ -95,7 +95,7 @@ TEST(BackupTest, ShopGoesOnFromABackupAfterItsLogIsLost) {
   EXPECT_EQ(over.code, 2) << "never over a log: " << over.output;
   {
     TemporaryDirectory scratch;
-    const auto lost = std::move(open_rocksdb_event_log_reader(shop.data() / "log", scratch.path()).value());
+    const auto lost = open_rocksdb_event_log_reader(shop.data() / "log", scratch.path()).value();
     std::ofstream(shop.directory() / "kept.jsonl")
         << fmt::format("{}", fmt::join(events_of(*lost, Position{backup["position"].get<uint64_t>()}), "\n"));
   }
@@ -130,7 +130,7 @@ TEST(BackupTest, ShopGoesOnFromABackupAfterItsLogIsLost) {
   ASSERT_EQ(shop.hub->terminate(), 0);
 
   SystemClock clock;
-  const auto log = std::move(open_rocksdb_event_log(shop.data() / "log", clock).value());
+  const auto log = open_rocksdb_event_log(shop.data() / "log", clock).value();
   EXPECT_EQ(log->incarnation(), told["incarnation"]);
   std::ifstream kept(shop.directory() / "kept.jsonl");
   std::string line;
@@ -165,7 +165,7 @@ TEST(BackupTest, AdaptersThatStayFillTheHoleFromTheirOutboxes) {
   shop.adapters->terminate();
   ASSERT_EQ(shop.hub->terminate(), 0);
   SystemClock clock;
-  const auto log = std::move(open_rocksdb_event_log(shop.data() / "log", clock).value());
+  const auto log = open_rocksdb_event_log(shop.data() / "log", clock).value();
   EXPECT_EQ(count_of(*log, EventType::EventsDropped), 0u);
   check_order(*log);
 }
@@ -178,7 +178,7 @@ TEST(BackupTest, KilledBackupLeavesTheOldWholeOneOrTheNewWholeOne) {
   SystemClock clock;
   uint64_t sequence = 0;
   const auto append = [&](uint64_t groups) {
-    const auto log = std::move(open_rocksdb_event_log(shop.data() / "log", clock).value());
+    const auto log = open_rocksdb_event_log(shop.data() / "log", clock).value();
     for (uint64_t group = 0; group < groups; ++group) {
       std::vector<Envelope> events;
       for (int i = 0; i < 100; ++i) {
@@ -204,7 +204,7 @@ TEST(BackupTest, KilledBackupLeavesTheOldWholeOneOrTheNewWholeOne) {
   for (int kill = 0; kill < 12; ++kill) {
     append(2);
     {
-      ChildProcess child = std::move(ChildProcess::start(command, shop.directory() / "backup.log").value());
+      ChildProcess child = ChildProcess::start(command, shop.directory() / "backup.log").value();
       std::this_thread::sleep_for(
           std::chrono::microseconds(static_cast<int64_t>(random.between(0, static_cast<double>(whole) * 2))));
       child.kill();

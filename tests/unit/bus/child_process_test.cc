@@ -17,7 +17,7 @@ using testing::eventually;
 class ChildProcessTest : public ::testing::Test {
  protected:
   ChildProcess start(const std::string& script, const std::map<std::string, std::string>& environment = {}) {
-    return std::move(ChildProcess::start({"sh", "-c", script}, directory_ / "out", environment).value());
+    return ChildProcess::start({"sh", "-c", script}, directory_ / "out", environment).value();
   }
   std::string output() {
     auto text = read_file(directory_ / "out");

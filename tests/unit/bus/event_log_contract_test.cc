@@ -27,7 +27,7 @@ class EventLogContract : public TestWithParam<Engine> {
     if (GetParam().name == "memory") {
       log_ = make_memory_event_log();
     } else {
-      log_ = std::move(open_rocksdb_event_log(directory_.path(), clock_).value());
+      log_ = open_rocksdb_event_log(directory_.path(), clock_).value();
     }
   }
 
@@ -275,10 +275,10 @@ TEST(RocksdbEventLog, ReaderBesideTheWriterSeesNewEvents) {
   TemporaryDirectory directory;
   TemporaryDirectory scratch;
   ManualClock clock;
-  auto writer = std::move(open_rocksdb_event_log(directory.path(), clock).value());
+  auto writer = open_rocksdb_event_log(directory.path(), clock).value();
   const std::vector<Envelope> one{fact("a", 1, 1)};
   ASSERT_TRUE(writer->append({one, {}, noon()}));
-  auto reader = std::move(open_rocksdb_event_log_reader(directory.path(), scratch.path()).value());
+  auto reader = open_rocksdb_event_log_reader(directory.path(), scratch.path()).value();
   EXPECT_EQ(reader->last(), Position{1});
   const std::vector<Envelope> two{fact("a", 1, 2)};
   ASSERT_TRUE(writer->append({two, {}, noon()}));

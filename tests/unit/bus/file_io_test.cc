@@ -14,7 +14,7 @@ using testing::TemporaryDirectory;
 
 TEST(FileIo, WrittenBytesAreReadBack) {
   const TemporaryDirectory directory;
-  auto file = std::move(File::open(directory / "a", O_RDWR | O_CREAT).value());
+  auto file = File::open(directory / "a", O_RDWR | O_CREAT).value();
   ASSERT_TRUE(file.write_all(std::string_view("hello\0world", 11)));
   ASSERT_TRUE(file.sync());
   EXPECT_EQ(file.read_at(0, 100).value(), std::string("hello\0world", 11));
@@ -24,7 +24,7 @@ TEST(FileIo, WrittenBytesAreReadBack) {
 
 TEST(FileIo, TruncateCutsTheTail) {
   const TemporaryDirectory directory;
-  auto file = std::move(File::open(directory / "a", O_RDWR | O_CREAT).value());
+  auto file = File::open(directory / "a", O_RDWR | O_CREAT).value();
   ASSERT_TRUE(file.write_all("hello"));
   ASSERT_TRUE(file.truncate(2));
   EXPECT_EQ(read_file(directory / "a").value(), "he");
@@ -40,7 +40,7 @@ TEST(FileIo, NewFilesAreNotForEverybody) {
 
 TEST(FileIo, MovedFileIsTheOther) {
   const TemporaryDirectory directory;
-  auto first = std::move(File::open(directory / "a", O_RDWR | O_CREAT).value());
+  auto first = File::open(directory / "a", O_RDWR | O_CREAT).value();
   File second = std::move(first);
   EXPECT_FALSE(first.is_open());  // NOLINT(bugprone-use-after-move): what a moved file is
   EXPECT_TRUE(second.write_all("x"));
@@ -52,7 +52,7 @@ TEST(FileIo, ErrorsSayWhatFailedOnWhat) {
   EXPECT_EQ(missing.error().code, Errc::kNotFound);
   EXPECT_NE(missing.error().context.find("none"), std::string::npos);
   EXPECT_EQ(read_file(directory.path()).error().code, Errc::kIo);
-  auto readable = std::move(File::open(directory.path(), O_RDONLY).value());
+  auto readable = File::open(directory.path(), O_RDONLY).value();
   EXPECT_EQ(readable.write_all("x").error().code, Errc::kIo);
   EXPECT_EQ(readable.truncate(0).error().code, Errc::kIo);
 }

@@ -27,7 +27,7 @@ class RocksdbLogBackupTest : public ::testing::Test {
 
   void open() {
     log_.reset();
-    log_ = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+    log_ = open_rocksdb_event_log(directory_ / "log", clock_).value();
   }
 
   // One append of `count` facts of about 2 KiB each that do not compress to nothing.
@@ -271,7 +271,7 @@ TEST_F(RocksdbLogBackupTest, LogWhoseDiskIsAtItsReserveIsNotCopied) {
   log_.reset();
   LogStoreOptions store;
   store.write_buffer_bytes = size_t{1} << 44;  // no disk has room for three of these
-  log_ = std::move(open_rocksdb_event_log(directory_ / "log", clock_, store).value());
+  log_ = open_rocksdb_event_log(directory_ / "log", clock_, store).value();
   const auto refused = back_up(options());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::kFull);
@@ -346,7 +346,7 @@ TEST_F(RocksdbLogBackupTest, RestoredLogGoesOnAsAnotherOne) {
   ASSERT_TRUE(restored) << restored.error().message();
   EXPECT_EQ(restored->last, Position{6});
 
-  auto log = std::move(open_rocksdb_event_log(directory_ / "restored", clock_).value());
+  auto log = open_rocksdb_event_log(directory_ / "restored", clock_).value();
   EXPECT_EQ(log->incarnation(), restored->incarnation);
   EXPECT_GT(log->incarnation(), log_->incarnation());
   const auto event = log->at(Position{6}).value();

@@ -28,7 +28,7 @@ class LogDamage : public ::testing::TestWithParam<Case> {
     write_log(whole_->path() / "log");
     ManualClock clock;
     TemporaryDirectory scratch;
-    const auto log = std::move(open_rocksdb_event_log_reader(whole_->path() / "log", scratch.path()).value());
+    const auto log = open_rocksdb_event_log_reader(whole_->path() / "log", scratch.path()).value();
     events_ = new std::vector<std::string>(events_of(*log).value());
   }
   static void TearDownTestSuite() {

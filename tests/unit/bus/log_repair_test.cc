@@ -39,7 +39,7 @@ class LogRepair : public ::testing::TestWithParam<Hurt> {
 
   static std::vector<std::string> read_all(const std::filesystem::path& log) {
     TemporaryDirectory scratch;
-    const auto opened = std::move(open_rocksdb_event_log_reader(log, scratch.path()).value());
+    const auto opened = open_rocksdb_event_log_reader(log, scratch.path()).value();
     return events_of(*opened).value();
   }
 
@@ -117,7 +117,7 @@ TEST_F(LogRepairOnce, NewLogHasANewIncarnationAndSaysWhatHappened) {
   std::filesystem::remove(directory_ / "log" / "CURRENT");
   clock_.advance(std::chrono::hours(1));
   const auto report = repair_rocksdb_log(directory_ / "log", directory_ / "new", clock_).value();
-  const auto log = std::move(open_rocksdb_event_log(directory_ / "new", clock_).value());
+  const auto log = open_rocksdb_event_log(directory_ / "new", clock_).value();
   EXPECT_NE(report.previous_incarnation, log->incarnation());
   EXPECT_EQ(report.incarnation, log->incarnation());
   const auto event = log->at(report.saved_through + 1).value();
@@ -133,7 +133,7 @@ TEST_F(LogRepairOnce, KeptChainHoldsForOldAnchors) {
   write_log(directory_ / "log", {.commits = 30, .sessions = 1});
   LogAnchor anchor;
   {
-    const auto log = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+    const auto log = open_rocksdb_event_log(directory_ / "log", clock_).value();
     anchor = anchor_of(log->info().value(), noon()).value();
   }
   std::filesystem::remove(directory_ / "log" / "CURRENT");
@@ -151,7 +151,7 @@ TEST_F(LogRepairOnce, MarksGoBackToWhatWasSavedSoThatProducersSendAgain) {
   std::filesystem::resize_file(files.back(), std::filesystem::file_size(files.back()) / 2);
   const auto report = repair_rocksdb_log(directory_ / "log", directory_ / "new", clock_).value();
   ASSERT_FALSE(report.lost.empty());
-  const auto log = std::move(open_rocksdb_event_log(directory_ / "new", clock_).value());
+  const auto log = open_rocksdb_event_log(directory_ / "new", clock_).value();
   std::map<std::string, EventOrder> last;
   const auto read = log->read({}, {.events = 100'000}, {}).value();
   for (const auto& event : read.events) last[std::string(event.envelope.producer())] = event.envelope.order();
@@ -163,7 +163,7 @@ TEST_F(LogRepairOnce, EndsOfFormerEpochsAreRemembered) {
   write_log(directory_ / "log", {.commits = 30, .sessions = 3});
   std::filesystem::remove(directory_ / "log" / "CURRENT");
   ASSERT_TRUE(repair_rocksdb_log(directory_ / "log", directory_ / "new", clock_));
-  const auto log = std::move(open_rocksdb_event_log(directory_ / "new", clock_).value());
+  const auto log = open_rocksdb_event_log(directory_ / "new", clock_).value();
   std::map<std::string, std::map<uint64_t, uint64_t>> ends;
   const auto read = log->read({}, {.events = 100'000}, {}).value();
   for (const auto& event : read.events) {
@@ -188,7 +188,7 @@ TEST_F(LogRepairOnce, LostPositionsAreNeverGivenAgain) {
   }
   const auto report = repair_rocksdb_log(directory_ / "log", directory_ / "new", clock_).value();
   EXPECT_LT(report.saved_through.value, last);
-  const auto log = std::move(open_rocksdb_event_log(directory_ / "new", clock_).value());
+  const auto log = open_rocksdb_event_log(directory_ / "new", clock_).value();
   EXPECT_NE(log->at(Position{last + 1}).value().envelope.as<schema::LogRepaired>(), nullptr);
   EXPECT_EQ(log->at(Position{last}).error().code, Errc::kNotFound);
   EXPECT_EQ(log->append({std::vector{fact("m9", 1, 1)}, {}, noon()}).value().first, report.last + 1);
@@ -221,7 +221,7 @@ TEST_F(LogRepairOnce, RefusesAnExistingPlaceAndAnEmptyFolder) {
 TEST_F(LogRepairOnce, TelemetryThatHadExpiredIsNotLost) {
   write_log(directory_ / "log", {.commits = 60, .sessions = 1});
   {
-    const auto log = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+    const auto log = open_rocksdb_event_log(directory_ / "log", clock_).value();
     const Position through = log->append({std::vector{fact("m9", 1, 1)}, {}, noon()}).value().last;
     schema::TelemetryExpiredT expired;
     expired.through = through.value;

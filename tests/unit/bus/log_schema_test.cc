@@ -80,7 +80,7 @@ std::string name_of_schema(const std::string& bfbs) { return fmt::format("{:08x}
 
 class RocksdbLogSchemaTest : public ::testing::Test {
  protected:
-  std::unique_ptr<EventLog> open() { return std::move(open_rocksdb_event_log(log_, clock_).value()); }
+  std::unique_ptr<EventLog> open() { return open_rocksdb_event_log(log_, clock_).value(); }
   Errc refusal() { return open_rocksdb_event_log(log_, clock_).error().code; }
 
   void append_to(EventLog& log, const Envelope& envelope) {

@@ -96,7 +96,7 @@ class LogVerifier : public ::testing::Test {
  protected:
   void SetUp() override { open(); }
 
-  void open() { log_ = std::move(open_rocksdb_event_log(directory(), clock_).value()); }
+  void open() { log_ = open_rocksdb_event_log(directory(), clock_).value(); }
   void close() { log_.reset(); }
   std::filesystem::path directory() const { return directory_ / "log"; }
 

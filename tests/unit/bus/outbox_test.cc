@@ -16,7 +16,7 @@ class OutboxTest : public ::testing::Test {
  protected:
   void open(OutboxOptions options = {}) {
     outbox_.reset();
-    outbox_ = std::move(Outbox::open(directory_ / "m1", options).value());
+    outbox_ = Outbox::open(directory_ / "m1", options).value();
   }
   void append(uint64_t epoch, uint64_t first, uint64_t last, std::optional<std::string_view> state = std::nullopt) {
     std::vector<Envelope> events;
@@ -144,7 +144,7 @@ TEST_F(OutboxTest, DamageCanBeLeftOutAndCostsTheDamagedRecordAlone) {
   outbox_.reset();
   const auto first = directory_ / "m1" / "0000000001.seg";
   std::fstream(first, std::ios::in | std::ios::out | std::ios::binary).seekp(400).put('\x5a');
-  outbox_ = std::move(Outbox::open(directory_ / "m1", {.segment_bytes = 2048}, Outbox::Damage::kLeftOut).value());
+  outbox_ = Outbox::open(directory_ / "m1", {.segment_bytes = 2048}, Outbox::Damage::kLeftOut).value();
   EXPECT_EQ(outbox_->last(), (EventOrder{5, 40}));
   EXPECT_EQ(outbox_->state(), "state 40");
   ASSERT_EQ(outbox_->size_events(), 39u);
@@ -166,7 +166,7 @@ TEST_F(OutboxTest, DamageBeforeWholeRecordsOfTheLastSegmentIsNoTornTail) {
   const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(segment) / 2);
   std::fstream(segment, std::ios::in | std::ios::out | std::ios::binary).seekp(middle).put('\x5a');
   EXPECT_EQ(Outbox::open(directory_ / "m1", {}).error().code, Errc::kCorrupt) << "nothing is cut off";
-  outbox_ = std::move(Outbox::open(directory_ / "m1", {}, Outbox::Damage::kLeftOut).value());
+  outbox_ = Outbox::open(directory_ / "m1", {}, Outbox::Damage::kLeftOut).value();
   EXPECT_EQ(outbox_->last(), (EventOrder{5, 10}));
   EXPECT_EQ(outbox_->size_events(), 9u);
   append(5, 11, 11);

@@ -99,7 +99,7 @@ TEST(Redacted, ATextGoesWhereverItStandsAndNothingElse) {
 
 class RedactionTest : public ::testing::Test {
  protected:
-  std::unique_ptr<EventLog> open() { return std::move(open_rocksdb_event_log(directory_ / "log", clock_).value()); }
+  std::unique_ptr<EventLog> open() { return open_rocksdb_event_log(directory_ / "log", clock_).value(); }
   void append(EventLog& log, std::vector<Envelope> events) { ASSERT_TRUE(log.append({events, {}, noon()})); }
   // Small groups are stored as they are, so their texts can be found in the files.
   bool on_disk(const std::string& wanted) {

@@ -18,7 +18,7 @@ class AnchorPublisherTest : public ::testing::Test {
 
   ManualClock clock_;
   TemporaryDirectory directory_;
-  std::unique_ptr<EventLog> log_ = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+  std::unique_ptr<EventLog> log_ = open_rocksdb_event_log(directory_ / "log", clock_).value();
   FakeMqtt broker_;
   const Topics topics_;
   std::vector<HubWrite> told_;

@@ -24,7 +24,7 @@ class RetentionTest : public TestWithParam<const char*> {
     if (GetParam() == std::string("memory")) {
       log_ = make_memory_event_log();
     } else {
-      log_ = std::move(open_rocksdb_event_log(directory_ / "log", clock_).value());
+      log_ = open_rocksdb_event_log(directory_ / "log", clock_).value();
     }
     intake_ = std::make_unique<Intake>(IntakeOptions{}, log_->info().value(), clock_, *metrics_);
     retention_ = make();
@@ -238,7 +238,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, RetentionTest, Values("memory", "rocksdb"),
 TEST(RetentionSpace, TheDiskGetsTheSpaceBack) {
   ManualClock clock;
   TemporaryDirectory directory;
-  auto log = std::move(open_rocksdb_event_log(directory / "log", clock, {.write_buffer_bytes = 256u << 10}).value());
+  auto log = open_rocksdb_event_log(directory / "log", clock, {.write_buffer_bytes = 256u << 10}).value();
   const auto size = [&] {
     uint64_t bytes = 0;
     for (const auto& file : std::filesystem::recursive_directory_iterator(directory / "log")) {

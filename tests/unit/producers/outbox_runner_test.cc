@@ -20,9 +20,9 @@ class OutboxRunnerTest : public ::testing::Test {
     runner_.reset();
     options.producer = "m1";
     options.max_outbox_bytes = outbox.max_bytes;
-    runner_ = std::move(OutboxRunner::open(options, std::move(Outbox::open(directory_ / "m1", outbox).value()), mqtt_,
-                                           topics_, clock_, *metrics_)
-                            .value());
+    runner_ =
+        OutboxRunner::open(options, Outbox::open(directory_ / "m1", outbox).value(), mqtt_, topics_, clock_, *metrics_)
+            .value();
     epoch_ = runner_->next_id().epoch;
   }
 

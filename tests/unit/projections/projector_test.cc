@@ -77,7 +77,7 @@ TEST_F(ProjectorTest, AGapOrAFullQueueIsReadFromTheLog) {
 TEST_F(ProjectorTest, NamesThatWereMadeUnreadableLeaveTheViewsToo) {
   const millrace::testing::TemporaryDirectory directory;
   const SystemClock clock;
-  shop.log = std::move(open_rocksdb_event_log(directory.path(), clock).value());
+  shop.log = open_rocksdb_event_log(directory.path(), clock).value();
   const std::string job = "voron-2." + std::to_string(kStart);
   shop.say(started(job, kStart, "secret.gcode"));
   shop.say(finished(job, schema::JobOutcome::completed, schema::JobEvidence::conclusive));
