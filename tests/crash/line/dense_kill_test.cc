@@ -2,16 +2,19 @@
 // Many kills in little time: the line without its adapters and pages, under full load, with buffers so small that the
 // log and the views flush and compact all the time.  A hub kills itself at a chosen point (before an append, when the
 // broker has its acknowledgements already; within one; behind one, before the confirmation; within a commit of the
-// views) or is killed at any instant, and so are producers and the broker.
+// views) or is killed at any instant, and so are producers and the broker.  Or all of them lose power at once, on a real
+// file system.
 //
 // The roles are this program itself, started again.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <iostream>
 #include <thread>
 
+#include "bus/file_io.h"
 #include "bus/logging.h"
 #include "bus/periodic_thread.h"
 #include "bus/random.h"
@@ -24,6 +27,7 @@
 #include "tests/crash/line/line_checks.h"
 #include "tests/support/event_fixtures.h"
 #include "tests/support/forwarding_event_log.h"
+#include "tests/support/power_disk.h"
 #include "tests/support/view_checks.h"
 
 namespace millrace {
@@ -174,8 +178,12 @@ int run_producer(const std::filesystem::path& folder, const std::string& url, co
 
 class DenseLine {
  public:
-  DenseLine(uint64_t seed, bool keeps_house) : random(seed), keeps_house_(keeps_house ? "1" : "0") {
+  // Log, views and outboxes lie in `place`; empty: a folder of its own.
+  explicit DenseLine(uint64_t seed, bool keeps_house = false, const std::filesystem::path& place = {})
+      : random(seed), place_(place.empty() ? folder.path() : place), keeps_house_(keeps_house ? "1" : "0") {
     broker.start();
+  }
+  void start_all() {
     start_hub();
     for (const char* name : {"p1", "p2", "p3"}) start_producer(name);
   }
@@ -184,12 +192,33 @@ class DenseLine {
     point_ = random.unit() < 0.25 ? Point::kNowhere : static_cast<Point>(1 + random.next() % (kPoints - 1));
     const std::vector<std::string> death{std::to_string(static_cast<int>(point_)),
                                          std::to_string(1 + random.next() % 40), std::to_string(random.next() % 1'500)};
-    hub = start({"hub", folder.path().string(), broker.url(), death[0], death[1], death[2], keeps_house_});
+    hub = start({"hub", place_.string(), broker.url(), death[0], death[1], death[2], keeps_house_});
   }
-  void start_immortal_hub() { hub = start({"hub", folder.path().string(), broker.url(), "0", "0", "0", keeps_house_}); }
+  void start_immortal_hub() { hub = start({"hub", place_.string(), broker.url(), "0", "0", "0", keeps_house_}); }
   void start_producer(const std::string& name, const std::string& mode = "load") {
     producers[name].reset();  // the old one ends before the new one opens its outbox
-    producers[name] = start({"producer", folder.path().string(), broker.url(), name, mode});
+    producers[name] = start({"producer", place_.string(), broker.url(), name, mode});
+  }
+  void kill_all() {
+    hub.reset();
+    producers.clear();
+  }
+
+  // Everything that was emitted is confirmed, and everybody has ended.
+  void come_to_rest() {
+    hub.reset();
+    start_immortal_hub();
+    for (const char* name : {"p1", "p2", "p3"}) {
+      start_producer(name, "drain");
+      ASSERT_EQ(producers[name]->wait(), 0) << name << " has sent all of it";
+    }
+    ASSERT_EQ(hub->terminate(), 0);
+  }
+
+  void expect_to_work(const ConfirmationWitness& witness, const std::string& after) {
+    const uint64_t heard = witness.heard();
+    const bool works = eventually([&] { return witness.heard() > heard || !hub->running(); }, std::chrono::minutes(2));
+    ASSERT_TRUE(works) << "the line works again after " << after << ", see (with MILLRACE_KEEP_FOLDERS=1) " << output();
   }
 
   // Lets the hub die where it was told to, or kills it at any instant.
@@ -216,6 +245,7 @@ class DenseLine {
     return ChildProcess::start(arguments, folder / "output.log").value();
   }
 
+  const std::filesystem::path place_;
   const std::string keeps_house_;
   Point point_ = Point::kNowhere;
 };
@@ -225,14 +255,11 @@ void kill_one_line(uint64_t kills, uint64_t seed, bool keeps_house) {
   std::cout << "seed " << seed << ", " << kills << " kills (MILLRACE_CRASH_SEED, MILLRACE_CRASH_KILLS)" << std::endl;
   const auto began = std::chrono::steady_clock::now();
   DenseLine line(seed, keeps_house);
+  line.start_all();
   ConfirmationWitness witness(line.broker.url());
   uint64_t others = 0;
   for (uint64_t kill = 0; kill < kills; ++kill) {
-    const uint64_t heard = witness.heard();
-    const bool works =
-        eventually([&] { return witness.heard() > heard || !line.hub->running(); }, std::chrono::minutes(2));
-    ASSERT_TRUE(works) << "the line works again after kill " << kill << ", see (with MILLRACE_KEEP_FOLDERS=1) "
-                       << line.output();
+    ASSERT_NO_FATAL_FAILURE(line.expect_to_work(witness, "kill " + std::to_string(kill)));
     std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int>(line.random.between(0, 30'000))));
     const double dice = line.random.unit();
     if (dice < 0.10) ++others, line.broker.kill(), line.broker.start();
@@ -240,13 +267,7 @@ void kill_one_line(uint64_t kills, uint64_t seed, bool keeps_house) {
     if (dice > 0.20) line.kill_hub();
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  line.hub.reset();
-  line.start_immortal_hub();
-  for (auto& [name, process] : line.producers) {
-    line.start_producer(name, "drain");
-    ASSERT_EQ(process->wait(), 0) << name << " has sent all of it";
-  }
-  ASSERT_EQ(line.hub->terminate(), 0);
+  ASSERT_NO_FATAL_FAILURE(line.come_to_rest());
   const uint64_t expired = check_proofs(line.folder / "log", witness.confirmed());
   SystemClock clock;
   const auto log = open_rocksdb_event_log(line.folder / "log", clock);
@@ -270,6 +291,61 @@ void kill_densely(uint64_t kills, uint64_t seed, bool keeps_house = false) {
   for (uint64_t done = 0; done < kills && !::testing::Test::HasFailure(); done += kKillsALine, ++seed) {
     kill_one_line(std::min(kills - done, kKillsALine), seed, keeps_house);
   }
+}
+
+// The computer that everything but the broker runs on loses power: hub and producers with it, and what no fsync had
+// brought to its file system.
+void cut_power(uint64_t cuts, uint64_t seed) {
+  std::cout << "seed " << seed << ", " << cuts << " cuts (MILLRACE_CRASH_SEED, MILLRACE_CRASH_KILLS)" << std::endl;
+  TemporaryDirectory folder;
+  PowerDisk disk(folder / "disk", 2048);
+  MILLRACE_NEEDS_POWER_DISK(disk);
+  DenseLine line(seed, false, disk.path());
+  ConfirmationWitness witness(line.broker.url());
+  for (uint64_t cut = 0; cut < cuts; ++cut) {
+    line.start_all();
+    ASSERT_NO_FATAL_FAILURE(line.expect_to_work(witness, "cut " + std::to_string(cut)));
+    std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int>(line.random.between(0, 400'000))));
+    ASSERT_TRUE(disk.cut());
+    // Whoever is told that a write failed could now say otherwise.
+    std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int>(line.random.between(0, 30'000))));
+    line.kill_all();
+    ASSERT_TRUE(disk.come_back());
+  }
+  ASSERT_NO_FATAL_FAILURE(line.come_to_rest());
+  // RocksDB's threads may have been there before the disk, and do not see it.
+  std::filesystem::copy(disk.path(), folder / "copy", std::filesystem::copy_options::recursive);
+  check_proofs(folder / "copy" / "log", witness.confirmed());
+  SystemClock clock;
+  const auto log = open_rocksdb_event_log(folder / "copy" / "log", clock);
+  ASSERT_TRUE(log) << log.error().message();
+  EXPECT_EQ(witness.confirmed().size(), 3u);
+  check_log(**log, witness.confirmed());
+  check_views(**log, folder / "copy" / "views");
+  std::cout << (*log)->last().value << " events" << std::endl;
+}
+
+// The control: a disk that kept everything would show nothing.
+TEST(PowerCutTest, ForgetsWhatWasNotSynced) {
+  TemporaryDirectory folder;
+  PowerDisk disk(folder / "disk", 64);
+  MILLRACE_NEEDS_POWER_DISK(disk);
+  ASSERT_TRUE(write_file_durably(disk.path() / "synced", "here"));
+  std::ofstream(disk.path() / "unsynced") << "gone";
+  ASSERT_TRUE(disk.cut());
+  EXPECT_FALSE(write_file_durably(disk.path() / "later", "refused"));
+  ASSERT_TRUE(disk.come_back());
+  EXPECT_EQ(read_file(disk.path() / "synced").value(), "here");
+  const auto unsynced = read_file(disk.path() / "unsynced");
+  EXPECT_TRUE(!unsynced || unsynced->empty()) << *unsynced;
+}
+
+TEST(PowerCutTest, ConfirmedEventsSurviveInOrderAndOnce) {
+  cut_power(number_from("MILLRACE_CRASH_KILLS", 6), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
+}
+
+TEST(LongPowerCutTest, ConfirmedEventsSurviveInOrderAndOnce) {
+  cut_power(number_from("MILLRACE_CRASH_KILLS", 60), number_from("MILLRACE_CRASH_SEED", random_seed() % 1'000'000));
 }
 
 TEST(DenseKillTest, ConfirmedEventsSurviveInOrderAndOnce) {

@@ -39,14 +39,14 @@ class ConfirmationWitness {
     std::lock_guard lock(mutex_);
     return confirmed_;
   }
-  uint64_t heard() {
+  uint64_t heard() const {
     std::lock_guard lock(mutex_);
     return heard_;
   }
 
  private:
   Topics topics_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, EventOrder> confirmed_;
   uint64_t heard_ = 0;
   std::unique_ptr<MqttClient> client_;
