@@ -188,10 +188,17 @@ Intake::Verdict Intake::judge_ended_epoch(Source& source, const ReceivedBatch& b
 
 Intake::Verdict Intake::judge_new_epoch(Source& source, const BatchHeader& header, const BatchEntry& entry) {
   const auto previous = previous_of(entry);
-  if (previous && settled(source, *previous)) return Verdict::kAppend;
+  if (previous && settled(source, *previous)) {
+    if (*previous == EventOrder{} && source.taken != EventOrder{}) {
+      add_unknown_rest(source, header.producer, is_as_restored(source) ? "restored" : "outbox_lost");
+    }
+    return Verdict::kAppend;
+  }
   if (header.oldest < entry.order) return Verdict::kGap;
   if (may_still_fill(source, previous.value_or(entry.order))) return Verdict::kGap;
-  if (!previous || previous->epoch != source.taken.epoch) add_unknown_rest(source, header.producer);
+  if (is_as_restored(source) && (!previous || previous->epoch != source.taken.epoch)) {
+    add_unknown_rest(source, header.producer, "restored");
+  }
   if (previous) {
     name_rest(source, header.producer, *previous, "outbox_lost");
   } else if (entry.order.sequence > 1) {
@@ -271,7 +278,7 @@ void Intake::add_hub_event(EventDraft draft) {
 
 // Nothing of it arrived since the restore; of a producer that the backup does not know, epochs tell the time.
 bool Intake::was_restored(const Source& source, EventOrder from) const {
-  if (source.restored) return *source.restored == source.taken;
+  if (source.restored) return is_as_restored(source);
   return restored_at_ && source.taken == EventOrder{} &&
          from.epoch <= static_cast<uint64_t>(to_unix_us(*restored_at_) / 1000);
 }
@@ -300,15 +307,18 @@ void Intake::add_hole(const Source& source, const std::string& producer, EventOr
 
 // A restored log may miss the end of an epoch and whole epochs behind it: where that began is known, not how much it
 // was.
-void Intake::add_unknown_rest(const Source& source, const std::string& producer) {
-  if (!source.restored || *source.restored != source.taken) return;
+// Behind a copy of the log nothing of it has arrived yet.
+bool Intake::is_as_restored(const Source& source) { return source.restored && *source.restored == source.taken; }
+
+// What it had behind the last event that arrived is gone, and nobody knows how much that was.
+void Intake::add_unknown_rest(const Source& source, const std::string& producer, const std::string& reason) {
   schema::EventsDroppedT dropped;
   dropped.producer = producer;
   dropped.epoch = source.taken.epoch;
   dropped.from_sequence = source.taken.sequence + 1;
-  dropped.reason = "restored";
-  log_warn("recorder", "what '{}' sent behind {} of epoch {} went with the log that was lost", producer,
-           source.taken.sequence, source.taken.epoch);
+  dropped.reason = reason;
+  log_warn("recorder", "what '{}' had behind {} of epoch {}, if anything, will never come ({}): recorded", producer,
+           source.taken.sequence, source.taken.epoch, reason);
   add_hub_event(draft_of(std::move(dropped), is_valid_machine_id(producer) ? producer : "", clock_.wall()));
 }
 

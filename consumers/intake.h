@@ -103,7 +103,8 @@ class Intake {
   void add(Envelope envelope);
   void add_hole(const Source& source, const std::string& producer, EventOrder from, EventOrder to,
                 const std::string& reason);
-  void add_unknown_rest(const Source& source, const std::string& producer);
+  void add_unknown_rest(const Source& source, const std::string& producer, const std::string& reason);
+  static bool is_as_restored(const Source& source);
   bool was_restored(const Source& source, EventOrder from) const;
   bool may_still_fill(Source& source, EventOrder from) const;
   void reject(const std::string& topic, schema::EventRejectedT rejection, std::string_view bytes, bool limited);

@@ -295,6 +295,24 @@ TEST_F(IntakeTest, RestOfAnEpochThatIsLostIsNamed) {
   EXPECT_EQ(logged("a", 5), (Sequences{1}));
 }
 
+// An outbox that was deleted takes with it what nobody can count.
+TEST_F(IntakeTest, AnOutboxThatIsGoneIsNamed) {
+  send({epoch_opened("a", 1), fact("a", 1, 2)});
+  commit();
+  send({epoch_opened("a", 5), fact("a", 5, 2)});
+  commit();
+  send({epoch_opened("a", 9, {5, 2})});
+  commit();
+  EXPECT_EQ(logged("a", 5), (Sequences{1, 2}));
+  const auto dropped = events_of<schema::EventsDropped>(EventType::EventsDropped);
+  ASSERT_EQ(dropped.size(), 1u) << "a start with the outbox of before is nothing to tell";
+  const auto* table = dropped[0].envelope.as<schema::EventsDropped>();
+  EXPECT_EQ(table->epoch(), 1u);
+  EXPECT_EQ(table->from_sequence(), 3u);
+  EXPECT_EQ(table->to_sequence(), 0u) << "how many there were is not known";
+  EXPECT_EQ(text(table->reason()), "outbox_lost");
+}
+
 TEST_F(IntakeTest, OlderEpochIsFencedOnceANewerIsOpen) {
   send({epoch_opened("a", 5)});
   commit();
@@ -322,8 +340,9 @@ TEST_F(IntakeTest, WhatAFencedProcessLeftIsNamedOnceWhenItComesBack) {
   EXPECT_EQ(logged("a", 3), (Sequences{1, 2}));
   EXPECT_EQ(logged("a", 7), (Sequences{1}));
   const auto dropped = events_of<schema::EventsDropped>(EventType::EventsDropped);
-  ASSERT_EQ(dropped.size(), 1u);
-  const auto* table = dropped[0].envelope.as<schema::EventsDropped>();
+  ASSERT_EQ(dropped.size(), 2u);
+  EXPECT_EQ(dropped[0].envelope.as<schema::EventsDropped>()->to_sequence(), 0u) << "not known when the other one came";
+  const auto* table = dropped[1].envelope.as<schema::EventsDropped>();
   EXPECT_EQ(table->epoch(), 3u);
   EXPECT_EQ(table->from_sequence(), 3u);
   EXPECT_EQ(table->to_sequence(), 4u);

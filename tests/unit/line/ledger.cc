@@ -66,6 +66,11 @@ void Ledger::see(const RecordedEvent& event) {
 
 void Ledger::see_hole(const schema::EventsDropped& dropped) {
   const std::string producer(text(dropped.producer()));
+  if (dropped.to_sequence() == 0) {  // whatever its former outbox had: that excuses nothing here
+    const auto next = entries_.find({producer, {dropped.epoch(), dropped.from_sequence()}});
+    if (next != entries_.end() && next->second.recorded) complain(producer, next->first.second, "is no rest");
+    return;
+  }
   if (dropped.count() != dropped.to_sequence() - dropped.from_sequence() + 1) {
     complain(producer, {dropped.epoch(), dropped.from_sequence()}, "count and range of a hole differ");
   }
