@@ -440,10 +440,26 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
       return fail(problem(431, "header_too_large",
                           fmt::format("the header may have at most {} bytes", options_.max_header_bytes)));
     }
-    if (error == http::error::body_limit) {
-      return fail(problem(413, "body_too_large", fmt::format("the body may have at most {} bytes", body_limit_)));
-    }
+    if (error == http::error::body_limit) return refuse_body();
     fail(problem(400, "bad_request", error.message()));
+  }
+
+  void refuse_body() {
+    HttpResponse refusal =
+        problem(413, "body_too_large", fmt::format("the body may have at most {} bytes", body_limit_));
+    auto core = core_.lock();
+    auto self = shared_from_this();
+    Message& message = parser_->get();
+    auto target = parse_request_target({message.target().data(), message.target().size()});
+    if (core && core->service && target) {
+      HttpRequest request = to_request(message);
+      request.body.clear();
+      request.path = std::move(target->path);
+      request.query = std::move(target->query);
+      guarded("body of " + printable(request.path), [&] { core->service->on_body_refused(request, refusal); });
+      if (phase_ != Phase::kBody) return;  // the server was stopped meanwhile
+    }
+    fail(std::move(refusal));
   }
 
   // Answers and closes: what follows on this connection cannot be trusted to begin where a request begins.

@@ -71,6 +71,8 @@ class HttpService {
   // For a request whose body is larger than HttpServerOptions::max_body_bytes, or does not say how large it is: how
   // much it may have.  0: as any other.
   virtual size_t max_body_bytes(std::string_view /*method*/, std::string_view /*path*/) { return 0; }
+  // A request that is being refused because its body is too large; `request` is without it.
+  virtual void on_body_refused(const HttpRequest& /*request*/, const HttpResponse& /*refusal*/) {}
   // For an upgrade request: accept by returning events (the peer may be used after this returns, until on_close), or
   // refuse with a response.
   virtual boost::system::result<WebSocketEvents, HttpResponse> on_web_socket(const HttpRequest& request,

@@ -7,6 +7,7 @@
 
 #include "bus/json_reader.h"
 #include "bus/logging.h"
+#include "bus/random.h"
 #include "projections/command_history.h"
 #include "web/edge/problem.h"
 #include "web/edge/shown_json.h"
@@ -156,6 +157,26 @@ HttpResponse command_answer(const schema::CommandViewT& command) {
   return shown(command, command.status == "completed" ? 200 : 202);
 }
 
+std::string new_command_id() { return fmt::format("{:016x}{:016x}", random_seed(), random_seed()); }
+
+std::vector<EventDraft> refusal_events(CommandMessage message, const std::vector<Refusal>& reasons) {
+  message.idempotency_key.clear();  // else whoever asks again gets this refusal
+  schema::CommandRejectedT rejected;
+  rejected.command_id = message.id;
+  rejected.command = message.command;
+  for (const Refusal& reason : reasons) {
+    auto told = std::make_unique<schema::RefusalT>();
+    told->rule = reason.rule;
+    told->detail = reason.detail;
+    rejected.reasons.push_back(std::move(told));
+  }
+  auto refusal = alone(std::move(rejected), message);
+  if (message.recorded) return refusal;
+  auto events = alone(requested_from(message), message);
+  events.push_back(std::move(refusal.front()));
+  return events;
+}
+
 CommandLane::CommandLane(Parts parts, Metrics& metrics)
     : parts_(std::move(parts)),
       asked_(metrics.counter("millrace_http_commands_total", "Commands taken over HTTP")),
@@ -216,23 +237,16 @@ void CommandLane::record_misread(CommandMessage message, const HttpResponse& pro
   refused_.add();
   JsonReader reader;
   const auto json = reader.parse(problem.body);
-  auto reason = std::make_unique<schema::RefusalT>();
+  Refusal reason;
   if (json) {
-    reason->rule = text_member(*json, "code").value_or("");
-    reason->detail = text_member(*json, "detail").value_or("");
+    reason.rule = text_member(*json, "code").value_or("");
+    reason.detail = text_member(*json, "detail").value_or("");
   }
-  const auto stands_for = misread_.note(message.address, reason->rule);
+  const auto stands_for = misread_.note(message.address, reason.rule);
   if (!parts_.submit || !stands_for) return;
-  if (*stands_for > 1) reason->detail += fmt::format(" ({} such requests since the last one told)", *stands_for);
+  if (*stands_for > 1) reason.detail += fmt::format(" ({} such requests since the last one told)", *stands_for);
   message.sent_at = parts_.clock.wall();
-  schema::CommandRejectedT rejected;
-  rejected.command_id = message.id;
-  rejected.command = message.command;
-  rejected.reasons.push_back(std::move(reason));
-  auto events = alone(requested_from(message), message);
-  auto refusal = alone(std::move(rejected), message);
-  events.push_back(std::move(refusal.front()));
-  parts_.submit(std::move(events), [](const Result<Position>&) {});
+  parts_.submit(refusal_events(std::move(message), {reason}), [](const Result<Position>&) {});
 }
 
 void CommandLane::recorded(const std::string& id, const Result<Position>& position, const Result<void>& sent) {

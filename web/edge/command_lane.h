@@ -10,12 +10,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bus/command_message.h"
 #include "bus/ids.h"
 #include "bus/metrics.h"
 #include "net/http_types.h"
 #include "net/io_loop.h"
+#include "safety/guard.h"
 #include "schemas/view_generated.h"
 #include "web/edge/access/denial_record.h"
 #include "web/edge/edge.h"
@@ -67,6 +69,10 @@ class CommandLane {
   bool stopped_ = false;
 };
 
+// 128 random bits, so that no two hubs and adapters ever give the same one.
+std::string new_command_id();
+// What the log says of a command that is sent to nobody: requested, unless it is recorded already, and rejected.
+std::vector<EventDraft> refusal_events(CommandMessage message, const std::vector<Refusal>& reasons);
 // As the API shows a command.
 void write_command(JsonWriter& json, const schema::CommandViewT& command);
 // 200 when it was completed, 202 while it is under way, else the problem that it ended with.

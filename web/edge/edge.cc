@@ -51,6 +51,9 @@ HttpResponse overloaded(std::string_view what) {
   return api_problem(503, "overloaded", fmt::format("{}: try again in a second", what));
 }
 
+// A HEAD is answered by the route of GET.
+bool is_change(const Route& route) { return route.method != "GET"; }
+
 bool belongs_to_api(std::string_view path) {
   return path == "/api" || path.starts_with("/api/") || path == "/health" || path.starts_with("/health/") ||
          path == "/metrics";
@@ -315,28 +318,50 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
     auto admitted = access.admit(request, *match.route, match.path);
     if (!admitted) return answer(std::move(admitted.error()));
     *of_caller = std::move(admitted->headers);
+    const auto recorded = recording(request, *match.route, admitted->caller, answer);
     if (match.route->runs_on == RunsOn::kUrgent) {
-      return emergency_stops.stop(request, match.path["id"], admitted->caller, answer);
+      return emergency_stops.stop(request, match.path["id"], admitted->caller, recorded);
     }
     if (auto known = check_known(request, match.route->parameters); !known)
-      return answer(api_problem_from(known.error()));
+      return recorded(api_problem_from(known.error()));
     Asked asked{*match.route, std::move(match.path), std::move(admitted->caller)};
-    if (match.route->runs_on == RunsOn::kWrite) return write(std::move(asked), request, answer);
-    if (match.route->runs_on == RunsOn::kCommand) return command(std::move(asked), request, answer);
-    if (match.route->runs_on == RunsOn::kLater) return later(std::move(asked), request, answer);
+    if (match.route->runs_on == RunsOn::kWrite) return write(std::move(asked), request, recorded);
+    if (match.route->runs_on == RunsOn::kCommand) return command(std::move(asked), request, recorded);
+    if (match.route->runs_on == RunsOn::kLater) return later(std::move(asked), request, recorded);
     const auto position = min_position_in(request);
-    if (!position) return answer(api_problem_from(position.error()));
+    if (!position) return recorded(api_problem_from(position.error()));
     const auto shared = std::make_shared<const HttpRequest>(std::move(request));
-    const auto go_on = [this, asked = std::move(asked), shared, answer, wanted = *position](bool reached) {
+    const auto go_on = [this, asked = std::move(asked), shared, recorded, wanted = *position](bool reached) {
       if (!reached) {
         behind_total.add();
-        return answer(api_problem(
+        return recorded(api_problem(
             503, "view_behind",
             fmt::format("the views have position {}, asked for at least {}", live.position().value, wanted.value)));
       }
-      run(asked, shared, answer);
+      run(asked, shared, recorded);
     };
     match.route->of_views ? when_reached(*position, go_on) : go_on(true);
+  }
+
+  // Answers, and records a change that was asked of a machine that is not there, or with a body that is too large.
+  // Commands do so themselves.  Loop's thread.
+  Responder recording(const HttpRequest& request, const Route& route, const Caller& caller, Responder answer) {
+    if (!is_change(route) || route.runs_on == RunsOn::kCommand) return answer;
+    HttpRequest head;
+    head.method = request.method;
+    head.path = request.path;
+    return [this, head = std::move(head), caller, answer = std::move(answer)](HttpResponse response) {
+      if (Access::is_worth_recording(response)) access.record_denial(head, caller, response);
+      answer(std::move(response));
+    };
+  }
+
+  // Who may not ask at all is recorded as that.
+  void on_body_refused(const HttpRequest& request, const HttpResponse& refusal) override {
+    const RouteMatch match = find_route(request.method, request.path);
+    if (match.route == nullptr || !is_change(*match.route) || refuse_host(request, options.host)) return;
+    const auto admitted = access.admit(request, *match.route, match.path);
+    if (admitted) access.record_denial(request, admitted->caller, refusal);
   }
 
   bool is_urgent(std::string_view method, std::string_view path) override {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "bus/random.h"
 #include "projections/command_history.h"
 #include "projections/machine_state.h"
 #include "web/edge/command_body.h"
@@ -30,9 +29,6 @@ Result<std::chrono::milliseconds> wait_in(const HttpRequest& request) {
                     fmt::format("wait='{}': expected seconds from 0 to {}", text.substr(0, kMaxKey), kMaxWaitS));
 }
 
-// 128 random bits, so that no two hubs and adapters ever give the same one.
-std::string new_command_id() { return fmt::format("{:016x}{:016x}", random_seed(), random_seed()); }
-
 }  // namespace
 
 CommandDecision ask_command(const RouteContext& context, const RouteRequest& request) {
@@ -40,17 +36,9 @@ CommandDecision ask_command(const RouteContext& context, const RouteRequest& req
   const auto reader = context.parts.store.reader();
   const auto known = find_machine(*reader, machine);
   if (!known) return api_problem_from(known.error());
-  if (!*known || (*known)->removed) return machine_not_found(machine);
-  if ((*known)->settings && !(*known)->settings->enabled) {
-    return api_problem(409, "machine_disabled",
-                       fmt::format("machine '{}' is disabled: nobody is connected to it", machine));
-  }
-  const auto wait = wait_in(request.http);
-  if (!wait) return api_problem_from(wait.error());
 
   auto body = read_command_body(request.http);
   EdgeCommand asked;
-  asked.wait = *wait;
   CommandMessage& message = asked.message;
   if (auto* misread = std::get_if<MisreadCommand>(&body)) {
     message.command = misread->command.empty() ? "unreadable" : misread->command;
@@ -65,15 +53,28 @@ CommandDecision ask_command(const RouteContext& context, const RouteRequest& req
   message.address = request.caller.address;
   message.scopes = names_of(request.caller.scopes);
   message.id = new_command_id();
+  const auto wait = wait_in(request.http);
+  if (wait) asked.wait = *wait;
+  if (!*known || (*known)->removed) {
+    message.machine.clear();  // else whoever asks could fill the views with machines
+    asked.misread = machine_not_found(machine);
+  } else if ((*known)->settings && !(*known)->settings->enabled) {
+    asked.misread = api_problem(409, "machine_disabled",
+                                fmt::format("machine '{}' is disabled: nobody is connected to it", machine));
+  } else if (!wait) {
+    asked.misread = api_problem_from(wait.error());
+  }
   if (asked.misread) return asked;
   if (message.idempotency_key.empty()) return asked;
   auto earlier = find_repeated_command(*reader, machine, message.actor, message.idempotency_key);
   if (!earlier) return api_problem_from(earlier.error());
   if (!*earlier) return asked;
   if ((*earlier)->command != message.command || (*earlier)->args != message.args) {
-    return api_problem(409, "idempotency_key_used",
-                       fmt::format("idempotency_key '{}' was used for '{}' with {}: a new command needs a new key",
-                                   message.idempotency_key, (*earlier)->command, (*earlier)->args));
+    asked.misread =
+        api_problem(409, "idempotency_key_used",
+                    fmt::format("idempotency_key '{}' was used for '{}' with {}: a new command needs a new key",
+                                message.idempotency_key, (*earlier)->command, (*earlier)->args));
+    return asked;
   }
   asked.repeated = std::move(**earlier);
   return asked;

@@ -12,6 +12,26 @@ class EdgeCommandsTest : public AccessFixture {
   HttpResponse command(const std::string& body, Headers headers = {}) {
     return ask("POST", "/api/v1/machines/voron-2/commands", std::move(headers), body);
   }
+  // Something that another role recorded, seen by the views.
+  template <class PayloadT>
+  void shop_says(PayloadT payload, const std::string& machine) {
+    const WallTime now = clock.wall();
+    std::vector<EventDraft> drafts;
+    drafts.push_back(draft_of(std::move(payload), machine, now, now));
+    drafts.back().actor = kLocalActor;
+    const auto position = append(std::move(drafts));
+    ASSERT_TRUE(position);
+    ASSERT_TRUE(projector->wait_for(*position, std::chrono::seconds(10)));
+  }
+  template <class Table>
+  std::vector<std::string> machines_of() {
+    std::lock_guard lock(log_mutex);
+    std::vector<std::string> machines;
+    for (const RecordedEvent& event : shop.events()) {
+      if (event.envelope.template as<Table>()) machines.emplace_back(event.envelope.machine());
+    }
+    return machines;
+  }
   std::vector<schema::CommandRejectedT> rejected() {
     return recorded<schema::CommandRejectedT, schema::CommandRejected>();
   }
@@ -71,9 +91,66 @@ TEST_F(EdgeCommandsTest, WhoMayNotAskIsToldSoAndNotWhatIsWrong) {
   EXPECT_TRUE(rejected().empty());
 }
 
-TEST_F(EdgeCommandsTest, AMachineThatIsNotThereIsNotFound) {
-  expect(ask("POST", "/api/v1/machines/none/commands", {}, R"({"command":"pause"})"), 404, "machine_not_found");
-  EXPECT_TRUE(rejected().empty());
+TEST_F(EdgeCommandsTest, WhatNoMachineCanBeAskedIsRecordedToo) {
+  expect(ask("POST", "/api/v1/machines/none/commands", {}, R"({"command":"pause","idempotency_key":"k"})"), 404,
+         "machine_not_found");
+  expect(ask("POST", "/api/v1/machines/voron-2/commands?wait=soon", {}, R"({"command":"pause"})"), 400,
+         "invalid_parameter");
+  schema::MachineConfiguredT configured;
+  configured.enabled = false;
+  shop_says(std::move(configured), "mk4");
+  expect(ask("POST", "/api/v1/machines/mk4/commands", {}, R"({"command":"pause"})"), 409, "machine_disabled");
+  const auto told = rejected();
+  ASSERT_EQ(told.size(), 3u);
+  EXPECT_EQ(told[0].command, "pause");
+  EXPECT_EQ(told[0].reasons[0]->rule, "machine_not_found");
+  EXPECT_NE(told[0].reasons[0]->detail.find("none"), std::string::npos) << told[0].reasons[0]->detail;
+  EXPECT_EQ(told[1].reasons[0]->rule, "invalid_parameter");
+  EXPECT_EQ(told[2].reasons[0]->rule, "machine_disabled");
+  EXPECT_EQ(machines_of<schema::CommandRejected>(), (std::vector<std::string>{"", "voron-2", "mk4"}))
+      << "an unknown name makes no machine";
+}
+
+TEST_F(EdgeCommandsTest, AKeyThatWasUsedForAnotherCommandIsRecordedAndStaysWhatItWas) {
+  schema::CommandRequestedT first;
+  first.command_id = "c1";
+  first.command = "home";
+  first.args = "{}";
+  first.idempotency_key = "k";
+  shop_says(std::move(first), "voron-2");
+  for (int i = 0; i < 2; ++i) {
+    expect(command(R"({"command":"pause","idempotency_key":"k"})"), 409, "idempotency_key_used");
+  }
+  const auto told = rejected();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[1].reasons[0]->rule, "idempotency_key_used");
+  EXPECT_NE(told[1].reasons[0]->detail.find("'home'"), std::string::npos) << told[1].reasons[0]->detail;
+}
+
+TEST_F(EdgeCommandsTest, ABodyThatIsTooLargeIsRecordedAsDenied) {
+  const Key anna = make("Anna", {"read", "operate"});
+  const std::string large((1u << 20) + 1, 'x');
+  for (int i = 0; i < 5; ++i) expect(command(large, anna.header()), 413, "body_too_large");
+  expect(command(large), 413, "body_too_large");
+  const auto told = recorded<schema::AccessDeniedT, schema::AccessDenied>();
+  ASSERT_EQ(told.size(), 4u) << "three of a code in a minute";
+  EXPECT_EQ(told[0].code, "body_too_large");
+  EXPECT_EQ(told[0].method, "POST");
+  EXPECT_EQ(told[0].path, "/api/v1/machines/voron-2/commands");
+  EXPECT_EQ(told[0].key_id, anna.id);
+  EXPECT_EQ(told[3].code, "key_missing") << "who may not ask is told apart";
+}
+
+TEST_F(EdgeCommandsTest, AChangeOfAMachineThatIsNotThereIsRecordedAsDenied) {
+  expect(ask("PUT", "/api/v1/safety/limits/none", {}, R"({"x_max":240})"), 404, "machine_not_found");
+  expect(ask("POST", "/api/v1/machines/none/emergency_stop"), 501, "not_served");
+  expect(get("/api/v1/machines/none"), 404, "machine_not_found");
+  expect(ask("DELETE", "/api/v1/keys/none"), 404, "key_not_found");
+  const auto told = recorded<schema::AccessDeniedT, schema::AccessDenied>();
+  ASSERT_EQ(told.size(), 1u) << "what is only read is not recorded";
+  EXPECT_EQ(told[0].code, "machine_not_found");
+  EXPECT_EQ(told[0].method, "PUT");
+  EXPECT_EQ(told[0].path, "/api/v1/safety/limits/none");
 }
 
 }  // namespace

@@ -103,8 +103,9 @@ TEST_F(EdgeSafetyTest, WrongLimitsAreRefusedAndNothingIsRecorded) {
   expect_problem("PUT", kLimits, {{"pwm_max", -0.1}}, 400, "invalid_field");
   expect_problem("PUT", kLimits, {{"x_min", 5}, {"x_max", 5}}, 400, "invalid_field", "not above x_min");
   expect_problem("PUT", kLimits, {{"warp_max", 9}}, 400, "invalid_field");
-  expect_problem("PUT", "/api/v1/safety/limits/nobody", {{"x_max", 5}}, 404, "machine_not_found");
   EXPECT_TRUE(actors.empty());
+  expect_problem("PUT", "/api/v1/safety/limits/nobody", {{"x_max", 5}}, 404, "machine_not_found");
+  EXPECT_EQ(actors.size(), 1u) << "that was denied";
 }
 
 TEST_F(EdgeSafetyTest, RulesHaveDefaultsAndSettingsForAllOrOneMachine) {

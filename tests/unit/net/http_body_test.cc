@@ -135,6 +135,12 @@ struct LargeBodies final : HttpService {
   size_t max_body_bytes(std::string_view method, std::string_view path) override {
     return method == "PUT" && path == "/large" ? 100 : 0;
   }
+  void on_body_refused(const HttpRequest& request, const HttpResponse& refusal) override {
+    told.push_back(request.method + " " + request.path + " " + std::string(request.header("x-name").value_or("")) +
+                   " " + std::to_string(request.body.size()) + " " + std::to_string(refusal.status));
+  }
+
+  std::vector<std::string> told;
 };
 
 TEST(HttpBodyLimit, OneRouteMayTakeMoreThanTheOthers) {
@@ -145,7 +151,7 @@ TEST(HttpBodyLimit, OneRouteMayTakeMoreThanTheOthers) {
   const auto put = [&](const std::string& path, size_t bytes, bool chunked) {
     RawClient client(server.port());
     const std::string body(bytes, 'x');
-    std::string head = "PUT " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    std::string head = "PUT " + path + " HTTP/1.1\r\nHost: x\r\nX-Name: Anna\r\nConnection: close\r\n";
     char size[16];
     std::snprintf(size, sizeof size, "%zx", bytes);
     client.write(head +
@@ -159,6 +165,10 @@ TEST(HttpBodyLimit, OneRouteMayTakeMoreThanTheOthers) {
     EXPECT_EQ(put("/other", 10, chunked), "200");
     EXPECT_EQ(put("/other", 11, chunked), "413");
   }
+  std::vector<std::string> told;
+  thread.call([&] { told = service.told; });
+  EXPECT_EQ(told, (std::vector<std::string>{"PUT /large Anna 0 413", "PUT /other Anna 0 413", "PUT /large Anna 0 413",
+                                            "PUT /other Anna 0 413"}));
   thread.call([&] { server.stop(); });
 }
 

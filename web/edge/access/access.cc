@@ -22,6 +22,8 @@ namespace {
 
 constexpr std::string_view kChallenge = R"(ApiKey realm="millrace", Bearer realm="millrace")";
 constexpr uint16_t kPolicyViolation = 1008;  // RFC 6455 7.4.1
+constexpr int kNotFound = 404;
+constexpr int kTooLarge = 413;
 constexpr size_t kMaxEndedTold = 1'024;
 constexpr size_t kMaxShownPath = 200;
 
@@ -402,6 +404,10 @@ void Access::look_at_sockets() {
 HttpResponse Access::denied(const HttpRequest& request, const Caller& caller, HttpResponse refusal) {
   record_denial(request, caller, refusal);
   return refusal;
+}
+
+bool Access::is_worth_recording(const HttpResponse& answer) {
+  return answer.status == kTooLarge || (answer.status == kNotFound && code_in(answer) == "machine_not_found");
 }
 
 void Access::record_denial(const HttpRequest& request, const Caller& caller, const HttpResponse& refusal) {

@@ -66,6 +66,8 @@ class Access {
 
   // 403 when the machine is not one of the caller's; any thread.  record_denial() then counts and records it.
   static std::optional<HttpResponse> refuse_machine(const Caller& caller, std::string_view machine);
+  // Of a change that was let in and cannot be made: that its machine is not there, or its body too large.
+  static bool is_worth_recording(const HttpResponse& answer);
   void record_denial(const HttpRequest& request, const Caller& caller, const HttpResponse& refusal);
 
   // Whether nobody has made a key yet.
