@@ -58,8 +58,6 @@ AdaptersOptions options_from(const Config& config) {
   options.outbox.sync = config.outbox_sync;
   options.max_frame_bytes = static_cast<size_t>(config.adapters_max_frame_bytes);
   options.secrets_file = secrets_file(config.data_dir);
-  options.commands.key_file = command_key_file(config.data_dir);
-  options.commands.mqtt_scopes = mqtt_command_scopes(config);
   options.registry_file = registry_file(config.data_dir);
   options.serve_registry = config.adapters_registry;
   options.machines = own_machines(config.machines);
@@ -108,12 +106,20 @@ SensorsOptions sensors_from(const Config& config) {
 
 }  // namespace
 
+CommandReceptionOptions command_reception_options(const Config& config, const Clock& clock) {
+  CommandReceptionOptions options;
+  options.key_file = command_key_file(config.data_dir);
+  options.mqtt_scopes = mqtt_command_scopes(config);
+  options.key_holder = key_holder_of(config, clock);
+  return options;
+}
+
 Result<std::unique_ptr<AdaptersRole>> AdaptersRole::start(const Config& config, const Clock& clock, Metrics& metrics,
                                                           Health& health) {
   std::unique_ptr<AdaptersRole> role(new AdaptersRole);
   const Topics topics(config.mqtt_root);
   AdaptersOptions options = options_from(config);
-  options.commands.key_holder = key_holder_of(config, clock);
+  options.commands = command_reception_options(config, clock);
   role->broker_ = BrokerConnections::make(config, topics, "adapters");
   if (config.adapters_hub_url.empty()) {
     options.keep_blob = keep_in(blobs_directory(config.data_dir));

@@ -17,6 +17,9 @@
 
 namespace millrace {
 
+// Who may ask for what over the broker.  `clock` outlives what is made of them.
+CommandReceptionOptions command_reception_options(const Config& config, const Clock& clock);
+
 class AdaptersRole {
  public:
   static Result<std::unique_ptr<AdaptersRole>> start(const Config& config, const Clock& clock, Metrics& metrics,

@@ -7,6 +7,7 @@
 
 #include "bus/command_key.h"
 #include "bus/logging.h"
+#include "cli/adapters_role.h"
 #include "cli/alarm_sight.h"
 #include "cli/command_mirror.h"
 #include "cli/emergency_targets.h"
@@ -14,6 +15,7 @@
 #include "cli/version.h"
 #include "projections/checkpoint.h"
 #include "projections/command_history.h"
+#include "projections/machine_state.h"
 #include "projections/maintenance.h"
 #include "projections/record.h"
 #include "projections/registry.h"
@@ -191,6 +193,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->read_latches();
   hub->registry_->start();
   if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
+  hub->answer_for_unserved(clock, metrics);
   hub->broker_.start();
   hub->commands_->start();
   hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
@@ -225,6 +228,32 @@ Result<void> Hub::watch_commands() {
   for (const auto& command : page->items) witness_->saw(standing_of(command));
   witness_->start();
   return {};
+}
+
+void Hub::answer_for_unserved(const Clock& clock, Metrics& metrics) {
+  UnservedCommands::Parts parts{make_command_client(config_),
+                                Topics(config_.mqtt_root),
+                                command_reception_options(config_, clock),
+                                [this](const std::string& machine) { return why_unserved(machine); },
+                                [this](HubWrite write) { recorder_->submit(std::move(write)); },
+                                clock,
+                                metrics};
+  unserved_ = std::make_unique<UnservedCommands>(UnservedCommandsOptions{}, std::move(parts));
+  unserved_->start();
+}
+
+// On the thread of the unserved commands.  A machine whose Moonraker is connected has an adapter, whatever the settings
+// say.
+std::optional<UnservedCommands::Reason> Hub::why_unserved(const std::string& machine) const {
+  const auto known = find_machine(*views_->reader(), machine);
+  if (!known) return std::nullopt;
+  if (!*known || (*known)->removed) {
+    return UnservedCommands::Reason{{"machine_not_found", fmt::format("there is no machine '{}'", machine)}, false};
+  }
+  const bool disabled = (*known)->settings && !(*known)->settings->enabled && !(*known)->link_up;
+  if (!disabled) return std::nullopt;
+  return UnservedCommands::Reason{
+      {"machine_disabled", fmt::format("machine '{}' is disabled: nobody is connected to it", machine)}, true};
 }
 
 // Before anything that takes its time, so that the connections stand by when the first request comes.
@@ -377,6 +406,7 @@ Hub::~Hub() {
   if (anchors_) anchors_->stop();
   if (maintenance_) maintenance_->stop();
   if (witness_) witness_->stop();
+  if (unserved_) unserved_->stop();
   if (alarms_) alarms_->stop();
   if (broker_.subscriber) broker_.subscriber->stop();  // nothing new
   if (recorder_) recorder_->stop();                    // what arrived is recorded and confirmed

@@ -21,6 +21,7 @@
 #include "cli/history_import.h"
 #include "cli/machine_registry.h"
 #include "cli/older_import.h"
+#include "cli/unserved_commands.h"
 #include "consumers/alarm_watch.h"
 #include "consumers/anchor_publisher.h"
 #include "consumers/command_witness.h"
@@ -69,6 +70,8 @@ class Hub {
   Result<void> prepare_commands();
   Result<void> send_command(const CommandMessage& message) const;
   Result<void> watch_commands();
+  void answer_for_unserved(const Clock& clock, Metrics& metrics);
+  std::optional<UnservedCommands::Reason> why_unserved(const std::string& machine) const;
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
   Result<AlarmSight> look_at_alarms(WallTime now, WallTime began) const;
 
@@ -80,6 +83,7 @@ class Hub {
   BrokerConnections broker_;
   std::unique_ptr<MqttClient> commands_;  // a connection of its own, so that no telemetry is ahead of a command
   std::string command_key_;
+  std::unique_ptr<UnservedCommands> unserved_;
   std::unique_ptr<Projector> projector_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Mirror> mirror_;

@@ -42,7 +42,7 @@ void CommandReception::start() {
 
 void CommandReception::receive(const MqttClient::Message& message) {
   auto address = topics_.machine_and_command_of(message.topic);
-  if (!address || address->command == name_of(CommandKind::kEmergencyStop)) return;  // that waits for no loop
+  if (!address || (!options_.wanted && address->command == name_of(CommandKind::kEmergencyStop))) return;
   Arrived arrived{std::move(*address),
                   std::string(message.payload.substr(0, kMaxPayload + 1)),
                   message.retained,
@@ -64,6 +64,7 @@ void CommandReception::take_arrived() {
     posted_ = false;
   }
   for (const Arrived& one : arrived) {
+    if (options_.wanted && !options_.wanted(one.address)) continue;
     received_.add();
     deliver_(one.address.machine, understood(one));
   }

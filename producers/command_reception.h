@@ -35,6 +35,9 @@ struct CommandReceptionOptions {
   ScopeSet mqtt_scopes;            // of whoever may publish on the broker and shows no key
   // The error says why it is no valid key; never the key.  Empty: no key can be checked here.
   std::function<Result<KeyHolder>(std::string_view api_key)> key_holder;
+  // Whether a command on this topic is to be looked at, on the loop.  Empty: each but the emergency stops, which wait
+  // for no loop.
+  std::function<bool(const Topics::MachineAndCommand&)> wanted;
   size_t max_queued = 1'024;  // further ones are dropped, counted, and told as expired by the hub
 };
 

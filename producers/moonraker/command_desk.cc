@@ -107,6 +107,16 @@ std::string one_param(std::string_view name, std::string_view value) {
 
 }  // namespace
 
+std::string reply_json(std::string_view machine, const CommandMessage& message, std::string_view status,
+                       const std::vector<Refusal>& reasons, std::string_view code, std::string_view text, WallTime at) {
+  JsonWriter json;
+  json.object().field("command_id", message.id).field("machine", machine);
+  json.field("command", message.command).field("status", status).key("reasons").array();
+  for (const Refusal& reason : reasons) json.object().field("rule", reason.rule).field("detail", reason.detail).end();
+  json.end().text_or_null("code", code).text_or_null("text", text).field("at", to_rfc3339(at)).end();
+  return json.take();
+}
+
 CommandDesk::CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out,
                          std::vector<UnderWay>& under_way, CircuitBreaker& breaker, Machine machine)
     : options_(std::move(options)),
@@ -616,12 +626,7 @@ void CommandDesk::end(uint64_t number, std::string_view status, std::string_view
 
 void CommandDesk::reply(const AskedCommand& asked, std::string_view status, const std::vector<Refusal>& reasons,
                         std::string_view code, std::string_view text) {
-  JsonWriter json;
-  json.object().field("command_id", asked.message.id).field("machine", options_.machine);
-  json.field("command", asked.message.command).field("status", status).key("reasons").array();
-  for (const Refusal& reason : reasons) json.object().field("rule", reason.rule).field("detail", reason.detail).end();
-  json.end().text_or_null("code", code).text_or_null("text", text).field("at", to_rfc3339(clock_.wall())).end();
-  std::string told = json.take();
+  std::string told = reply_json(options_.machine, asked.message, status, reasons, code, text, clock_.wall());
   if (status != "accepted") {
     if (ended_.emplace(asked.message.id, told).second) ended_order_.push_back(asked.message.id);
     while (ended_order_.size() > kMaxRemembered) {

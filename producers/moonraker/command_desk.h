@@ -44,6 +44,10 @@ struct CommandReply {
   std::string correlation_data;
 };
 
+// The JSON of a reply.  `code` and `text` may be empty.
+std::string reply_json(std::string_view machine, const CommandMessage& message, std::string_view status,
+                       const std::vector<Refusal>& reasons, std::string_view code, std::string_view text, WallTime at);
+
 struct CommandDeskOptions {
   std::string machine;
   std::chrono::seconds effect_max{5};    // for the machine's state to show what was answered with "ok"

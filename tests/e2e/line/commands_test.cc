@@ -128,6 +128,35 @@ TEST_F(CommandsTest, BadInputIsToldWhatWouldBeRight) {
   EXPECT_TRUE(shop.get("/api/v1/events?type=CommandSent&limit=50&machine=" + machine)["items"].empty());
 }
 
+TEST_F(CommandsTest, AMachineThatIsNotThereIsToldByBothWays) {
+  begin();
+  const auto asker = make_mqtt_client({.url = shop.broker.url()});
+  std::mutex mutex;
+  std::string heard;
+  asker->on_message([&](const MqttClient::Message& message) {
+    std::lock_guard lock(mutex);
+    heard = message.payload;
+  });
+  asker->subscribe("millrace/v1/result/none/c1", 1);
+  asker->start();
+  ASSERT_TRUE(eventually([&] { return asker->connected(); }, kPatience));
+  ASSERT_TRUE(asker->publish("millrace/v1/command/none/pause", R"({"id":"c1"})", 1, Retain::kNo));
+  ASSERT_TRUE(eventually([&] {
+    std::lock_guard lock(mutex);
+    return heard.find("machine_not_found") != std::string::npos;
+  }));
+  machine = "none";
+  EXPECT_EQ(ask({{"command", "pause"}}, "").body.value("code", ""), "machine_not_found");
+  json rejected;
+  ASSERT_TRUE(eventually([&] {
+    rejected = shop.get("/api/v1/commands?status=rejected")["items"];
+    return rejected.size() == 2;
+  }));
+  for (const json& each : rejected) EXPECT_EQ(each["reasons"][0]["rule"], "machine_not_found") << each;
+  EXPECT_EQ(command("c1")["client"], "mqtt");
+  asker->stop();
+}
+
 TEST_F(CommandsTest, TheSameKeyAsksOnce) {
   begin();
   const json body = {{"command", "home"}, {"idempotency_key", "one"}};
