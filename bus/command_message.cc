@@ -36,7 +36,8 @@ std::string request_json(const CommandMessage& message) {
   json.field("actor", message.actor).field("claimed_actor", message.claimed_actor).field("client", message.client);
   json.field("address", message.address).field("key_id", message.key_id).key("scopes").array();
   for (const std::string& scope : message.scopes) json.value(scope);
-  json.end().field("recorded", message.recorded).field("expires_in_s", message.expires_in_s);
+  json.end().field("recorded", message.recorded).field("incarnation", message.order.epoch);
+  json.field("position", message.order.sequence).field("expires_in_s", message.expires_in_s);
   json.field("sent_at_us", to_unix_us(message.sent_at)).field("idempotency_key", message.idempotency_key);
   json.field("expected_state_version", message.expected_state_version);
   json.field("expected_job_id", message.expected_job_id).end();
@@ -68,6 +69,10 @@ Result<CommandMessage> decode_request(std::string_view text) {
     for (const Json name : scopes) message.scopes.emplace_back(as_text(name).value_or(""));
   }
   message.recorded = flag_member(*json, "recorded").value_or(false);
+  message.order.epoch = static_cast<uint64_t>(integer_member(*json, "incarnation").value_or(0));
+  message.order.sequence = static_cast<uint64_t>(integer_member(*json, "position").value_or(0));
+  if (message.order == EventOrder{})
+    return malformed("a signed request without its place in the log: is the hub older?");
   message.expires_in_s = number_member(*json, "expires_in_s").value_or(kCommandExpiresInS);
   message.sent_at = from_unix_us(integer_member(*json, "sent_at_us").value_or(0));
   message.idempotency_key = text_of(*json, "idempotency_key");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bus/clock.h"
+#include "bus/ids.h"
 #include "bus/result.h"
 
 namespace millrace {
@@ -35,6 +36,9 @@ struct CommandMessage {
   std::string key_id;
   std::vector<std::string> scopes;  // of the actor
   bool recorded = false;            // its CommandRequested is in the log
+  // Of what the hub signs: the log's incarnation and the position of the CommandRequested, higher for each command than
+  // for all before it, also after a restore of the log.  Whoever has taken one takes none that is not above it.
+  EventOrder order;
   double expires_in_s = kCommandExpiresInS;
   WallTime sent_at{};  // by the sender's clock; 0: it did not say
   std::string idempotency_key;

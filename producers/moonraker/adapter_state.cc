@@ -140,20 +140,35 @@ std::vector<std::string> texts_of(const Json& array) {
 
 void write_commands(JsonWriter& json, const AdapterState& state) {
   json.field("plate_clear", state.plate_clear).key("under_way").array();
-  for (const UnderWay& command : state.under_way) {
+  for (const UnderWay& command : state.commands.under_way) {
     json.array().value(command.id).value(command.command).value(command.actor).end();
   }
-  json.end();
+  json.end().key("newest_command").array();
+  json.value(static_cast<int64_t>(state.commands.newest.epoch));
+  json.value(static_cast<int64_t>(state.commands.newest.sequence)).end();
+}
+
+// A state of before this was kept has none, and takes any.
+EventOrder newest_command(const Json& json) {
+  const auto numbers = member(json, "newest_command");
+  simdjson::dom::array list;
+  Json epoch;
+  Json sequence;
+  if (!numbers || numbers->get_array().get(list) != simdjson::SUCCESS) return {};
+  if (list.at(0).get(epoch) != simdjson::SUCCESS || list.at(1).get(sequence) != simdjson::SUCCESS) return {};
+  return {static_cast<uint64_t>(as_integer(epoch).value_or(0)),
+          static_cast<uint64_t>(as_integer(sequence).value_or(0))};
 }
 
 void read_commands(const Json& json, AdapterState& state) {
+  state.commands.newest = newest_command(json);
   state.plate_clear = flag_member(json, "plate_clear").value_or(false);
   const auto commands = member(json, "under_way");
   simdjson::dom::array list;
   if (!commands || commands->get_array().get(list) != simdjson::SUCCESS) return;
   for (const Json command : list) {
     const auto texts = texts_of(command);
-    if (texts.size() == 3) state.under_way.push_back({texts[0], texts[1], texts[2]});
+    if (texts.size() == 3) state.commands.under_way.push_back({texts[0], texts[1], texts[2]});
   }
 }
 

@@ -28,7 +28,7 @@ struct AdapterState {
   bool klipper_away = false;
   std::set<std::string> conditions;  // told as active
   bool plate_clear = false;          // as somebody said since the last print
-  std::vector<UnderWay> under_way;   // commands
+  CommandMemory commands;
   // By an emergency stop, until a person resets it: nothing that restarts opens the latch.
   bool latched = false;
   std::string latch_text;

@@ -117,17 +117,17 @@ std::string reply_json(std::string_view machine, const CommandMessage& message, 
   return json.take();
 }
 
-CommandDesk::CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out,
-                         std::vector<UnderWay>& under_way, CircuitBreaker& breaker, Machine machine)
+CommandDesk::CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out, CommandMemory& memory,
+                         CircuitBreaker& breaker, Machine machine)
     : options_(std::move(options)),
       clock_(clock),
       out_(out),
-      under_way_(under_way),
+      memory_(memory),
       machine_(std::move(machine)),
       breaker_(breaker) {}
 
 void CommandDesk::begin() {
-  for (const UnderWay& left : std::exchange(under_way_, {})) {
+  for (const UnderWay& left : std::exchange(memory_.under_way, {})) {
     schema::CommandNotConfirmedT event;
     event.command_id = left.id;
     event.command = left.command;
@@ -138,11 +138,9 @@ void CommandDesk::begin() {
 
 void CommandDesk::take(AskedCommand asked) {
   CommandMessage& message = asked.message;
-  if (message.id.empty()) {
-    const EventId id = out_.next_id();
-    message.id = fmt::format("{:x}-{:x}-{:08x}", id.epoch, id.sequence, crc32_of(options_.machine));
-  }
+  if (message.id.empty()) message.id = new_id();
   if (answered_before(asked)) return;
+  if (is_replayed(asked)) return reject_replayed(std::move(asked));
   std::optional<Command> command;
   std::optional<Refusal> refused = asked.refused;
   if (!refused) {
@@ -211,6 +209,36 @@ bool CommandDesk::answered_before(const AskedCommand& asked) {
   if (ended == ended_.end()) return false;
   machine_.reply({asked.message.id, ended->second, asked.response_topic, asked.correlation_data});
   return true;
+}
+
+std::string CommandDesk::new_id() const {
+  const EventId id = out_.next_id();
+  return fmt::format("{:x}-{:x}-{:08x}", id.epoch, id.sequence, crc32_of(options_.machine));
+}
+
+// The hub's commands come in their order, so what is not above the newest one has been here, perhaps before this
+// process was, or has been kept back.
+bool CommandDesk::is_replayed(const AskedCommand& asked) {
+  const EventOrder& order = asked.message.order;
+  if (order == EventOrder{}) return false;  // nobody signed it
+  if (order <= memory_.newest) return true;
+  memory_.newest = order;
+  return false;
+}
+
+// Under an id of its own: what became of the one that it was made from stays.
+void CommandDesk::reject_replayed(AskedCommand asked) {
+  CommandMessage& message = asked.message;
+  const Refusal reason{"replayed", fmt::format("command {} of '{}' was sent once more, by somebody who is not the hub",
+                                               message.id, message.actor)};
+  message.id = new_id();
+  message.claimed_actor = message.actor;
+  message.actor = message.client = "mqtt";
+  message.key_id.clear();
+  message.address.clear();
+  message.idempotency_key.clear();
+  tell_request(asked, message.args);
+  reject(asked, {reason});
 }
 
 void CommandDesk::tell_request(const AskedCommand& asked, const std::string& args) {
@@ -396,7 +424,7 @@ void CommandDesk::send(uint64_t number) {
   event.method = call.method;
   event.waited_us = (pending.sent - pending.asked.received).count();
   out_.add_for(std::move(event), pending.asked.message.actor, pending.asked.message.id);
-  under_way_.push_back({pending.asked.message.id, pending.asked.message.command, pending.asked.message.actor});
+  memory_.under_way.push_back({pending.asked.message.id, pending.asked.message.command, pending.asked.message.actor});
 }
 
 void CommandDesk::do_at_desk(uint64_t number) {
@@ -612,7 +640,7 @@ void CommandDesk::expire(uint64_t number) {
 void CommandDesk::end(uint64_t number, std::string_view status, std::string_view code, const std::string& text) {
   const auto entry = pending_.extract(number);
   const Pending& pending = entry.mapped();
-  std::erase_if(under_way_, [&](const UnderWay& one) { return one.id == pending.asked.message.id; });
+  std::erase_if(memory_.under_way, [&](const UnderWay& one) { return one.id == pending.asked.message.id; });
   if (pending.sent != MonotonicTime{}) {
     motion_told_ = motion_told_ && !pending.influence.leaves_motion;
     print_told_ = print_told_ && !pending.influence.leaves_print;

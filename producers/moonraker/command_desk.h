@@ -77,8 +77,8 @@ class CommandDesk {
     std::function<void(const AskedCommand&, const std::string& reason)> reset_emergency;
   };
 
-  // References outlive it; `under_way` is a part of the adapter's state, `breaker` is the machine's.
-  CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out, std::vector<UnderWay>& under_way,
+  // References outlive it; `memory` is a part of the adapter's state, `breaker` is the machine's.
+  CommandDesk(CommandDeskOptions options, const Clock& clock, EventBatch& out, CommandMemory& memory,
               CircuitBreaker& breaker, Machine machine);
 
   // What an adapter before this one left without an end: CommandNotConfirmed.
@@ -115,6 +115,9 @@ class CommandDesk {
   bool is_free() const;
   void take_turn(uint64_t number);
   bool answered_before(const AskedCommand& asked);
+  bool is_replayed(const AskedCommand& asked);
+  void reject_replayed(AskedCommand asked);
+  std::string new_id() const;
   void tell_request(const AskedCommand& asked, const std::string& args);
   void read_file(uint64_t number);
   void read(uint64_t number, std::string method, std::string params,
@@ -151,7 +154,7 @@ class CommandDesk {
   const CommandDeskOptions options_;
   const Clock& clock_;
   EventBatch& out_;
-  std::vector<UnderWay>& under_way_;
+  CommandMemory& memory_;
   const Machine machine_;
   CircuitBreaker& breaker_;
   uint64_t last_number_ = 0;

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "bus/ids.h"
 
 namespace millrace {
 
@@ -11,6 +14,11 @@ struct UnderWay {
   std::string id;
   std::string command;
   std::string actor;
+};
+
+struct CommandMemory {
+  std::vector<UnderWay> under_way;
+  EventOrder newest;  // of the signed commands that were taken: none up to it is taken again
 };
 
 }  // namespace millrace

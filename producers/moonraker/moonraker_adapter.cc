@@ -113,7 +113,7 @@ MoonrakerAdapter::Impl::Impl(MoonrakerAdapterOptions options, std::string_view s
              .klipper_back_hold = options_.klipper_back_hold},
             clock, time_, batch_, state_.jobs),
       alarms_(batch_, state_.monitor, state_.limits_version, metrics),
-      desk_({.machine = options_.machine_id}, clock, batch_, state_.under_way, breaker_, desk_machine()) {
+      desk_({.machine = options_.machine_id}, clock, batch_, state_.commands, breaker_, desk_machine()) {
   errors_.on_error = [this](std::string_view kind, std::string_view detail) {
     if (std::ranges::find(kHarmless, kind) != kHarmless.end()) return;
     conditions_.seen("protocol_error", std::string(kind) + (detail.empty() ? "" : ": ") + std::string(detail));

@@ -31,7 +31,7 @@ void check_args(const std::string& args) {
 bool same(const CommandMessage& a, const CommandMessage& b) {
   return a.id == b.id && a.command == b.command && a.machine == b.machine && a.args == b.args && a.actor == b.actor &&
          a.claimed_actor == b.claimed_actor && a.client == b.client && a.key_id == b.key_id && a.scopes == b.scopes &&
-         a.recorded == b.recorded && a.idempotency_key == b.idempotency_key &&
+         a.recorded == b.recorded && a.order == b.order && a.idempotency_key == b.idempotency_key &&
          a.expected_state_version == b.expected_state_version && a.expected_job_id == b.expected_job_id;
 }
 
@@ -41,6 +41,7 @@ void check_signature(CommandMessage message, size_t seed) {
   message.actor = "Anna";
   message.client = "http";
   message.scopes = {"operate"};
+  message.order = {1 + seed, seed};
   const std::string text = encode_signed_command(message, kKey);
   const auto read = decode_command(kMachine, message.command, text, kKey);
   fuzz::check(read && read->is_signed && same(read->message, message), "what is signed is read as it was");

@@ -159,6 +159,7 @@ std::vector<std::string> command_messages() {
   signed_one.command = "pause";
   signed_one.actor = "Anna";
   signed_one.scopes = {"operate"};
+  signed_one.order = {1, 2};
   return {"pause\n" + encode_signed_command(signed_one, "0123456789abcdef0123456789abcdef"),
           "pause\n{}",
           "home\n",

@@ -216,10 +216,14 @@ void CommandLane::ask(EdgeCommand command, Respond respond) {
     });
   }
   auto events = alone(requested_from(message), message);
-  parts_.submit(std::move(events), [this, message](const Result<Position>& position) {
-    // On the recorder's thread, so that nothing waits for the loop between the log and the broker.
+  parts_.submit(std::move(events), [this, message](const Result<Position>& position) mutable {
+    // On the recorder's thread, so that nothing waits for the loop between the log and the broker, and commands are
+    // sent in the order of their positions.
     Result<void> sent;
-    if (position) sent = parts_.send(message);
+    if (position) {
+      message.order = {parts_.incarnation, position->value};
+      sent = parts_.send(message);
+    }
     if (position && !sent) {
       schema::CommandFailedT failed;
       failed.command_id = message.id;

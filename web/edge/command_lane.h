@@ -32,8 +32,9 @@ class CommandLane {
     const Clock& clock;
     // From any thread to the loop's.
     std::function<void(std::function<void()>)> post;
-    SubmitEvents submit;  // empty: nothing can be recorded here
-    SendCommand send;     // any thread; empty: no machine can be reached from here
+    SubmitEvents submit;       // empty: nothing can be recorded here
+    SendCommand send;          // any thread; empty: no machine can be reached from here
+    uint64_t incarnation = 0;  // of the log
   };
   using Respond = std::function<void(HttpResponse)>;
 

@@ -111,7 +111,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
              }},
             options.max_queued_writes, parts.metrics),
         commands({parts.loop, parts.clock, [this](std::function<void()> task) { post(std::move(task)); }, parts.submit,
-                  parts.send_command},
+                  parts.send_command, parts.log.incarnation_number()},
                  parts.metrics),
         emergency_stops(parts, [this](std::function<void()> task) { post(std::move(task)); }),
         jobs(parts.store),

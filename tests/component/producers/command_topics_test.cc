@@ -121,6 +121,8 @@ class CommandTopicsTest : public ::testing::Test, private EventSink {
   std::map<std::string, json> heard;  // the first answer on each topic
   std::vector<std::string> calls;     // methods that the machine was asked for
 
+  CommandMemory memory;  // of all desks; the loop's thread's own
+
  private:
   CommandReceptionOptions reception_options() {
     CommandReceptionOptions options;
@@ -139,7 +141,7 @@ class CommandTopicsTest : public ::testing::Test, private EventSink {
   // A desk for each command, so that none stands in the other's way.
   bool deliver(const std::string& machine, AskedCommand asked) {
     EventBatch events(machine, clock, *this);
-    std::vector<UnderWay> under_way;
+    memory.under_way.clear();
     CommandDesk::Machine parts;
     const auto printing = std::set<std::string>{"pause", "cancel", "exclude_object"}.contains(asked.message.command);
     parts.snapshot = [&, command = asked.message.command] {
@@ -165,7 +167,7 @@ class CommandTopicsTest : public ::testing::Test, private EventSink {
     parts.clear_plate = [](const AskedCommand&) {};
     parts.reset_emergency = [](const AskedCommand&, const std::string&) {};
     CircuitBreaker breaker(clock);
-    CommandDesk desk({.machine = machine}, clock, events, under_way, breaker, std::move(parts));
+    CommandDesk desk({.machine = machine}, clock, events, memory, breaker, std::move(parts));
     desk.take(std::move(asked));
     return true;
   }
@@ -230,6 +232,7 @@ TEST_F(CommandTopicsTest, WhatTheHubSignsIsItsActorsAndNothingElseIs) {
   message.args = R"({"script":"M117 hi"})";
   message.actor = "Anna";
   message.scopes = {"operate", "gcode"};
+  message.order = {1, 2};
   const std::string topic = "millrace/v1/command/voron-2/gcode";
   const std::string text = encode_signed_command(message, key);
   ASSERT_TRUE(asker->publish(topic, text, 1, Retain::kNo));
@@ -250,6 +253,33 @@ TEST_F(CommandTopicsTest, WhatTheHubSignsIsItsActorsAndNothingElseIs) {
   ASSERT_TRUE(asker->publish(topic, R"({"id":"last","args":{"script":"M117"}})", 1, Retain::kNo));
   EXPECT_TRUE(refusals_of("last").contains("scope_missing"));
   EXPECT_FALSE(was_called());
+}
+
+TEST_F(CommandTopicsTest, WhatTheHubSignedIsTakenOnce) {
+  CommandMessage message;
+  message.machine = "voron-2";
+  message.command = "gcode";
+  message.args = R"({"script":"M117 hi"})";
+  message.actor = "Anna";
+  message.scopes = {"gcode"};
+  const std::string topic = "millrace/v1/command/voron-2/gcode";
+  std::vector<std::string> texts;
+  for (uint64_t i = 1; i <= 2; ++i) {
+    message.id = fmt::format("signed-{}", i);
+    message.order = {1, i};
+    texts.push_back(encode_signed_command(message, key));
+    ASSERT_TRUE(asker->publish(topic, texts.back(), 1, Retain::kNo));
+    EXPECT_TRUE(refusals_of(message.id).empty());
+  }
+  ASSERT_TRUE(asker->publish(topic, texts[0], 1, Retain::kNo));
+  ASSERT_TRUE(eventually([this] {
+    std::lock_guard lock(mutex);
+    return std::any_of(heard.begin(), heard.end(), [](const auto& entry) {
+      return !entry.second["reasons"].empty() && entry.second["reasons"][0]["rule"] == "replayed";
+    });
+  }));
+  std::lock_guard lock(mutex);
+  EXPECT_EQ(calls.size(), 2u);
 }
 
 TEST_F(CommandTopicsTest, WhatIsRetainedIsNotCarriedOut) {

@@ -207,6 +207,53 @@ TEST_F(CommandsTest, AStartIsHeldAgainstWhatPeopleSayIsMountedAndLoaded) {
   EXPECT_TRUE(eventually([&] { return !speaks_against("nozzle_mismatch"); }, kPatience));
 }
 
+// By somebody on the broker, whose copy is still within its time when another adapter has begun.
+TEST_F(CommandsTest, ACommandOfTheHubsThatIsSentOnceMoreIsNotCarriedOutByANewAdapterEither) {
+  begin();
+  MqttOptions options;
+  options.url = shop.broker.url();
+  const auto listener = make_mqtt_client(options);
+  std::mutex mutex;
+  std::string signed_one;
+  bool replayed = false;
+  listener->on_message([&](const MqttClient::Message& message) {
+    std::lock_guard lock(mutex);
+    if (message.topic.find("/result/") == std::string_view::npos) {
+      signed_one = message.payload;
+    } else if (message.payload.find("\"replayed\"") != std::string_view::npos) {
+      replayed = true;
+    }
+  });
+  const std::string topic = "millrace/v1/command/" + machine + "/set_temperature";
+  listener->subscribe(topic, 1);
+  listener->subscribe("millrace/v1/result/" + machine + "/+", 1);
+  listener->start();
+  ASSERT_TRUE(eventually([&] { return listener->connected(); }, kPatience));
+  const auto heated = ask(
+      {{"command", "set_temperature"}, {"args", {{"heater", "heater_bed"}, {"target", 55}}}, {"expires_in_s", 600}});
+  ASSERT_EQ(heated.status, 200) << heated.body;
+  ASSERT_EQ(ask({{"command", "cool_down"}}).status, 200);
+  shop.adapters->kill();
+  shop.adapters.reset();
+  shop.start_adapters();
+  // A moment later it is told as connected, and takes what comes.
+  ASSERT_TRUE(eventually([&] { return ask({{"command", "cool_down"}}).status == 200; }, kPatience));
+  {
+    std::lock_guard lock(mutex);
+    ASSERT_FALSE(signed_one.empty());
+    ASSERT_TRUE(listener->publish(topic, signed_one, 1, Retain::kNo));
+  }
+  EXPECT_TRUE(eventually([&] {
+    std::lock_guard lock(mutex);
+    return replayed;
+  }));
+  ASSERT_EQ(ask({{"command", "home"}}).status, 200) << "the hub's next one is taken";
+  EXPECT_EQ(state()["temperatures"]["heater_bed"]["target"], 0);
+  EXPECT_EQ(command(heated.body["command_id"])["status"], "completed") << "its own history stays";
+  EXPECT_EQ(shop.get("/api/v1/commands?command=set_temperature")["items"][0]["claimed_actor"], "local");
+  listener->stop();
+}
+
 TEST_F(CommandsTest, CommandsComeByMqttTooAndAreAnsweredOnTheirTopics) {
   begin();
   MqttOptions options;

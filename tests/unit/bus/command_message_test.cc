@@ -23,6 +23,7 @@ CommandMessage pause_of_anna() {
   message.key_id = "k1";
   message.scopes = {"read", "operate"};
   message.recorded = true;
+  message.order = {1'780'000'000'000, 1'234};
   message.sent_at = testing::noon();
   message.idempotency_key = "once";
   message.expected_job_id = "voron-2.1";
@@ -47,6 +48,7 @@ TEST(CommandMessage, WhatTheHubSignsComesBackWhole) {
   EXPECT_EQ(message.key_id, "k1");
   EXPECT_EQ(message.scopes, sent.scopes);
   EXPECT_TRUE(message.recorded);
+  EXPECT_EQ(message.order, sent.order);
   EXPECT_EQ(message.sent_at, sent.sent_at);
   EXPECT_EQ(message.idempotency_key, "once");
   EXPECT_EQ(message.expected_job_id, "voron-2.1");
@@ -59,6 +61,12 @@ TEST(CommandMessage, AForgedActorIsRefused) {
   const auto decoded = decode_command("voron-2", "pause", payload, kKey);
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, Errc::kConflict);
+}
+
+TEST(CommandMessage, WhatIsSignedHasAPlaceInTheLog) {
+  CommandMessage message = pause_of_anna();
+  message.order = {};
+  EXPECT_NE(refusal(encode_signed_command(message, kKey)).find("place in the log"), std::string::npos);
 }
 
 TEST(CommandMessage, ASignedCommandIsForItsMachineAndCommandOnly) {

@@ -42,9 +42,14 @@ class CommandLaneTest : public ::testing::Test {
   std::vector<std::function<void(Result<Position>)>> recorded;
   std::deque<std::function<void()>> posted;
   std::vector<HttpResponse> answers;
+  std::vector<CommandMessage> sent;
   CommandLane lane{{loop, clock, [this](std::function<void()> task) { posted.push_back(std::move(task)); },
                     [this](std::vector<EventDraft>, auto done) { recorded.emplace_back(std::move(done)); },
-                    [](const CommandMessage&) { return Result<void>(); }},
+                    [this](const CommandMessage& message) {
+                      sent.push_back(message);
+                      return Result<void>();
+                    },
+                    5},
                    *metrics};
 };
 
@@ -63,6 +68,15 @@ TEST_F(CommandLaneTest, WhoDoesNotWaitIsToldThatItWasTakenHoweverFastItEnded) {
     EXPECT_EQ(body["command_id"], "c1");
     EXPECT_EQ(body["status"], end) << "as it stands";
   }
+}
+
+TEST_F(CommandLaneTest, WhatIsSentSaysItsPlaceInTheLog) {
+  ask();
+  EXPECT_TRUE(sent.empty()) << "before it is in the log";
+  log_takes_it();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].order, (EventOrder{5, 7}));
+  EXPECT_TRUE(sent[0].recorded);
 }
 
 TEST_F(CommandLaneTest, WhoWaitsIsToldTheOutcome) {

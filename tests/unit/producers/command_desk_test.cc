@@ -161,6 +161,72 @@ TEST_F(CommandDeskTest, TheSameCommandTwiceIsDoneOnce) {
   EXPECT_EQ(std::count(bench.requests.begin(), bench.requests.end(), "printer.gcode.script"), 1);
 }
 
+// By somebody who has seen it on the broker.
+TEST_F(CommandDeskTest, ASignedCommandIsTakenOnceHoweverMuchCameSince) {
+  bench.answers["printer.gcode.script"] = "\"ok\"";
+  AskedCommand home = asked("home");
+  home.message.order = {5, 100};
+  home.message.key_id = "k1";
+  take(home);
+  for (uint64_t i = 1; i <= CommandDesk::kMaxRemembered; ++i) {
+    AskedCommand later = asked("plate_cleared");
+    later.message.order = {5, 100 + i};
+    take(std::move(later));
+  }
+  bench.forget_events();
+  replies.clear();
+  take(home);
+  const auto lines = told();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[0].starts_with("requested ")) << lines[0];
+  EXPECT_TRUE(lines[1].ends_with(" replayed")) << lines[1];
+  EXPECT_EQ(lines[1].find(" c1 "), std::string::npos) << "what became of the first stays";
+  const auto requests = bench.all<schema::CommandRequestedT>();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0]->claimed_actor, "Anna");
+  EXPECT_EQ(requests[0]->key_id, "");
+  EXPECT_EQ(bench.events[0].actor, "mqtt");
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_EQ(json::parse(replies[0].json)["status"], "rejected");
+  EXPECT_EQ(std::count(bench.requests.begin(), bench.requests.end(), "printer.gcode.script"), 1);
+}
+
+TEST_F(CommandDeskTest, ASignedCommandIsTakenOnceAlsoByANewAdapterWithAnotherClock) {
+  bench.answers["printer.gcode.script"] = "\"ok\"";
+  AskedCommand home = asked("home");
+  home.message.order = {5, 100};
+  home.message.sent_at = bench.clock.wall() + 1h;
+  take(home);
+  AskedCommand next = asked("plate_cleared");
+  next.message.order = {5, 101};
+  bench.restart(true);
+  bench.deliver();
+  bench.process_statistics();
+  bench.forget_events();
+  bench.requests.clear();
+  home.received = next.received = bench.clock.monotonic();
+  take(home);
+  ASSERT_EQ(told().size(), 2u);
+  EXPECT_TRUE(told()[1].ends_with(" replayed")) << told()[1];
+  EXPECT_FALSE(was_sent("printer.gcode.script"));
+  take(std::move(next));
+  EXPECT_EQ(told().back(), "completed c2");
+  AskedCommand restored = asked("plate_cleared");  // by a hub whose log was restored: its positions begin anew
+  restored.message.order = {6, 3};
+  take(std::move(restored));
+  EXPECT_EQ(told().back(), "completed c3");
+}
+
+TEST_F(CommandDeskTest, ASignedCommandThatWasKeptBackIsNotTakenAfterALaterOne) {
+  AskedCommand first = asked("plate_cleared");
+  first.message.order = {5, 100};
+  AskedCommand second = asked("plate_cleared");
+  second.message.order = {5, 101};
+  take(second);
+  take(first);
+  EXPECT_TRUE(told().back().ends_with(" replayed")) << told().back();
+}
+
 TEST_F(CommandDeskTest, AStaleMachineIsAskedForNothing) {
   bench.pass(3s);
   ask("home");
@@ -369,14 +435,16 @@ TEST(AdapterStateTest, RemembersCommandsPlateAndStateVersion) {
   state.plate_clear = true;
   state.state_epoch = 7;
   state.state_sequence = 12;
-  state.under_way = {{"c1", "pause", "An\"na"}};
+  state.commands.under_way = {{"c1", "pause", "An\"na"}};
+  state.commands.newest = {1'780'000'000'000, 1'234'567};
   const auto read = decode_adapter_state(encode(state));
   ASSERT_TRUE(read);
   EXPECT_TRUE(read->plate_clear);
   EXPECT_EQ(read->state_epoch, 7u);
   EXPECT_EQ(read->state_sequence, 12u);
-  ASSERT_EQ(read->under_way.size(), 1u);
-  EXPECT_EQ(read->under_way[0].actor, "An\"na");
+  ASSERT_EQ(read->commands.under_way.size(), 1u);
+  EXPECT_EQ(read->commands.under_way[0].actor, "An\"na");
+  EXPECT_EQ(read->commands.newest, (EventOrder{1'780'000'000'000, 1'234'567}));
 }
 
 }  // namespace
