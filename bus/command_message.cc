@@ -9,6 +9,8 @@
 #include "bus/command_key.h"
 #include "bus/json_reader.h"
 #include "bus/json_writer.h"
+#include "bus/sha256.h"
+#include "bus/utf8.h"
 
 namespace millrace {
 namespace {
@@ -41,6 +43,22 @@ std::string request_json(const CommandMessage& message) {
   json.field("sent_at_us", to_unix_us(message.sent_at)).field("idempotency_key", message.idempotency_key);
   json.field("expected_state_version", message.expected_state_version);
   json.field("expected_job_id", message.expected_job_id).end();
+  return json.take();
+}
+
+// The first `kept` bytes of what is named, no character in part, and what tells of the rest.
+std::string shortened(std::string_view name, std::string_view text, size_t kept, Sha256Digester& sha256) {
+  size_t end = 0;
+  while (end < text.size()) {
+    const size_t next = end + std::max<size_t>(1, utf8_length(text.substr(end)));
+    if (next > kept) break;
+    end = next;
+  }
+  JsonWriter json;
+  json.object();
+  if (end > 0) json.field(name, text.substr(0, end));
+  json.field(fmt::format("{}_bytes", name), static_cast<uint64_t>(text.size()));
+  json.field(fmt::format("{}_sha256", name), hex_of(sha256.digest(text))).end();
   return json.take();
 }
 
@@ -93,9 +111,9 @@ Result<void> take_field(std::string_view name, const Json& value, ReceivedComman
   if (name == "args") {
     if (!value.is_object()) return bad_field(name, value, "an object");
     message.args = to_text(value);
-    if (message.args.size() <= kMaxCommandArgs) return {};
+    if (message.args.size() <= max_command_args(message.command)) return {};
     message.args = "{}";
-    return bad_field(name, value, fmt::format("at most {} bytes", kMaxCommandArgs));
+    return bad_field(name, value, fmt::format("at most {} bytes", max_command_args(message.command)));
   }
   if (name == "expires_in_s") {
     const auto seconds = as_number(value);
@@ -144,6 +162,20 @@ bool is_command_id(std::string_view text) {
   return !text.empty() && text.size() <= kMaxCommandIdBytes && std::all_of(text.begin(), text.end(), allowed);
 }
 
+size_t max_command_args(std::string_view command) { return command == "gcode" ? kMaxGcodeArgs : kMaxCommandArgs; }
+
+std::string recorded_args(std::string_view args) {
+  if (args.size() <= kMaxCommandArgs) return std::string(args);
+  Sha256Digester sha256;
+  JsonReader reader(kMaxCommandBytes, kMaxDepth);
+  const auto json = reader.parse(args);
+  const auto script = json ? text_member(*json, "script") : std::nullopt;
+  if (!script) return shortened("args", args, 0, sha256);
+  std::string text = shortened("script", *script, kMaxCommandArgs / 2, sha256);
+  // JSON escapes much of it: a line break is two bytes, a control character six.
+  return text.size() <= kMaxCommandArgs ? text : shortened("script", *script, kMaxCommandArgs / 7, sha256);
+}
+
 std::string encode_signed_command(const CommandMessage& message, std::string_view key) {
   const std::string request = request_json(message);
   JsonWriter json;
@@ -159,6 +191,7 @@ Result<ReceivedCommand> decode_command(std::string_view machine, std::string_vie
                       fmt::format("a command of {} bytes: expected at most {}", payload.size(), kMaxCommandBytes));
   }
   ReceivedCommand received;
+  received.message.command = command;
   if (payload.find_first_not_of(" \t\r\n") == std::string_view::npos) payload = "{}";
   JsonReader reader(2 * kMaxCommandBytes, kMaxDepth);
   const auto json = reader.parse(payload);

@@ -20,9 +20,11 @@ namespace millrace {
 
 inline constexpr double kCommandExpiresInS = 5;  // where the sender says nothing
 inline constexpr double kMaxCommandExpiresInS = 600;
-inline constexpr size_t kMaxCommandBytes = 96u << 10;  // of a payload; 64 KiB of G-code and what JSON escapes in it
-inline constexpr size_t kMaxCommandArgs = 40u << 10;   // of the arguments: an event, which records them, has 48 KiB
-inline constexpr size_t kMaxCommandIdBytes = 64;       // of letters, digits, '-', '_', '.' and ':'
+inline constexpr size_t kMaxCommandArgs = 40u << 10;  // of the arguments: an event, which records them, has 48 KiB
+inline constexpr size_t kMaxGcodeArgs = 130u << 10;   // of G-code's: 64 KiB, of which JSON may escape each
+// Of a request; a signed one is escaped once more, and a payload may have twice as much.
+inline constexpr size_t kMaxCommandBytes = 160u << 10;
+inline constexpr size_t kMaxCommandIdBytes = 64;  // of letters, digits, '-', '_', '.' and ':'
 
 struct CommandMessage {
   std::string id;       // of all events that it leads to; empty: the receiver makes one
@@ -53,6 +55,12 @@ struct ReceivedCommand {
 };
 
 bool is_command_id(std::string_view text);
+
+// How long the arguments of a command may be, as JSON.
+size_t max_command_args(std::string_view command);
+// As an event holds them, in at most kMaxCommandArgs bytes: longer ones with the first part of their `script`, its
+// whole length as `script_bytes` and its `script_sha256`; of others that are longer only length and hash.
+std::string recorded_args(std::string_view args);
 
 // `key` as read_command_key() gives it.
 std::string encode_signed_command(const CommandMessage& message, std::string_view key);

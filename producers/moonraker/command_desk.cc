@@ -246,7 +246,7 @@ void CommandDesk::tell_request(const AskedCommand& asked, const std::string& arg
   schema::CommandRequestedT event;
   event.command_id = message.id;
   event.command = message.command;
-  event.args = args;
+  event.args = recorded_args(args);
   event.client = message.client;
   event.address = message.address;
   event.key_id = message.key_id;

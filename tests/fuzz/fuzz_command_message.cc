@@ -25,7 +25,7 @@ void check_args(const std::string& args) {
   JsonReader reader(kMaxCommandBytes, 16);
   const auto json = reader.parse(args);
   fuzz::check(json && json->is_object(), "arguments are a JSON object");
-  fuzz::check(args.size() <= kMaxCommandArgs, "arguments are bounded");
+  fuzz::check(args.size() <= kMaxGcodeArgs && recorded_args(args).size() <= kMaxCommandArgs, "arguments are bounded");
 }
 
 bool same(const CommandMessage& a, const CommandMessage& b) {

@@ -36,7 +36,7 @@ std::variant<CommandMessage, MisreadCommand> read_command_body(const HttpRequest
   body.require("command");
   CommandMessage message;
   message.command = body.text("command", {.max_bytes = kMaxCommandName, .empty = false}).value_or("");
-  message.args = body.json("args", kMaxCommandArgs).value_or("{}");
+  message.args = body.json("args", max_command_args(message.command)).value_or("{}");
   message.expires_in_s = body.number("expires_in_s", kShortestS, kMaxCommandExpiresInS).value_or(kCommandExpiresInS);
   message.idempotency_key = body.text("idempotency_key", {.max_bytes = kMaxKey}).value_or("");
   message.expected_state_version = body.text("expected_state_version", {.max_bytes = kMaxKey}).value_or("");

@@ -19,7 +19,7 @@ schema::CommandRequestedT requested_from(const CommandMessage& message) {
   schema::CommandRequestedT event;
   event.command_id = message.id;
   event.command = message.command;
-  event.args = message.args;
+  event.args = recorded_args(message.args);
   event.client = message.client;
   event.address = message.address;
   event.key_id = message.key_id;
@@ -37,7 +37,7 @@ schema::CommandViewT view_of(const CommandMessage& message) {
   view.id = message.id;
   view.machine = message.machine;
   view.command = message.command;
-  view.args = message.args;
+  view.args = recorded_args(message.args);
   view.status = "requested";
   view.actor = message.actor;
   view.client = message.client;

@@ -69,7 +69,7 @@ CommandDecision ask_command(const RouteContext& context, const RouteRequest& req
   auto earlier = find_repeated_command(*reader, machine, message.actor, message.idempotency_key);
   if (!earlier) return api_problem_from(earlier.error());
   if (!*earlier) return asked;
-  if ((*earlier)->command != message.command || (*earlier)->args != message.args) {
+  if ((*earlier)->command != message.command || (*earlier)->args != recorded_args(message.args)) {
     asked.misread =
         api_problem(409, "idempotency_key_used",
                     fmt::format("idempotency_key '{}' was used for '{}' with {}: a new command needs a new key",

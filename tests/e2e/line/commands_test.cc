@@ -157,6 +157,27 @@ TEST_F(CommandsTest, AMachineThatIsNotThereIsToldByBothWays) {
   asker->stop();
 }
 
+TEST_F(CommandsTest, SixtyFourKibOfGcodeReachTheMachineAndOneByteMoreDoesNot) {
+  begin();
+  constexpr size_t kMost = 64u << 10;
+  const auto script = [](size_t bytes) {
+    std::string text;
+    while (text.size() + 100 < bytes) text += "M117 \"" + std::string(60, 'x') + "\"\n";
+    return text + "M117 " + std::string(bytes - text.size() - 5, 'y');
+  };
+  for (const size_t bytes : {size_t{40u << 10} + 1, kMost - 1, kMost}) {
+    const Answer answer = ask({{"command", "gcode"}, {"args", {{"script", script(bytes)}}}});
+    EXPECT_EQ(answer.status, 200) << bytes << " " << answer.body.dump().substr(0, 500);
+    EXPECT_EQ(answer.body["args"]["script_bytes"], bytes);
+    EXPECT_TRUE(script(bytes).starts_with(answer.body["args"]["script"].get<std::string>()));
+  }
+  EXPECT_TRUE(eventually([&] { return state().value("message", "").ends_with("yyy"); })) << state()["message"];
+  const Answer larger = ask({{"command", "gcode"}, {"args", {{"script", script(kMost + 1)}}}});
+  EXPECT_EQ(larger.status, 400) << larger.body.dump().substr(0, 500);
+  EXPECT_EQ(larger.body["code"], "invalid_args");
+  EXPECT_NE(larger.body["detail"].get<std::string>().find("65536"), std::string::npos) << larger.body["detail"];
+}
+
 TEST_F(CommandsTest, TheSameKeyAsksOnce) {
   begin();
   const json body = {{"command", "home"}, {"idempotency_key", "one"}};

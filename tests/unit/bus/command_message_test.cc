@@ -6,6 +6,7 @@
 
 #include "bus/command_key.h"
 #include "bus/file_io.h"
+#include "bus/json_reader.h"
 #include "tests/support/event_fixtures.h"
 
 namespace millrace {
@@ -113,6 +114,59 @@ TEST(CommandMessage, WhatIsWrongIsNamedWithItsValue) {
   EXPECT_NE(refusal("{\"key\":\"" + std::string(300, 'k') + "\"}").find("200 bytes"), std::string::npos);
   EXPECT_NE(refusal(std::string(1u << 20, ' ')).find("expected at most"), std::string::npos);
   EXPECT_NE(refusal(std::string(100, '[') + std::string(100, ']')).find("no JSON"), std::string::npos);
+}
+
+// As JSON, a script of `bytes`, of which each other one is escaped.
+std::string script_of(size_t bytes) {
+  std::string script;
+  for (size_t i = 0; i < bytes; ++i) script += i % 2 == 0 ? "a" : "\\n";
+  return R"({"script":")" + script + R"("})";
+}
+
+TEST(CommandMessage, ArgumentsHaveTheirLimits) {
+  const auto taken = [](const std::string& command, const std::string& args) {
+    return decode_command("voron-2", command, R"({"args":)" + args + "}", kKey).has_value();
+  };
+  const auto padded = [](size_t bytes) { return R"({"x":")" + std::string(bytes - 8, 'x') + R"("})"; };
+  EXPECT_TRUE(taken("macro", padded(kMaxCommandArgs)));
+  EXPECT_FALSE(taken("macro", padded(kMaxCommandArgs + 1)));
+  EXPECT_TRUE(taken("gcode", padded(kMaxGcodeArgs)));
+  EXPECT_FALSE(taken("gcode", padded(kMaxGcodeArgs + 1)));
+}
+
+TEST(CommandMessage, SixtyFourKibOfGcodeComeBackWholeHoweverJsonEscapesThem) {
+  for (const std::string& script : {std::string(64u << 10, 'G'), std::string(64u << 10, '\n'),
+                                    std::string(64u << 10, '"'), std::string(64u << 10, '\\')}) {
+    std::string escaped;
+    for (const char c : script) escaped += c == '\n' ? "\\n" : c == 'G' ? "G" : std::string("\\") + c;
+    CommandMessage sent = pause_of_anna();
+    sent.args = R"({"script":")" + escaped + R"("})";
+    const auto received = decode_command("voron-2", "pause", encode_signed_command(sent, kKey), kKey);
+    ASSERT_TRUE(received) << received.error().context;
+    EXPECT_EQ(received->message.args, sent.args);
+    EXPECT_TRUE(decode_command("voron-2", "gcode", R"({"args":)" + sent.args + "}", kKey));
+  }
+}
+
+TEST(CommandMessage, LongArgumentsAreRecordedWithTheirBeginningAndAHash) {
+  EXPECT_EQ(recorded_args(R"({"x":1})"), R"({"x":1})");
+  const std::string longest = script_of((kMaxCommandArgs - 13) * 2 / 3);
+  ASSERT_LE(longest.size(), kMaxCommandArgs);
+  EXPECT_EQ(recorded_args(longest), longest);
+  const std::string long_one = recorded_args(script_of(64u << 10));
+  EXPECT_LE(long_one.size(), kMaxCommandArgs);
+  EXPECT_GE(long_one.size(), kMaxCommandArgs / 2);
+  EXPECT_TRUE(long_one.starts_with(R"({"script":"a\na\na)")) << long_one.substr(0, 40);
+  EXPECT_NE(long_one.find(R"("script_bytes":65536)"), std::string::npos);
+  EXPECT_NE(long_one.find(R"("script_sha256":")"), std::string::npos);
+  const std::string quotes = recorded_args(R"({"script":")" + std::string(60u << 10, '\\') + R"("})");
+  EXPECT_LE(quotes.size(), kMaxCommandArgs);
+  EXPECT_NE(quotes.find(R"("script":")"), std::string::npos);
+  std::string umlauts;
+  while (umlauts.size() < (60u << 10)) umlauts += "ä";
+  EXPECT_TRUE(JsonReader().parse(recorded_args(R"({"script":"; )" + umlauts + R"("})"))) << "no character in part";
+  const std::string other = recorded_args(R"({"none":")" + std::string(50u << 10, 'x') + R"("})");
+  EXPECT_TRUE(other.starts_with(R"({"args_bytes":51)")) << other.substr(0, 80);
 }
 
 TEST(CommandKey, IsMadeOnceAndReadByItsOwnerAlone) {
