@@ -10,6 +10,7 @@
 #include "web/edge/access/address_block.h"
 #include "web/edge/access/credentials.h"
 #include "web/edge/access/denial_record.h"
+#include "web/edge/access/familiar_keys.h"
 #include "web/edge/access/own_part.h"
 #include "web/edge/access/rate_limits.h"
 #include "web/edge/access/session_book.h"
@@ -136,6 +137,37 @@ TEST(AddressBlockTest, TheTableIsBounded) {
     block.failed("10.0.0." + std::to_string(i));
   }
   EXPECT_EQ(block.size(), 10u);
+}
+
+ApiKey key_called(const std::string& id, uint64_t generation = 1) {
+  ApiKey key;
+  key.id = id;
+  key.generation = generation;
+  return key;
+}
+
+TEST(FamiliarKeysTest, AKeyIsAtHomeWhereItWasLetInAsItIs) {
+  ManualClock clock;
+  FamiliarKeys familiar(clock);
+  EXPECT_TRUE(familiar.note("192.0.2.7", key_called("a")));
+  EXPECT_FALSE(familiar.note("192.0.2.7", key_called("a")));
+  EXPECT_TRUE(familiar.knows("192.0.2.7", key_called("a")));
+  EXPECT_FALSE(familiar.knows("192.0.2.8", key_called("a")));
+  EXPECT_FALSE(familiar.knows("192.0.2.7", key_called("b")));
+  EXPECT_FALSE(familiar.knows("192.0.2.7", key_called("a", 2))) << "it was rotated";
+  EXPECT_TRUE(familiar.note("192.0.2.7", key_called("a", 2)));
+  EXPECT_FALSE(familiar.knows("192.0.2.7", key_called("a")));
+}
+
+TEST(FamiliarKeysTest, TheTableIsBounded) {
+  ManualClock clock;
+  FamiliarKeys familiar(clock);
+  for (size_t i = 0; i <= FamiliarKeys::kMaxEntries; ++i) {
+    clock.advance(1s);
+    familiar.note("192.0.2.7", key_called("key-" + std::to_string(i)));
+  }
+  EXPECT_FALSE(familiar.knows("192.0.2.7", key_called("key-0")));
+  EXPECT_TRUE(familiar.knows("192.0.2.7", key_called("key-1")));
 }
 
 TEST(AddressBlockTest, AnIpv6AddressCountsWithItsNetwork) {

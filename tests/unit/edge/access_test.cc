@@ -284,6 +284,41 @@ TEST_F(AccessTest, WhoGuessesWaits) {
   EXPECT_EQ(get("/api/v1/site", admin.header()).status, 200);
 }
 
+TEST_F(AccessTest, AKeyThatIsAtHomeAtAnAddressGoesOnWhileOthersGuessThere) {
+  const Key admin = make_admin();
+  const Key bench = make("bench", {"read"});
+  EXPECT_EQ(get("/api/v1/site", admin.header()).status, 200);
+  for (int i = 0; i < 6; ++i) expect(get("/api/v1/site", {{"X-API-Key", "mr_wrong"}}), 401, "key_invalid");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(get("/api/v1/site", admin.header()).status, 200);
+    expect(get("/api/v1/site", {{"X-API-Key", "mr_wrong"}}), 429, "address_blocked");
+    expect(get("/api/v1/site", bench.header()), 429, "address_blocked");
+  }
+  const HttpResponse rotated = ask("POST", "/api/v1/keys/" + bench.id + "/rotate", admin.header());
+  ASSERT_EQ(rotated.status, 200) << rotated.body;
+  // The next failure doubles the delay: what the key at home did has not undone the others.
+  clock.advance(1s);
+  expect(get("/api/v1/site", {{"X-API-Key", "mr_wrong"}}), 401, "key_invalid");
+  EXPECT_EQ(header_of(get("/api/v1/site", {{"X-API-Key", "mr_wrong"}}), "retry-after"), "2");
+  const HttpResponse own = ask("POST", "/api/v1/keys/" + admin.id + "/rotate", admin.header());
+  ASSERT_EQ(own.status, 200) << own.body;
+  const Headers anew{{"X-API-Key", json::parse(own.body)["key"].get<std::string>()}};
+  expect(get("/api/v1/site", anew), 429, "address_blocked");
+  clock.advance(2s);
+  EXPECT_EQ(get("/api/v1/site", anew).status, 200);
+}
+
+TEST_F(AccessTest, AStopPassesTheBlockByEitherRouteAndOpensItForNothingElse) {
+  const Key bench = make("bench", {"read", "operate"});
+  for (int i = 0; i < 8; ++i) get("/api/v1/site", {{"X-API-Key", "mr_wrong"}});
+  expect(ask("POST", "/api/v1/machines/voron-2/emergency_stop", bench.header()), 501, "not_served");
+  expect(ask("POST", "/api/v1/machines/voron-2/commands", bench.header(), R"({"command":"emergency_stop"})"), 501,
+         "not_served");
+  expect(ask("POST", "/api/v1/emergency_stop", bench.header()), 501, "not_served");
+  expect(ask("POST", "/api/v1/machines/voron-2/commands", bench.header(), R"({"command":"pause"})"), 429,
+         "address_blocked");
+}
+
 TEST_F(AccessTest, ASessionGoesOnWhileItsAddressIsBlocked) {
   const std::string session = sign_in(make_admin());
   for (int i = 0; i < 10; ++i) get("/api/v1/site", {{"X-API-Key", "mr_wrong"}});

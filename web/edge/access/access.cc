@@ -139,6 +139,7 @@ Access::Access(Parts parts, AccessOptions options)
       tokens_(parts_.clock, parts_.random),
       limits_(options_.limits, parts_.clock),
       block_(options_.block, parts_.clock),
+      familiar_(parts_.clock),
       denials_(parts_.clock) {}
 
 Result<void> Access::load() {
@@ -207,11 +208,16 @@ Access::Who Access::authenticate(const HttpRequest& request, bool never_blocked)
 
 Access::Who Access::by_key(const HttpRequest&, const std::string& address, const std::string& secret,
                            bool never_blocked) {
-  if (const auto wait = block_.blocked_for(address); wait.count() > 0 && !never_blocked) return blocked(wait);
   const ApiKeys::Found found = parts_.keys->verify(secret);
+  const bool good = found.verdict == ApiKeys::Verdict::kGood;
+  const bool may_try = never_blocked || (good && familiar_.knows(address, found.key));
+  const auto wait = block_.blocked_for(address);
+  if (wait.count() > 0 && !may_try) return blocked(wait);
   switch (found.verdict) {
     case ApiKeys::Verdict::kGood:
-      block_.succeeded(address);
+      // Else a page that asks each second would undo what somebody guesses behind the same address, and a stop let its
+      // key in for everything.
+      if (wait.count() == 0 && familiar_.note(address, found.key)) block_.succeeded(address);
       return Admitted{caller_of(found.key, Caller::How::kKey, address), {}};
     case ApiKeys::Verdict::kExpired:
       return challenge("key_expired",

@@ -24,6 +24,7 @@
 #include "web/edge/access/address_block.h"
 #include "web/edge/access/caller.h"
 #include "web/edge/access/denial_record.h"
+#include "web/edge/access/familiar_keys.h"
 #include "web/edge/access/rate_limits.h"
 #include "web/edge/access/session_book.h"
 #include "web/edge/access/socket_tokens.h"
@@ -111,6 +112,7 @@ class Access {
   SocketTokens tokens_;
   RateLimits limits_;
   AddressBlock block_;
+  FamiliarKeys familiar_;
   DenialRecord denials_;
   std::map<std::string, Session> ended_;  // sessions whose end was told
   std::map<uint64_t, Socket> sockets_;
