@@ -2,6 +2,8 @@
 // The emergency stop through the whole product, with every other part of it away, dead or full.
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "bus/emergency_record.h"
 #include "bus/mqtt_client.h"
 #include "bus/outbox.h"
@@ -12,6 +14,7 @@
 #include "producers/moonraker/adapter_state.h"
 #include "tests/support/shop/shop.h"
 #include "tests/support/small_disk.h"
+#include "tests/support/tls_proxy.h"
 
 namespace millrace {
 namespace {
@@ -220,6 +223,37 @@ TEST_F(EmergencyStopTest, FromTheCommandLineWithHubAndWithoutAnything) {
   ASSERT_TRUE(shop.wait_ready());
   ASSERT_TRUE(recorded(4));
   EXPECT_EQ(events("EmergencyStopped").size(), 4u);
+}
+
+TEST_F(EmergencyStopTest, OverTlsItIsConfirmedAndAWrongCertificateIsToldByEveryWay) {
+  base = free_ports(1);
+  simulate(1);
+  const TestCertificates good(shop.directory(), "127.0.0.1");
+  std::filesystem::create_directory(shop.directory() / "others");
+  const TestCertificates others(shop.directory() / "others", "127.0.0.1");
+  const TlsProxy front(good, base);
+  for (const auto& [id, authority] : {std::pair{"vouched", good.authority}, std::pair{"doubtful", others.authority}}) {
+    std::ofstream(shop.config(), std::ios::app)
+        << "[[machine]]\nid = \"" << id << "\"\nmoonraker_url = \"https://127.0.0.1:" << front.port()
+        << "\"\nmoonraker_ca_file = \"" << authority.string() << "\"\n";
+  }
+  shop.start_all();
+  ASSERT_TRUE(connected("vouched")) << shop.output();
+  const Answer wrong = stop("doubtful");
+  EXPECT_EQ(wrong.status, 502) << wrong.body;
+  EXPECT_EQ(wrong.body["code"], "not_confirmed");
+  EXPECT_NE(wrong.body["machine_said"].get<std::string>().find("certificate"), std::string::npos) << wrong.body;
+  const auto by_hand = cli({"doubtful"});
+  EXPECT_EQ(by_hand.code, 1);
+  EXPECT_NE(by_hand.output.find("NOT CONFIRMED"), std::string::npos) << by_hand.output;
+  EXPECT_NE(by_hand.output.find("certificate"), std::string::npos) << by_hand.output;
+  EXPECT_EQ(simulated(1)["emergency_stops"], 0);
+  const Answer answer = stop("vouched");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_TRUE(is_stopped(1));
+  EXPECT_EQ(cli({"vouched"}).code, 0);
+  EXPECT_TRUE(recorded(2, "vouched"));
+  EXPECT_TRUE(recorded(2, "doubtful"));
 }
 
 TEST_F(EmergencyStopTest, ByMqttWithoutAHub) {

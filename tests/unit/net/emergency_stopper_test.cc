@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <set>
 
 #include "bus/random.h"
 #include "net_fixture.h"
@@ -425,9 +428,21 @@ TEST_F(EmergencyStopperTest, AThousandStopsOfAThousandAreDelivered) {
 class EmergencyStopperTlsTest : public EmergencyStopperTest {
  protected:
   void serve(const std::string& name) {
+    service_.request = [this](const HttpRequest& request, const Responder& respond) {
+      {
+        std::lock_guard lock(mutex_);
+        (request.path == kStopPath ? stopped_from_ : asked_from_).insert(request.remote);
+      }
+      moonraker(request, respond);
+    };
     start();
     certificates_ = std::make_unique<TestCertificates>(directory_.path(), name);
     proxy_ = std::make_unique<TlsProxy>(*certificates_, port_);
+  }
+  // The proxy has a connection of its own to the server for each that is made to it.
+  std::set<std::string> connections(const std::set<std::string>& of) {
+    std::lock_guard lock(mutex_);
+    return of;
   }
   std::string at() const { return "https://127.0.0.1:" + std::to_string(proxy_->port()); }
   ~EmergencyStopperTlsTest() override { stopper_.reset(); }
@@ -435,6 +450,9 @@ class EmergencyStopperTlsTest : public EmergencyStopperTest {
   TemporaryDirectory directory_;
   std::unique_ptr<TestCertificates> certificates_;
   std::unique_ptr<TlsProxy> proxy_;
+  std::mutex mutex_;
+  std::set<std::string> asked_from_;
+  std::set<std::string> stopped_from_;
 };
 
 TEST_F(EmergencyStopperTlsTest, AnAuthorityOfOnesOwnIsBelieved) {
@@ -445,14 +463,61 @@ TEST_F(EmergencyStopperTlsTest, AnAuthorityOfOnesOwnIsBelieved) {
   EXPECT_TRUE(stop("m").confirmed);
 }
 
-TEST_F(EmergencyStopperTlsTest, ACertificateThatIsNotAcceptedIsTold) {
-  serve("printer.lan");
+TEST_F(EmergencyStopperTlsTest, OneHandshakeKeepsTheConnectionWarmAndTheStopGoesOnIt) {
+  stopper_options_.keep_alive = 20ms;
+  stopper_options_.answer_patience = 2s;
+  serve("127.0.0.1");
   stopper().set("m", {at(), certificates_->authority, nullptr});
+  ASSERT_TRUE(becomes_warm("m"));
+  ASSERT_TRUE(eventually([&] { return questions_ >= 4; }));
   const auto result = stop("m");
-  EXPECT_FALSE(result.confirmed);
-  EXPECT_NE(result.text.find("certificate"), std::string::npos) << result.text;
-  stopper().set("n", {at(), directory_ / "missing.pem", nullptr});
-  EXPECT_NE(stop("n").text.find("missing.pem"), std::string::npos);
+  EXPECT_TRUE(result.confirmed) << result.text;
+  EXPECT_EQ(connections(asked_from_).size(), 1u);
+  EXPECT_EQ(connections(stopped_from_), connections(asked_from_)) << "no handshake stands before a stop";
+  EXPECT_EQ(stops_seen(), 1u);
+}
+
+TEST_F(EmergencyStopperTlsTest, AWarmConnectionThatDiesIsMadeAnewAndPassedByMeanwhile) {
+  stopper_options_.keep_alive = 20ms;
+  stopper_options_.keep_alive_answer = 100ms;
+  serve("127.0.0.1");
+  stopper().set("m", {at(), certificates_->authority, nullptr});
+  ASSERT_TRUE(becomes_warm("m"));
+  answers_questions_ = false;
+  ASSERT_TRUE(eventually([&] { return !stopper().is_warm("m"); }));
+  const auto result = stop("m");
+  EXPECT_TRUE(result.confirmed) << result.text;
+  answers_questions_ = true;
+  EXPECT_TRUE(becomes_warm("m"));
+  EXPECT_GT(connections(asked_from_).size(), 1u);
+}
+
+TEST_F(EmergencyStopperTlsTest, ACertificateThatIsNotAcceptedGetsNoStopAndIsTold) {
+  serve("printer.lan");
+  stopper().set("other name", {at(), certificates_->authority, nullptr});
+  const auto name = stop("other name");
+  EXPECT_FALSE(name.confirmed);
+  EXPECT_NE(name.text.find("certificate"), std::string::npos) << name.text;
+  EXPECT_NE(name.text.find("mismatch"), std::string::npos) << name.text;
+
+  std::filesystem::create_directory(directory_ / "others");
+  const TestCertificates others(directory_ / "others", "127.0.0.1");
+  stopper().set("other authority", {at(), others.authority, nullptr});
+  const auto authority = stop("other authority");
+  EXPECT_FALSE(authority.confirmed);
+  EXPECT_NE(authority.text.find("certificate"), std::string::npos) << authority.text;
+
+  stopper().set("no file", {at(), directory_ / "missing.pem", nullptr});
+  EXPECT_NE(stop("no file").text.find("missing.pem"), std::string::npos);
+
+  stopper().set("no TLS", {"https://127.0.0.1:" + std::to_string(port_), certificates_->authority, nullptr});
+  const auto plain = stop("no TLS");
+  EXPECT_FALSE(plain.confirmed);
+  EXPECT_NE(plain.text.find("TLS"), std::string::npos) << plain.text;
+
+  for (const std::string& machine : stopper().machines()) EXPECT_FALSE(stopper().is_warm(machine)) << machine;
+  EXPECT_EQ(stops_seen(), 0u) << "neither a stop nor a secret goes to whom nobody vouches for";
+  EXPECT_TRUE(connections(asked_from_).empty());
 }
 
 }  // namespace
