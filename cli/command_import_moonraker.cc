@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "bus/logging.h"
+#include "bus/random.h"
 #include "cli/control_service.h"
 #include "cli/history_import.h"
 #include "cli/import_progress.h"
@@ -16,6 +17,7 @@
 #include "cli/signals.h"
 #include "net/http_client.h"
 #include "net/url.h"
+#include "producers/moonraker/read_pause.h"
 
 namespace millrace {
 namespace {
@@ -172,16 +174,20 @@ Result<Outcome> import_moonraker(const ImportMoonrakerOptions& options) {
   ImportProgress progress(clock);
   const auto metrics = make_metrics();
   ProtocolErrors errors(options.machine, clock, metrics->counter("millrace_import_protocol_errors_total", ""));
+  SeededRandom random(random_seed());
   MoonrakerHistory history({[&](const std::string& target) {
                               request.url = *base + target;
                               return http_request(request);
                             },
-                            [](std::chrono::milliseconds time) { (void)wait_for_stop(time); },
+                            [&](std::chrono::milliseconds time, int retry, const std::string& why) {
+                              progress.show_pause(time, retry, kMaxReadRetries, why);
+                              return wait_for_stop(time) == 0;
+                            },
                             [&](const std::string& warning) {
                               progress.clear();
                               log_warn("import", "{}", warning);
                             }},
-                           errors);
+                           errors, random);
   std::unique_ptr<OwnShop> shop;
   std::unique_ptr<HistoryImport> import;
   const auto take = open_target(options, clock, shop, import);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -11,6 +12,8 @@ namespace millrace {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{200};
+constexpr int kLineWidth = 79;
+constexpr size_t kMaxWhy = 44;  // so that the line is no longer
 
 }  // namespace
 
@@ -22,8 +25,16 @@ void ImportProgress::show(uint64_t rows, uint64_t new_ones) {
   written_ = true;
 }
 
+void ImportProgress::show_pause(std::chrono::milliseconds time, int retry, int retries_max, std::string_view why) {
+  if (!shown_) return;
+  clear();
+  fmt::print(stderr, "\rasked again in {:.0f} s ({} of {}): {}   ",
+             std::ceil(std::chrono::duration<double>(time).count()), retry, retries_max, why.substr(0, kMaxWhy));
+  written_ = true;
+}
+
 void ImportProgress::clear() {
-  if (std::exchange(written_, false)) fmt::print(stderr, "\r{:60}\r", "");
+  if (std::exchange(written_, false)) fmt::print(stderr, "\r{:{}}\r", "", kLineWidth);
 }
 
 }  // namespace millrace

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <string_view>
 
 #include "bus/clock.h"
 
@@ -20,6 +21,8 @@ class ImportProgress {
   ImportProgress& operator=(const ImportProgress&) = delete;
 
   void show(uint64_t rows, uint64_t new_ones);
+  // That nothing comes for so long, and why.
+  void show_pause(std::chrono::milliseconds time, int retry, int retries_max, std::string_view why);
   void clear();  // before anything else is written
   double seconds() const { return std::chrono::duration<double>(clock_.monotonic() - begun_).count(); }
 

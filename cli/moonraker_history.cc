@@ -7,12 +7,12 @@
 #include <ctime>
 
 #include "producers/moonraker/python_numbers.h"
+#include "producers/moonraker/read_pause.h"
 
 namespace millrace {
 namespace {
 
 constexpr size_t kShownBytes = 1024;  // of a row that cannot be used
-constexpr std::chrono::milliseconds kFirstPause{500};
 
 // "Sat, 21 Nov 2026 19:49:27 GMT"
 std::optional<int64_t> http_date(const HttpResponse& response) {
@@ -58,12 +58,12 @@ Result<std::vector<HistoryRow>> MoonrakerHistory::next() {
 }
 
 Result<HttpResponse> MoonrakerHistory::ask(const std::string& target) {
-  std::chrono::milliseconds pause = kFirstPause;
-  for (int attempt = 1;; ++attempt) {
+  for (int retry = 0;; ++retry) {
     auto answer = parts_.fetch(target);
-    if (!may_pass(answer) || attempt == kAttempts) return answer;
-    parts_.pause(pause);
-    pause *= 2;
+    if (!may_pass(answer) || retry == kMaxReadRetries) return answer;
+    const auto pause = std::chrono::duration_cast<std::chrono::milliseconds>(read_pause(retry, random_));
+    const std::string why = answer ? fmt::format("Moonraker answers {}", answer->status) : answer.error().context;
+    if (!parts_.pause(pause, retry + 1, why)) return answer;
   }
 }
 

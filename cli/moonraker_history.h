@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bus/json_reader.h"
+#include "bus/random.h"
 #include "net/http_types.h"
 #include "producers/moonraker/history_row.h"
 
@@ -21,8 +22,9 @@ namespace millrace {
 struct MoonrakerHistoryParts {
   // The answer to a GET of a target such as "/server/history/list?limit=500", whatever its status.
   std::function<Result<HttpResponse>(const std::string& target)> fetch;
-  // Waits before something is tried again.
-  std::function<void(std::chrono::milliseconds)> pause;
+  // Waits before a request is tried again, of which `retry` (from 1) tells and why.  False: no more, somebody wants an
+  // end.
+  std::function<bool(std::chrono::milliseconds time, int retry, const std::string& why)> pause;
   // Tells of a row that cannot be used, with what was said.
   std::function<void(const std::string& warning)> warn;
 };
@@ -31,12 +33,12 @@ class MoonrakerHistory {
  public:
   static constexpr size_t kPage = 500;
   static constexpr size_t kOverlap = 5;
-  static constexpr int kAttempts = 4;              // of one request
   static constexpr uint64_t kMaxWarnings = 20;     // rows told of one by one; then only counted
   static constexpr uint64_t kMaxUnreadable = 100;  // rows in a row; then it is no history
 
-  // `errors` outlives this.
-  MoonrakerHistory(MoonrakerHistoryParts parts, ProtocolErrors& errors) : parts_(std::move(parts)), errors_(errors) {}
+  // References outlive this.
+  MoonrakerHistory(MoonrakerHistoryParts parts, ProtocolErrors& errors, Random& random)
+      : parts_(std::move(parts)), errors_(errors), random_(random) {}
 
   // The next rows, at most kPage; none at the end.  kUnavailable when nobody answers or lets us in, kNotFound when
   // there is no history, kMalformed when what answers is no Moonraker.
@@ -56,6 +58,7 @@ class MoonrakerHistory {
 
   const MoonrakerHistoryParts parts_;
   ProtocolErrors& errors_;
+  Random& random_;
   JsonReader reader_;
   size_t limit_ = kPage;
   uint64_t start_ = 0;

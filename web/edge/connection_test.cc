@@ -16,6 +16,8 @@ using Outcome = HttpExchangeTrace::Outcome;
 
 constexpr std::array<std::string_view, 8> kSteps = {"address",   "tcp",        "tls",     "http",
                                                     "moonraker", "authorised", "klipper", "objects"};
+constexpr int kTooMany = 429;
+constexpr int kServerError = 500;
 constexpr size_t kMaxAnswer = 1u << 20;
 constexpr size_t kMaxDetail = 200;  // of what the other side said
 
@@ -52,6 +54,14 @@ std::string words_of(const HttpResponse& response) {
   return fmt::format("{} {}", response.status, message.value_or("").substr(0, kMaxDetail));
 }
 
+// Somebody is there, and may answer better in a moment.
+bool may_pass(const Result<HttpResponse>& answer, const HttpExchangeTrace& trace) {
+  if (answer) return answer->status == kTooMany || answer->status >= kServerError;
+  return answer.error().code == Errc::kUnavailable &&
+         trace.steps[HttpExchangeTrace::kConnect].outcome == Outcome::kOk &&
+         trace.steps[HttpExchangeTrace::kTls].outcome != Outcome::kFailed;
+}
+
 }  // namespace
 
 void ConnectionTest::start(IoLoop& loop, const Clock& clock, ConnectionTestRequest request, Done done) {
@@ -66,7 +76,8 @@ ConnectionTest::ConnectionTest(IoLoop& loop, const Clock& clock, ConnectionTestR
       request_(std::move(request)),
       base_(base_of(request_.url)),
       done_(std::move(done)),
-      exchange_(loop, clock) {}
+      exchange_(loop, clock),
+      pause_(loop) {}
 
 std::chrono::milliseconds ConnectionTest::left() const {
   const auto gone = clock_.monotonic() - began_;
@@ -74,8 +85,9 @@ std::chrono::milliseconds ConnectionTest::left() const {
                   std::chrono::duration_cast<std::chrono::milliseconds>(kDeadline - gone));
 }
 
-void ConnectionTest::get(const std::string& path,
-                         std::function<void(const Result<HttpResponse>&, const HttpExchangeTrace&)> then) {
+void ConnectionTest::get(const std::string& path, const Then& then) { attempt(path, then, true); }
+
+void ConnectionTest::attempt(const std::string& path, const Then& then, bool is_first) {
   HttpExchangeRequest request;
   request.url = base_ + path;
   request.ca_file = request_.ca_file;
@@ -83,9 +95,12 @@ void ConnectionTest::get(const std::string& path,
   request.max_body_bytes = kMaxAnswer;
   if (!request_.secret.api_key.empty()) request.headers.emplace_back("X-Api-Key", request_.secret.api_key);
   if (!bearer_.empty()) request.headers.emplace_back("Authorization", "Bearer " + bearer_);
-  exchange_.start(std::move(request),
-                  [self = shared_from_this(), then = std::move(then)](
-                      const Result<HttpResponse>& answer, const HttpExchangeTrace& trace) { then(answer, trace); });
+  exchange_.start(std::move(request), [self = shared_from_this(), path, then, is_first](
+                                          const Result<HttpResponse>& answer, const HttpExchangeTrace& trace) {
+    if (!is_first || !may_pass(answer, trace) || self->left() < 2 * kPause) return then(answer, trace);
+    self->first_failure_ = answer ? words_of(*answer) : answer.error().context;
+    self->pause_.start(kPause, [self, path, then] { self->attempt(path, then, false); });
+  });
 }
 
 void ConnectionTest::log_in() {
@@ -216,6 +231,9 @@ void ConnectionTest::judge_objects(const std::vector<std::string_view>& names) {
 
 void ConnectionTest::add(std::string step, bool ok, std::string detail, std::string advice) {
   const auto now = clock_.monotonic();
+  if (!first_failure_.empty()) {
+    detail += fmt::format(" (at the second try; the first: {})", std::exchange(first_failure_, ""));
+  }
   steps_.push_back({std::move(step), ok ? "ok" : "failed", std::chrono::duration<double>(now - step_began_).count(),
                     std::move(detail), std::move(advice)});
   step_began_ = now;

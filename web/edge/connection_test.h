@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tries to reach a Moonraker, step by step, and says at the first that fails what to do.  Reads only: nothing of the
-// machine changes.
+// machine changes.  A read that Moonraker does not answer well although it is there is tried once more, because
+// somebody waits and wants to know: that the first try failed is told.
 //
 // Loop's thread.  At most kDeadline.
 #pragma once
@@ -37,6 +38,7 @@ struct ConnectionTestStep {
 class ConnectionTest : public std::enable_shared_from_this<ConnectionTest> {
  public:
   static constexpr std::chrono::seconds kDeadline{15};
+  static constexpr std::chrono::milliseconds kPause{500};  // before the second try
   using Done = std::function<void(std::vector<ConnectionTestStep>)>;
 
   // Lives until `done` was called, which happens once and not from inside.
@@ -45,7 +47,10 @@ class ConnectionTest : public std::enable_shared_from_this<ConnectionTest> {
   ConnectionTest(IoLoop& loop, const Clock& clock, ConnectionTestRequest request, Done done);
 
  private:
-  void get(const std::string& path, std::function<void(const Result<HttpResponse>&, const HttpExchangeTrace&)> then);
+  using Then = std::function<void(const Result<HttpResponse>&, const HttpExchangeTrace&)>;
+
+  void get(const std::string& path, const Then& then);
+  void attempt(const std::string& path, const Then& then, bool is_first);
   void log_in();
   void ask_server();
   void on_server_info(const Result<HttpResponse>& answer, const HttpExchangeTrace& trace);
@@ -63,6 +68,8 @@ class ConnectionTest : public std::enable_shared_from_this<ConnectionTest> {
   const std::string base_;
   Done done_;
   HttpExchange exchange_;
+  LoopTimer pause_;
+  std::string first_failure_;  // of the read that was tried twice, until it is told
   std::string bearer_;
   std::vector<ConnectionTestStep> steps_;
   MonotonicTime began_{};

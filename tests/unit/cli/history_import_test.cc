@@ -218,6 +218,9 @@ class MoonrakerHistoryTest : public ::testing::Test {
   std::vector<std::string> targets;
   std::vector<std::string> warnings;
   std::vector<std::chrono::milliseconds> pauses;
+  std::vector<std::string> whys;
+  bool stopped = false;
+  SeededRandom random{1};
   std::function<Result<HttpResponse>(const std::string&)> answer = [this](const std::string& target) {
     return page(target);
   };
@@ -226,9 +229,15 @@ class MoonrakerHistoryTest : public ::testing::Test {
   std::unique_ptr<Metrics> metrics = make_metrics();
   ProtocolErrors errors{"voron-2", clock, metrics->counter("errors", "")};
   MoonrakerHistory history{{[this](const std::string& target) { return answer(target); },
-                            [this](std::chrono::milliseconds time) { pauses.push_back(time); },
+                            [this](std::chrono::milliseconds time, int retry, const std::string& why) {
+                              pauses.push_back(time);
+                              EXPECT_EQ(retry, static_cast<int>(pauses.size()));
+                              whys.push_back(why);
+                              return !stopped;
+                            },
                             [this](const std::string& warning) { warnings.push_back(warning); }},
-                           errors};
+                           errors,
+                           random};
 };
 
 TEST_F(MoonrakerHistoryTest, EveryRowIsReadOnceToTheEnd) {
@@ -295,7 +304,27 @@ TEST_F(MoonrakerHistoryTest, WhatMayPassIsTriedAgain) {
     return failures >= 0 ? broken : page(target);
   };
   EXPECT_EQ(read_all(), 1u);
-  EXPECT_EQ(pauses.size(), 3u);
+  EXPECT_EQ(whys, (std::vector<std::string>{"refused", "Moonraker answers 503", "Moonraker answers 503"}));
+}
+
+TEST_F(MoonrakerHistoryTest, WhatKeepsFailingIsGivenUpAfterFiveRetriesFurtherAndFurtherApart) {
+  answer = [](const std::string&) -> Result<HttpResponse> { return make_error(Errc::kTimeout, "no answer"); };
+  read_all();
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->code, Errc::kTimeout);
+  ASSERT_EQ(pauses.size(), 5u);
+  for (size_t i = 0; i < pauses.size(); ++i) {
+    EXPECT_GE(pauses[i], std::chrono::milliseconds(800 << i)) << i;
+    EXPECT_LE(pauses[i], std::chrono::milliseconds(std::min(1200 << i, 16'000))) << i;
+  }
+}
+
+TEST_F(MoonrakerHistoryTest, WhoWantsAnEndWaitsForNoRetry) {
+  stopped = true;
+  answer = [](const std::string&) -> Result<HttpResponse> { return make_error(Errc::kUnavailable, "refused"); };
+  read_all();
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(pauses.size(), 1u);
 }
 
 TEST_F(MoonrakerHistoryTest, WhatDoesNotPassIsSaid) {

@@ -14,9 +14,18 @@ namespace {
 
 struct AnsweredPaths final : HttpService {
   std::map<std::string, std::string, std::less<>> bodies;
+  std::map<std::string, int, std::less<>> failures;  // so often 503 before what there is
+  std::map<std::string, int, std::less<>> asked;
 
   void on_request(HttpRequest request, Responder respond) override {
     HttpResponse response;
+    ++asked[request.path];
+    if (failures[request.path] > 0) {
+      --failures[request.path];
+      response.status = 503;
+      response.body = R"({"error":{"message":"busy"}})";
+      return respond(std::move(response));
+    }
     const auto body = bodies.find(request.path);
     response.status = body == bodies.end() ? 404 : 200;
     if (body != bodies.end()) response.body = body->second;
@@ -94,6 +103,27 @@ TEST_F(ConnectionTestTest, WhyKlipperHasStoppedIsSaidInItsWords) {
   says("error");
   EXPECT_EQ(tried().detail, "error: MCU 'mcu' shutdown: M112");
   EXPECT_EQ(tried().advice.find("FIRMWARE_RESTART"), std::string::npos) << "a wrong printer.cfg needs RESTART alone";
+}
+
+TEST_F(ConnectionTestTest, AReadThatFailsIsTriedOnceMoreAndThatIsTold) {
+  moonraker.failures["/printer/objects/list"] = 1;
+  auto step = tried();
+  EXPECT_EQ(step.outcome, "ok");
+  EXPECT_EQ(step.detail, "2 objects (at the second try; the first: 503 busy)");
+  moonraker.failures["/server/info"] = 2;
+  moonraker.asked.clear();
+  step = tried();
+  EXPECT_EQ(step.step, "moonraker");
+  EXPECT_EQ(step.outcome, "failed");
+  EXPECT_EQ(step.detail, "503 busy (at the second try; the first: 503 busy)");
+  EXPECT_EQ(moonraker.asked["/server/info"], 2) << "somebody waits";
+  EXPECT_EQ(tried().detail, "2 objects");
+}
+
+TEST_F(ConnectionTestTest, WhatAnswersAsItWillIsAskedOnce) {
+  moonraker.bodies.erase("/server/info");
+  EXPECT_EQ(tried().outcome, "failed");
+  EXPECT_EQ(moonraker.asked["/server/info"], 1);
 }
 
 TEST_F(ConnectionTestTest, WithoutItsWordsTheStateIsSaid) {
