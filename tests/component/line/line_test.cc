@@ -124,7 +124,9 @@ TEST_F(LineComponentTest, TwoOfOneNameTheOlderIsFenced) {
   newer.emit(100);
   ASSERT_TRUE(eventually([&] { return newer.unconfirmed() == 0; }));
   check_order(hub_->log());
-  EXPECT_EQ(hub_->log().last().value, 100 + 200 + 2u) << "nothing of the older one after the newer one's first";
+  EXPECT_EQ(hub_->log().last().value, 100 + 200 + 2 + 1u)
+      << "nothing of the older one after the newer one's first; the newer one has no outbox of the older one, which is "
+         "told";
 }
 
 }  // namespace
