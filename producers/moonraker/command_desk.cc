@@ -84,6 +84,21 @@ const HeaterSnapshot* heater_of(const MachineSnapshot& machine, const std::strin
   return found == machine.heaters.end() ? nullptr : &*found;
 }
 
+// "bed" and "chamber" mean the machine's only heater of that kind: so people name them.  What the machine itself calls a
+// heater goes first.
+void name_as_the_machine_does(Command& command, const MachineSnapshot& machine) {
+  auto* wanted = std::get_if<TemperatureArguments>(&command.arguments);
+  if (wanted == nullptr || heater_of(machine, wanted->heater) != nullptr) return;
+  const HeaterSnapshot* meant = nullptr;
+  for (const HeaterSnapshot& heater : machine.heaters) {
+    const bool of_kind = heater.kind == HeaterKind::kBed || heater.kind == HeaterKind::kChamber;
+    if (!of_kind || name_of(heater.kind) != wanted->heater) continue;
+    if (meant != nullptr) return;
+    meant = &heater;
+  }
+  if (meant != nullptr) wanted->heater = meant->name;
+}
+
 // "gcodes/parts" of "parts/benchy.gcode".
 std::string folder_of(const std::string& filename) {
   const size_t slash = filename.rfind('/');
@@ -326,6 +341,7 @@ void CommandDesk::on_directory(uint64_t number, const RpcReply& reply) {
 void CommandDesk::judge_and_send(uint64_t number) {
   Pending& pending = pending_.at(number);
   if (clock_.monotonic() > expires(pending.asked)) return expire(number);
+  name_as_the_machine_does(pending.command, machine_.snapshot());
   std::vector<Refusal> reasons = reasons_against(pending);
   if (has_to_wait(number)) {
     if (std::all_of(reasons.begin(), reasons.end(), is_of_the_moment)) return wait_for_state(number);

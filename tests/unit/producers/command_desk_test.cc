@@ -104,6 +104,18 @@ class CommandDeskTest : public ::testing::Test {
   int number = 0;
 };
 
+TEST_F(CommandDeskTest, TheBedAndAChamberHaveTheirEverydayNames) {
+  bench.status["heater_generic my_chamber"] = {{"temperature", "25.0"}, {"target", "0.0"}};
+  bench.answers["printer.gcode.script"] = "\"ok\"";
+  bench.restart(true);
+  ask("set_temperature", R"({"heater":"bed","target":60})");
+  EXPECT_EQ(last_script(), "SET_HEATER_TEMPERATURE HEATER=heater_bed TARGET=60");
+  ask("set_temperature", R"({"heater":"chamber","target":40})");
+  EXPECT_EQ(last_script(), "SET_HEATER_TEMPERATURE HEATER=my_chamber TARGET=40");
+  ask("set_temperature", R"({"heater":"oven","target":40})");
+  EXPECT_EQ(told().back(), "rejected c3 unknown_heater");
+}
+
 TEST_F(CommandDeskTest, ACommandIsAcceptedSentAndSeenToBeDone) {
   bench.answers["printer.gcode.script"] = "\"ok\"";
   ask("set_temperature", R"({"heater":"extruder","target":200})");
