@@ -160,7 +160,7 @@ int run_hub(const std::filesystem::path& folder, const std::string& url, Death d
   subscriber->stop();
   recorder.stop();
   publisher->stop();
-  const bool applied = projector.wait_for(log.last(), std::chrono::seconds(60));
+  const bool applied = projector.wait_for(log.last(), std::chrono::minutes(10));
   projector.stop();
   return applied ? 0 : 1;
 }
