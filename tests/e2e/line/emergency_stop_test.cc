@@ -138,6 +138,8 @@ TEST_F(EmergencyStopTest, WhatIsInTheBodyKeepsNoStopFromBeingDone) {
   EXPECT_EQ(stop("sim-1", R"({"reason":17,"more":[1,2]})").status, 200);
   EXPECT_EQ(stop("nobody").status, 404);
   EXPECT_EQ(stop("nobody").body["code"], "machine_not_found");
+  ASSERT_TRUE(eventually([&] { return events("AccessDenied").size() == 2; })) << "that somebody tried is recorded";
+  EXPECT_EQ(events("AccessDenied").front()["payload"]["path"], "/api/v1/machines/nobody/emergency_stop");
   EXPECT_EQ(http("GET", "http://127.0.0.1:" + std::to_string(shop.http_port) + "/api/v1/emergency_stop").status, 405);
   const auto foreign =
       http_request({.method = "POST",
