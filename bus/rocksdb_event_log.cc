@@ -419,11 +419,8 @@ class RocksdbEventLog final : public EventLog {
 
   // A schema that knows more than this program is a newer log, whatever its format number says.
   Result<void> load_schemas() {
-    const auto found = schemas();
+    const auto found = read_known_schemas(*databases_.get()->db, family(LogFamily::kMeta), directory_);
     if (!found) return found.error();
-    for (const LogSchema& schema : *found) {
-      if (auto known = check_log_schema(directory_, schema.bfbs); !known) return known;
-    }
     schema_is_told_ = !found->empty() && found->back().crc == own_event_schema_crc();
     return {};
   }

@@ -192,6 +192,12 @@ Result<std::unique_ptr<ReadOnlyLog>> ReadOnlyLog::open(const std::filesystem::pa
   return log;
 }
 
+Result<std::unique_ptr<ReadOnlyLog>> ReadOnlyLog::open_beside_hub(const std::filesystem::path& directory) {
+  auto log = open(directory);
+  for (int attempt = 1; attempt < kLooksBesideHub && !log && is_log_in_use(directory); ++attempt) log = open(directory);
+  return log;
+}
+
 ReadOnlyLog::~ReadOnlyLog() {
   for (auto* handle : families_) {
     if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);

@@ -18,11 +18,15 @@
 
 namespace millrace {
 
+inline constexpr int kLooksBesideHub = 5;
+
 // The database of a log, read-only.  Sees what was there when it was opened.
 class ReadOnlyLog {
  public:
   // kNotFound when there is no log, kCorrupt naming the file where that is known.
   static Result<std::unique_ptr<ReadOnlyLog>> open(const std::filesystem::path& directory);
+  // The same where a hub may be writing, up to kLooksBesideHub times.
+  static Result<std::unique_ptr<ReadOnlyLog>> open_beside_hub(const std::filesystem::path& directory);
   ~ReadOnlyLog();
 
   rocksdb::DB& db() const { return *db_; }
@@ -54,7 +58,6 @@ Result<void> check_log_folder(const std::filesystem::path& directory);
 
 // The same where a hub may be writing: what it changes while we look is looked at again.  RocksDB's secondary passes
 // over files that are missing or cut and shows the rest as if it were all, so nobody reads beside a hub without this.
-inline constexpr int kLooksBesideHub = 5;
 Result<void> check_log_beside_hub(const std::filesystem::path& directory);
 
 }  // namespace millrace

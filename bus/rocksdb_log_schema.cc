@@ -74,6 +74,16 @@ Result<void> check_log_schema(const std::filesystem::path& directory, std::strin
   return make_error(known.error().code, fmt::format("the log in '{}': {}", directory.string(), known.error().context));
 }
 
+Result<std::vector<LogSchema>> read_known_schemas(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* meta,
+                                                  const std::filesystem::path& directory) {
+  auto schemas = read_log_schemas(db, meta);
+  if (!schemas) return schemas;
+  for (const LogSchema& schema : *schemas) {
+    if (auto known = check_log_schema(directory, schema.bfbs); !known) return known.error();
+  }
+  return schemas;
+}
+
 void put_event_schema(rocksdb::WriteBatch& writes, rocksdb::ColumnFamilyHandle* meta) {
   writes.Put(meta, std::string(kSchemaPrefix) + name_of_schema(own_event_schema_crc()), slice(own_event_schema()));
 }

@@ -22,6 +22,10 @@ Result<std::vector<LogSchema>> read_log_schemas(rocksdb::DB& db, rocksdb::Column
 Result<void> check_log_format(const std::filesystem::path& directory, uint64_t format);
 Result<void> check_log_schema(const std::filesystem::path& directory, std::string_view bfbs);
 
+// read_log_schemas() and check_log_schema() of each.
+Result<std::vector<LogSchema>> read_known_schemas(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* meta,
+                                                  const std::filesystem::path& directory);
+
 // This program's schema itself.
 void put_event_schema(rocksdb::WriteBatch& writes, rocksdb::ColumnFamilyHandle* meta);
 // That it is used from `since` on.

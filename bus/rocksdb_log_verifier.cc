@@ -7,6 +7,7 @@
 
 #include "bus/event_group.h"
 #include "bus/log_verifier.h"
+#include "bus/rocksdb_file_check.h"
 #include "bus/rocksdb_log_check.h"
 #include "bus/rocksdb_log_index.h"
 #include "bus/rocksdb_log_schema.h"
@@ -44,104 +45,6 @@ class Faults {
 struct PositionRange {
   uint64_t from = 0;
   uint64_t through = 0;
-};
-
-Result<std::unique_ptr<ReadOnlyLog>> open_beside_hub(const std::filesystem::path& directory) {
-  auto log = ReadOnlyLog::open(directory);
-  for (int attempt = 1; attempt < kLooksBesideHub && !log && is_log_in_use(directory); ++attempt) {
-    log = ReadOnlyLog::open(directory);
-  }
-  return log;
-}
-
-// Every file that the log consists of, byte by byte.
-class FileCheck {
- public:
-  FileCheck(std::filesystem::path directory, std::vector<rocksdb::LiveFileMetaData> live)
-      : directory_(std::move(directory)), live_(std::move(live)) {}
-
-  void run() {
-    for (const auto& file : live_) check_sorted(file);
-    for (const auto& path : look_at_log_folder(directory_).write_ahead) check_write_ahead(path);
-  }
-
-  void finish(LogVerdict& verdict, Faults& faults) {
-    judge_gone();
-    verdict.files = files_;
-    verdict.file_bytes = bytes_;
-    for (LogFault& fault : found_) faults.add(std::move(fault));
-    verdict.notes.insert(verdict.notes.end(), notes_.begin(), notes_.end());
-  }
-
- private:
-  void check_sorted(const rocksdb::LiveFileMetaData& file) {
-    const auto path = directory_ / file.relative_filename;
-    const auto sum = checksum_of_file(path, [this](size_t bytes) { bytes_ += bytes; });
-    ++files_;
-    if (!sum && sum.error().code == Errc::kNotFound && is_log_in_use(directory_)) {
-      gone_.push_back(file);
-      return;
-    }
-    if (!sum) return fault(file, sum.error().message());
-    if (file.file_checksum_func_name == "FileChecksumCrc32c" && *sum != file.file_checksum) {
-      fault(file, "its checksum is not the one that the manifest has: bytes have changed");
-    }
-  }
-
-  // A running hub writes files together into new ones and removes the old: what its log no longer lists is not missing.
-  void judge_gone() {
-    if (gone_.empty()) return;
-    const auto log = open_beside_hub(directory_);
-    if (!log) return found_.push_back({{}, {}, log.error().context});
-    std::vector<rocksdb::LiveFileMetaData> live;
-    (*log)->db().GetLiveFilesMetaData(&live);
-    for (const auto& file : gone_) {
-      const bool listed = std::any_of(live.begin(), live.end(), [&](const auto& other) {
-        return other.relative_filename == file.relative_filename;
-      });
-      if (listed) fault(file, "the file is missing");
-    }
-  }
-
-  void fault(const rocksdb::LiveFileMetaData& file, std::string what) {
-    const bool by_position = file.column_family_name == "facts" || file.column_family_name == "telemetry" ||
-                             file.column_family_name == "chain";
-    const std::string& first = file.smallestkey;
-    const std::string& last = file.largestkey;
-    if (by_position && first.size() >= 8 && last.size() >= 8) {
-      what += fmt::format(" ({} of positions {} to {})", file.column_family_name, from_big_endian(first),
-                          from_big_endian(last));
-    } else {
-      what += fmt::format(" ({})", file.column_family_name);
-    }
-    found_.push_back({{}, (directory_ / file.relative_filename).string(), std::move(what)});
-  }
-
-  void check_write_ahead(const std::filesystem::path& path) {
-    const auto scan = scan_records(path, [](std::string_view) {});
-    if (!scan) {
-      // A hub removes write-ahead logs that it no longer needs.
-      if (scan.error().code != Errc::kNotFound) found_.push_back({{}, path.string(), scan.error().message()});
-      return;
-    }
-    ++files_;
-    bytes_ += scan->bytes;
-    if (!scan->first_bad) return;
-    if (scan->goes_on) {
-      found_.push_back({{}, path.string(), fmt::format("damaged at byte {} of {}", *scan->first_bad, scan->bytes)});
-    } else {
-      notes_.push_back(fmt::format("'{}' ends inside a write, at byte {} of {}: it was cut off before it was confirmed",
-                                   path.string(), *scan->first_bad, scan->bytes));
-    }
-  }
-
-  const std::filesystem::path directory_;
-  const std::vector<rocksdb::LiveFileMetaData> live_;
-  std::vector<rocksdb::LiveFileMetaData> gone_;  // listed, and not there any more when their turn came
-  std::vector<LogFault> found_;
-  std::vector<std::string> notes_;
-  uint64_t files_ = 0;
-  uint64_t bytes_ = 0;
 };
 
 rocksdb::ReadOptions walk_options() {
@@ -654,22 +557,6 @@ class LogWalk {
   std::map<uint64_t, std::vector<Redaction>> redactions_;
 };
 
-// A schema that is damaged is a fault, one that is newer than this program is no log for it.
-Result<void> check_schemas(const ReadOnlyLog& log, const std::filesystem::path& directory, Faults& faults) {
-  const auto schemas = read_log_schemas(log.db(), log.family(LogFamily::kMeta));
-  if (!schemas) {
-    faults.add({}, schemas.error().context);
-    return {};
-  }
-  for (const LogSchema& schema : *schemas) {
-    const auto known = check_log_schema(directory, schema.bfbs);
-    if (known) continue;
-    if (known.error().code == Errc::kIncompatible) return known;
-    faults.add({}, known.error().context);
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, const VerifyOptions& options) {
@@ -689,7 +576,7 @@ Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, co
     faults.add({}, checked.error().context);
     if (!folder.current || folder.manifests.empty()) return finish();
   }
-  const auto log = open_beside_hub(directory);
+  const auto log = ReadOnlyLog::open_beside_hub(directory);
   if (!log) {
     faults.add({}, log.error().context);
     return finish();
@@ -699,7 +586,9 @@ Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, co
   verdict.last = Position{(*log)->meta_number("last").value_or(0)};
   const uint64_t format = (*log)->meta_number("format").value_or(0);
   if (auto known = check_log_format(directory, format); !known) return known.error();
-  if (auto known = check_schemas(**log, directory, faults); !known) return known.error();
+  const auto schemas = read_known_schemas((*log)->db(), (*log)->family(LogFamily::kMeta), directory);
+  if (!schemas && schemas.error().code == Errc::kIncompatible) return schemas.error();
+  if (!schemas) faults.add({}, schemas.error().context);
   std::optional<LogAnchor> noted;
   if (mark && mark->incarnation == incarnation) noted = LogAnchor{verdict.incarnation, {mark->last, mark->link}, {}};
 
@@ -709,7 +598,11 @@ Result<LogVerdict> verify_rocksdb_log(const std::filesystem::path& directory, co
   std::thread reader([&files] { files.run(); });
   LogWalk(**log, options, verdict, faults).run(noted);
   reader.join();
-  files.finish(verdict, faults);
+  FileCheck::Findings found = files.finish();
+  verdict.files = found.files;
+  verdict.file_bytes = found.bytes;
+  verdict.notes.insert(verdict.notes.end(), found.notes.begin(), found.notes.end());
+  for (LogFault& fault : found.faults) faults.add(std::move(fault));
   return finish();
 }
 

@@ -84,8 +84,8 @@ const HeaterSnapshot* heater_of(const MachineSnapshot& machine, const std::strin
   return found == machine.heaters.end() ? nullptr : &*found;
 }
 
-// "bed" and "chamber" mean the machine's only heater of that kind: so people name them.  What the machine itself calls a
-// heater goes first.
+// "bed" and "chamber" mean the machine's only heater of that kind: so people name them.  What the machine itself calls
+// a heater goes first.
 void name_as_the_machine_does(Command& command, const MachineSnapshot& machine) {
   auto* wanted = std::get_if<TemperatureArguments>(&command.arguments);
   if (wanted == nullptr || heater_of(machine, wanted->heater) != nullptr) return;

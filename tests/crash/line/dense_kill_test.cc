@@ -2,8 +2,8 @@
 // Many kills in little time: the line without its adapters and pages, under full load, with buffers so small that the
 // log and the views flush and compact all the time.  A hub kills itself at a chosen point (before an append, when the
 // broker has its acknowledgements already; within one; behind one, before the confirmation; within a commit of the
-// views) or is killed at any instant, and so are producers and the broker.  Or all of them lose power at once, on a real
-// file system.
+// views) or is killed at any instant, and so are producers and the broker.  Or all of them lose power at once, on a
+// real file system.
 //
 // The roles are this program itself, started again.
 #include <gtest/gtest.h>
@@ -165,9 +165,11 @@ int run_hub(const std::filesystem::path& folder, const std::string& url, Death d
   return applied ? 0 : 1;
 }
 
-// producer FOLDER URL NAME MODE: emits as fast as it is confirmed; with "drain" it only sends what it has, and ends.
-int run_producer(const std::filesystem::path& folder, const std::string& url, const std::string& name, bool drains) {
-  LineProducer producer(name, folder / name, url);
+// producer FOLDER URL NAME MODE SYNCED: emits as fast as it is confirmed; with "drain" it only sends what it has, and
+// ends.
+int run_producer(const std::filesystem::path& folder, const std::string& url, const std::string& name, bool drains,
+                 bool synced) {
+  LineProducer producer(name, folder / name, url, {.sync = synced});
   while (!producer.fenced()) {
     if (drains && producer.unconfirmed() == 0) return 0;
     if (!drains && producer.unconfirmed() < 2'000) producer.emit(64);
@@ -178,7 +180,8 @@ int run_producer(const std::filesystem::path& folder, const std::string& url, co
 
 class DenseLine {
  public:
-  // Log, views and outboxes lie in `place`; empty: a folder of its own.
+  // Log, views and outboxes lie in `place`, where outboxes are to outlive the computer's power; empty: a folder of its
+  // own.
   explicit DenseLine(uint64_t seed, bool keeps_house = false, const std::filesystem::path& place = {})
       : random(seed), place_(place.empty() ? folder.path() : place), keeps_house_(keeps_house ? "1" : "0") {
     broker.start();
@@ -197,7 +200,8 @@ class DenseLine {
   void start_immortal_hub() { hub = start({"hub", place_.string(), broker.url(), "0", "0", "0", keeps_house_}); }
   void start_producer(const std::string& name, const std::string& mode = "load") {
     producers[name].reset();  // the old one ends before the new one opens its outbox
-    producers[name] = start({"producer", place_.string(), broker.url(), name, mode});
+    producers[name] =
+        start({"producer", place_.string(), broker.url(), name, mode, place_ == folder.path() ? "0" : "1"});
   }
   void kill_all() {
     hub.reset();
@@ -378,8 +382,8 @@ int main(int argc, char** argv) {
     death.delay_us = std::stoull(words[5]);
     return millrace::run_hub(words[1], words[2], death, words[6] == "1");
   }
-  if (words.size() == 5 && words[0] == "producer") {
-    return millrace::run_producer(words[1], words[2], words[3], words[4] == "drain");
+  if (words.size() == 6 && words[0] == "producer") {
+    return millrace::run_producer(words[1], words[2], words[3], words[4] == "drain", words[5] == "1");
   }
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
