@@ -209,6 +209,38 @@ describe('the page', () => {
       await page.locator('[data-testid=link-notice]').waitFor({ state: 'detached' })
     })
   })
+
+  // Last: a machine is out of reach until its print has ended.
+  it('tells how old values are of a machine that nobody reaches', { timeout: 120_000 }, async () => {
+    const { items } = await (await fetch(`${productUrl()}/api/v1/machines`)).json()
+    const machine = items.find((found) => found.state === 'printing')
+    await fetch(`${machine.moonraker_url}/sim/event?kind=network_lost_long`, { method: 'POST' })
+    const card = `[data-testid=card][data-id="${machine.id}"]`
+    for (const [locale, words] of [
+      ['en-US', /values \d+\ss old/],
+      ['de-DE', /Werte \d+\ss alt/],
+    ]) {
+      await withPage(
+        async (page, trouble) => {
+          await openShop(page)
+          await page.locator(`${card} [data-testid=age]`, { hasText: words }).waitFor({ timeout: 40_000 })
+          assert.match(await page.locator(`${card} dl`).textContent(), /old value|alter Wert/)
+          for (const theme of ['dark', 'light']) {
+            await page.click(`[data-theme-choice=${theme}]`)
+            assert.deepEqual(await violations(page), [], theme)
+            await page.locator(card).scrollIntoViewIfNeeded()
+            await picture(page, `values-old-${locale.slice(0, 2)}-${theme}`)
+          }
+          await page.setViewportSize(phone)
+          await page.locator(card).scrollIntoViewIfNeeded()
+          await picture(page, `values-old-${locale.slice(0, 2)}-phone`)
+          assert.ok(await fits(page))
+          assert.deepEqual(trouble, [])
+        },
+        { locale },
+      )
+    }
+  })
 })
 
 async function fits(page) {

@@ -18,11 +18,21 @@ export interface Temperature {
   target?: Maybe<number>
   power?: Maybe<number>
   observed_at?: Maybe<string>
+  // Nobody confirms it any more. `values` of the machine says since when.
+  stale?: Maybe<boolean>
 }
 
 export interface Fan {
   speed?: Maybe<number>
   rpm?: Maybe<number>
+  stale?: Maybe<boolean>
+}
+
+// What Klipper's last values are worth: when they were last seen to hold, by the hub's clock, and the categories
+// (`position`, `sensor`, ...) that are stale by now.
+export interface ValuesHold {
+  confirmed_at?: Maybe<string>
+  stale?: Maybe<string[]>
 }
 
 // What the card of a machine knows about its current or last job.
@@ -99,6 +109,8 @@ export interface Machine {
   updated_at?: Maybe<string>
   // The same by the hub's clock, which the heartbeats carry too.
   recorded_at?: Maybe<string>
+  values?: Maybe<ValuesHold>
+  // Nothing at all was heard of it for a while.
   stale?: Maybe<boolean>
 }
 

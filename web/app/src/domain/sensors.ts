@@ -45,6 +45,7 @@ export interface FanSpeed {
   text: string
   speed: number
   rpm: number | null
+  stale: boolean
 }
 
 // The part cooling fan ("fan") first.
@@ -52,7 +53,13 @@ export function fans(machine: Machine): FanSpeed[] {
   const list: FanSpeed[] = []
   for (const [name, fan] of Object.entries(machine.fans ?? {})) {
     if (typeof fan?.speed !== 'number') continue
-    list.push({ name, text: plainName(name), speed: fan.speed, rpm: fan.rpm ?? null })
+    list.push({
+      name,
+      text: plainName(name),
+      speed: fan.speed,
+      rpm: fan.rpm ?? null,
+      stale: fan.stale ?? false,
+    })
   }
   return list.sort(
     (a, b) => Number(b.name === 'fan') - Number(a.name === 'fan') || a.name.localeCompare(b.name),

@@ -4,8 +4,9 @@
 import { computed, ref, shallowRef } from 'vue'
 import { defineStore } from 'pinia'
 import { LiveSocket, type Link, type LiveSocketOptions } from '@/api/live_socket'
-import type { Job, LiveMessage, Machine } from '@/api/types'
+import type { Job, LiveMessage, Machine, Maybe } from '@/api/types'
 import { isOffline } from '@/domain/state'
+import { instant } from '@/i18n/format'
 import { useSamples } from './samples'
 
 // A heartbeat comes every 5 s; after this long without one, nothing on the page counts as live.
@@ -53,9 +54,17 @@ export const useLive = defineStore('live', () => {
     link.value.phase === 'waiting' ? Math.max(0, Math.ceil((link.value.retryAt - now.value) / 1000)) : null,
   )
 
-  function ageMs(machine: Machine): number | null {
-    const updated = Date.parse(machine.recorded_at ?? machine.updated_at ?? '')
-    return Number.isNaN(updated) ? null : Math.max(0, hubNow.value - updated)
+  // Since `iso`, a time of the hub's clock.
+  function sinceMs(iso: Maybe<string>): number | null {
+    const at = instant(iso)
+    return at === null ? null : Math.max(0, hubNow.value - at)
+  }
+
+  const ageMs = (machine: Machine) => sinceMs(machine.recorded_at ?? machine.updated_at)
+
+  // Null as long as they hold, and where there never were any.
+  function valuesAgeMs(machine: Machine): number | null {
+    return machine.values?.stale?.length ? sinceMs(machine.values.confirmed_at) : null
   }
 
   function isStale(machine: Machine): boolean {
@@ -145,6 +154,7 @@ export const useLive = defineStore('live', () => {
     retryInS,
     caughtUp,
     ageMs,
+    valuesAgeMs,
     isStale,
     receive,
     start,

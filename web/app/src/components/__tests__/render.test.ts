@@ -80,6 +80,27 @@ describe('machine card', () => {
     expect(card.text()).not.toContain('≈')
   })
 
+  it('tells how old values are that nobody confirms any more, and which, and nothing while they hold', () => {
+    const heard = { recorded_at: new Date(Date.now() - 4_000).toISOString(), stale: false }
+    const confirmed_at = new Date(Date.now() - 34_500).toISOString()
+    const card = (stale: boolean) =>
+      render(MachineCard, {
+        machine: machine('a', {
+          ...heard,
+          values: { confirmed_at, stale: stale ? ['sensor', 'fan'] : [] },
+          temperatures: { extruder: { value: 214, stale }, 'temperature_sensor cellar': { value: 14 } },
+          fans: { fan: { speed: 0.3, stale } },
+        }),
+      })
+    expect(plain(card(false).get('[data-testid=age]').text())).toBe('4 s old')
+    expect(card(false).text()).not.toContain('old value')
+    const old = card(true)
+    expect(plain(old.get('[data-testid=age]').text())).toBe('values 34 s old')
+    expect(old.get('[data-testid=age]').attributes('title')).toContain('UTC')
+    expect(plain(old.get('dl').text())).toMatch(/nozzle ?214°, old value ?cellar ?14°$/)
+    expect(plain(old.get('footer').text())).toContain('fan 30%, old value')
+  })
+
   it('says how many files wait in the queue, and nothing when none does', () => {
     const card = (total: number) => render(MachineCard, { machine: machine('a', { queue: { total } }) })
     expect(plain(card(2).get('[data-testid=queued]').text())).toBe('2 queued')
