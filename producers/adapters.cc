@@ -17,8 +17,7 @@ constexpr const char* kSafetyActor = "safety";  // of what an alarm does by itse
 constexpr size_t kMaxWhy = 200;
 constexpr std::string_view kEmergencyStop = "emergency_stop";
 constexpr size_t kMaxKnownStops = 256;
-constexpr size_t kMaxStopMessage = 16u << 10;  // of which a reason and an id are read
-constexpr size_t kMaxStopId = 100;
+constexpr size_t kMaxStopMessage = 16u << 10;       // of which a reason and an id are read
 constexpr size_t kMaxRegistryMessage = 512u << 10;  // the list of all machines
 
 // Of a stop that came by MQTT: nothing in it can keep the stop from being done.
@@ -32,10 +31,9 @@ StopMessage stop_message(std::string_view payload) {
   JsonReader reader(kMaxStopMessage, 8);
   const auto json = reader.parse(payload);
   if (!json) return {};
-  const auto id = text_member(*json, "command_id").value_or("");
-  const bool usable =
-      id.size() <= kMaxStopId && std::all_of(id.begin(), id.end(), [](unsigned char c) { return c > ' ' && c < 0x7f; });
-  return {usable ? std::string(id) : "", std::string(text_member(*json, "reason").value_or("")),
+  auto id = text_member(*json, "id");  // as other commands have it
+  if (!id) id = text_member(*json, "command_id");
+  return {id && is_command_id(*id) ? std::string(*id) : "", std::string(text_member(*json, "reason").value_or("")),
           std::string(text_member(*json, "key").value_or(""))};
 }
 
@@ -380,24 +378,40 @@ void Adapters::take_stop(const std::string& machine, const MqttClient::Message& 
     record.client = record.actor = "mqtt";  // the broker does not say who published (decision 18)
     record.reason = said.reason;
     record.asked_at = clock_.wall();
-    stop_at_once(*stopper, std::move(record), again, said.api_key);
+    stop_at_once(*stopper,
+                 {std::move(record), again, said.api_key, StopRequest{machine, std::string(message.payload)}});
   }
 }
 
-void Adapters::stop_at_once(EmergencyStopper& stopper, EmergencyRecord record, bool again, std::string api_key) {
-  const std::string machine = record.machine;
-  stopper.stop(machine, [this, record = std::move(record), again,
-                         api_key = std::move(api_key)](const EmergencyStopResult& result) mutable {
+void Adapters::stop_at_once(EmergencyStopper& stopper, Stop stop) {
+  const std::string machine = stop.record.machine;
+  stopper.stop(machine, [this, stop = std::move(stop)](const EmergencyStopResult& result) mutable {
+    EmergencyRecord& record = stop.record;
     record.confirmed = result.confirmed;
     record.text = result.text;
     if (result.sent_after) record.sent_after_us = result.sent_after->count();
     if (result.answered_after) record.answered_after_us = result.answered_after->count();
-    if (again) return;
-    loop_.post([this, record = std::move(record), api_key = std::move(api_key)]() mutable {
-      attribute(record, api_key);
-      stopped(record);
+    loop_.post([this, stop = std::move(stop)]() mutable {
+      answer(stop);
+      if (stop.again) return;
+      attribute(stop.record, stop.api_key);
+      stopped(stop.record);
     });
   });
+}
+
+// Whoever asked by MQTT has to hear that the machine did not confirm.
+void Adapters::answer(const Stop& stop) {
+  if (!stop.request || !commands_) return;
+  const EmergencyRecord& record = stop.record;
+  CommandMessage asked;
+  asked.id = record.command_id;
+  asked.command = kEmergencyStop;
+  CommandReply reply;
+  reply.command_id = record.command_id;
+  reply.json = reply_json(record.machine, asked, record.confirmed ? "completed" : "not_confirmed", {}, "", record.text,
+                          clock_.wall());
+  commands_->reply_to_stop(*stop.request, record.machine, std::move(reply));
 }
 
 // What people have set a rule to do.
@@ -413,7 +427,7 @@ void Adapters::act_on(const std::string& machine, const schema::AlarmRaisedT& al
     record.client = record.actor = kSafetyActor;
     record.reason = why;
     record.asked_at = clock_.wall();
-    return stop_at_once(*stopper_, std::move(record), false, "");
+    return stop_at_once(*stopper_, {std::move(record), false, "", std::nullopt});
   }
   const auto found = machines_.find(machine);
   if (found == machines_.end()) return;

@@ -92,13 +92,22 @@ class Adapters {
     bool operator==(const Wanted&) const = default;
   };
 
+  // An emergency stop, and what is done when it has ended.
+  struct Stop {
+    EmergencyRecord record;
+    bool again = false;                  // it was recorded when its id came first
+    std::string api_key;                 // as it was shown
+    std::optional<StopRequest> request;  // who waits for an answer
+  };
+
   void receive(const MqttClient::Message& message);                                // on the broker's thread
   void take_stop(const std::string& machine, const MqttClient::Message& message);  // likewise
   void stopped(const EmergencyRecord& record);                                     // on the loop's
   void act_on(const std::string& machine, const schema::AlarmRaisedT& alarm);      // likewise
   void attribute(EmergencyRecord& record, const std::string& api_key) const;       // likewise
-  void stop_at_once(EmergencyStopper& stopper, EmergencyRecord record, bool again, std::string api_key);  // any thread
-  void deliver();                                                                                         // likewise
+  void answer(const Stop& stop);                                                   // likewise
+  void stop_at_once(EmergencyStopper& stopper, Stop stop);                         // any thread
+  void deliver();                                                                  // likewise
   void connection_changed(bool connected);
   Result<Machine*> machine_of(const std::string& id);
   void take_latches(const std::map<std::string, std::string>& messages);

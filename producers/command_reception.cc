@@ -42,7 +42,10 @@ void CommandReception::start() {
 
 void CommandReception::receive(const MqttClient::Message& message) {
   auto address = topics_.machine_and_command_of(message.topic);
-  if (!address || (!options_.wanted && address->command == name_of(CommandKind::kEmergencyStop))) return;
+  if (!address) return;
+  if (!options_.wanted && address->command == name_of(CommandKind::kEmergencyStop)) {
+    return note_stop(message, address->machine);  // the stop itself waits for no loop
+  }
   Arrived arrived{std::move(*address),
                   std::string(message.payload.substr(0, kMaxPayload + 1)),
                   message.retained,
@@ -54,6 +57,21 @@ void CommandReception::receive(const MqttClient::Message& message) {
   arrived_.push_back(std::move(arrived));
   if (std::exchange(posted_, true)) return;
   loop_.post([this] { take_arrived(); });
+}
+
+// Only where the answer goes; whoever serves the machine has stopped it by now.
+void CommandReception::note_stop(const MqttClient::Message& message, const std::string& level) {
+  if (message.retained) return;
+  StopRequest request{level, std::string(message.payload.substr(0, StopAnswers::kMaxPayload))};
+  std::string topic(topics_.is_for_replies(message.response_topic) ? message.response_topic : "");
+  std::string correlation(message.correlation_data.substr(0, kMaxResponseTopic));
+  loop_.post(
+      [this, request = std::move(request), topic = std::move(topic), correlation = std::move(correlation)]() mutable {
+        for (const CommandReply& answer :
+             stop_answers_.asked(std::move(request), std::move(topic), std::move(correlation), clock_.monotonic())) {
+          publish(answer.response_topic, answer);
+        }
+      });
 }
 
 void CommandReception::take_arrived() {
@@ -139,13 +157,20 @@ void CommandReception::attribute(AskedCommand& asked, const std::string& api_key
 }
 
 void CommandReception::reply(const std::string& machine, const CommandReply& reply) {
-  const auto publish = [&](const std::string& topic) {
-    if (auto sent = client_.respond(topic, reply.json, reply.correlation_data); !sent) {
-      log_debug("commands", "the answer to {} is only in the log: {}", reply.command_id, sent.error().message());
-    }
-  };
-  publish(topics_.result(machine, reply.command_id));
-  if (topics_.is_for_replies(reply.response_topic)) publish(reply.response_topic);
+  publish(topics_.result(machine, reply.command_id), reply);
+  if (topics_.is_for_replies(reply.response_topic)) publish(reply.response_topic, reply);
+}
+
+void CommandReception::reply_to_stop(StopRequest request, const std::string& machine, CommandReply reply) {
+  publish(topics_.result(machine, reply.command_id), reply);
+  const auto answer = stop_answers_.ended(std::move(request), machine, std::move(reply), clock_.monotonic());
+  if (answer) publish(answer->response_topic, *answer);
+}
+
+void CommandReception::publish(const std::string& topic, const CommandReply& reply) {
+  if (auto sent = client_.respond(topic, reply.json, reply.correlation_data); !sent) {
+    log_debug("commands", "the answer to {} is only in the log: {}", reply.command_id, sent.error().message());
+  }
 }
 
 }  // namespace millrace

@@ -19,6 +19,7 @@
 #include "bus/topics.h"
 #include "net/io_loop.h"
 #include "producers/moonraker/command_desk.h"
+#include "producers/stop_answers.h"
 
 namespace millrace {
 
@@ -54,6 +55,8 @@ class CommandReception {
   void start();
   // To result/<machine>/<id> and, where the sender named one, to its response topic.  Loop's thread.
   void reply(const std::string& machine, const CommandReply& reply);
+  // The same for an emergency stop, which somebody else has taken.  Loop's thread.
+  void reply_to_stop(StopRequest request, const std::string& machine, CommandReply reply);
 
  private:
   struct Arrived {
@@ -66,6 +69,8 @@ class CommandReception {
   };
 
   void receive(const MqttClient::Message& message);
+  void note_stop(const MqttClient::Message& message, const std::string& level);
+  void publish(const std::string& topic, const CommandReply& reply);
   void take_arrived();
   AskedCommand understood(const Arrived& arrived);
   void attribute(AskedCommand& asked, const std::string& api_key) const;
@@ -80,6 +85,7 @@ class CommandReception {
   Counter& dropped_;
   const Deliver deliver_;
   std::string signing_key_;  // as last read
+  StopAnswers stop_answers_;
 
   std::mutex mutex_;
   std::deque<Arrived> arrived_;

@@ -279,6 +279,42 @@ TEST_F(EmergencyStopTest, ByMqttWithoutAHub) {
   EXPECT_EQ(events("EmergencyStopped").size(), 3u);
 }
 
+TEST_F(EmergencyStopTest, ByMqttItIsAnsweredAlsoWhenTheMachineDoesNot) {
+  begin(1);
+  MqttOptions options;
+  options.url = shop.broker.url();
+  const auto listener = make_mqtt_client(options);
+  std::mutex mutex;
+  std::map<std::string, json> heard;
+  listener->on_message([&](const MqttClient::Message& message) {
+    std::lock_guard lock(mutex);
+    heard[std::string(message.topic)] = json::parse(message.payload, nullptr, false);
+  });
+  listener->subscribe("millrace/v1/result/sim-1/+", 1);
+  listener->start();
+  ASSERT_TRUE(eventually([&] { return listener->connected(); }));
+  const auto answer = [&](const std::string& id) {
+    json found;
+    EXPECT_TRUE(eventually([&] {
+      std::lock_guard lock(mutex);
+      if (const auto at = heard.find("millrace/v1/result/sim-1/" + id); at != heard.end()) found = at->second;
+      return found.is_object();
+    })) << id;
+    return found;
+  };
+  publish("sim-1", R"({"id":"stop-1","reason":"smoke"})");
+  const json done = answer("stop-1");
+  EXPECT_EQ(done["command"], "emergency_stop");
+  EXPECT_EQ(done["status"], "completed");
+  EXPECT_EQ(done["text"], "ok");
+  shop.machines.reset();
+  publish(std::string(kAllMachines), R"({"id":"stop-2"})");
+  const json open = answer("stop-2-sim-1");
+  EXPECT_EQ(open["status"], "not_confirmed");
+  EXPECT_FALSE(open["text"].get<std::string>().empty());
+  listener->stop();
+}
+
 // Whoever may publish may stop; a key only says who it was.
 TEST_F(EmergencyStopTest, ByMqttAKeyTellsWhoStoppedAndAWrongOneIsNoReasonToRefuse) {
   begin(2);
