@@ -8,7 +8,6 @@
 #include "bus/json_writer.h"
 
 namespace millrace {
-namespace {
 
 std::string_view reason_phrase(int status) {
   switch (status) {
@@ -90,6 +89,8 @@ std::string_view reason_phrase(int status) {
       return "";  // RFC 9112 4: may be empty
   }
 }
+
+namespace {
 
 bool is_field_value(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });

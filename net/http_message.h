@@ -23,6 +23,9 @@ bool is_chunked(const HttpResponse& response, const AnswerFraming& framing);
 // the response cannot be sent: a status outside 200..599, or a header that would break out of its line.
 std::optional<std::string> answer_head(const HttpResponse& response, const AnswerFraming& framing);
 
+// "Not Found"; empty for a status that is not used here.
+std::string_view reason_phrase(int status);
+
 // An error as RFC 9457 problem details: {type, title, status, code, detail}.
 HttpResponse problem(int status, std::string_view code, std::string_view detail);
 

@@ -8,6 +8,7 @@
 #include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "bus/random.h"
+#include "net/http_message.h"
 #include "projections/command_history.h"
 #include "web/edge/problem.h"
 #include "web/edge/shown_json.h"
@@ -104,7 +105,7 @@ std::string detail_of(const schema::CommandViewT& command) {
 // A problem, and the command beside it.
 HttpResponse problem_with(const schema::CommandViewT& command, const Ending& ending) {
   JsonWriter json;
-  json.object().field("type", "about:blank").field("title", ending.code).field("status", ending.http);
+  json.object().field("type", "about:blank").field("title", reason_phrase(ending.http)).field("status", ending.http);
   json.field("code", ending.code).field("detail", detail_of(command));
   write_reasons(json, command);
   json.key("command");

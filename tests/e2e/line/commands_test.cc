@@ -96,6 +96,7 @@ TEST_F(CommandsTest, WhatTheGuardRefusesNeverReachesTheMachine) {
   const Answer hot = ask({{"command", "set_temperature"}, {"args", {{"heater", "extruder"}, {"target", 290}}}});
   EXPECT_EQ(hot.status, 409) << hot.body;
   EXPECT_EQ(hot.body["code"], "command_rejected");
+  EXPECT_EQ(hot.body["title"], "Conflict");
   ASSERT_FALSE(hot.body["reasons"].empty());
   EXPECT_NE(hot.body["detail"].get<std::string>().find("290"), std::string::npos) << hot.body;
   EXPECT_EQ(state()["temperatures"]["extruder"]["target"], 0);
