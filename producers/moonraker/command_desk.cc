@@ -153,7 +153,8 @@ void CommandDesk::begin() {
 
 void CommandDesk::take(AskedCommand asked) {
   CommandMessage& message = asked.message;
-  if (message.id.empty()) message.id = new_id();
+  const bool has_id = !message.id.empty();
+  if (!has_id) message.id = new_id();
   if (answered_before(asked)) return;
   if (is_replayed(asked)) return reject_replayed(std::move(asked));
   std::optional<Command> command;
@@ -170,6 +171,7 @@ void CommandDesk::take(AskedCommand asked) {
           Refusal{parsed.error().code == Errc::kNotFound ? "unknown_command" : "invalid_args", parsed.error().context};
     }
   }
+  if (!refused && answered_by_key(asked, has_id, refused)) return;
   if (!message.recorded) tell_request(asked, message.args);
   if (refused) return reject(asked, {*refused});
   const uint64_t number = ++last_number_;
@@ -254,6 +256,34 @@ void CommandDesk::reject_replayed(AskedCommand asked) {
   message.idempotency_key.clear();
   tell_request(asked, message.args);
   reject(asked, {reason});
+}
+
+// The same key of the same actor asks for the same command once.  What the hub has recorded it has looked up itself.
+bool CommandDesk::answered_by_key(AskedCommand& asked, bool has_id, std::optional<Refusal>& refused) {
+  CommandMessage& message = asked.message;
+  if (message.idempotency_key.empty()) return false;
+  const std::string name = message.actor + '\n' + message.claimed_actor + '\n' + message.idempotency_key;
+  const Sha256 args = Sha256Digester().digest(message.args);
+  const auto [found, is_new] = keyed_.try_emplace(name, Keyed{message.id, message.command, args});
+  if (is_new || message.recorded) return false;
+  const Keyed& earlier = found->second;
+  if (earlier.command != message.command || earlier.args != args) {
+    refused =
+        Refusal{"idempotency_key_used",
+                fmt::format("idempotency_key '{}' was used for another {}, command {}: a new command needs a new key",
+                            message.idempotency_key, earlier.command, earlier.id)};
+    message.idempotency_key.clear();  // it stays the other one's
+    return false;
+  }
+  CommandMessage same = message;
+  same.id = earlier.id;
+  const auto ended = ended_.find(earlier.id);
+  std::string told = ended != ended_.end() ? ended->second
+                                           : reply_json(options_.machine, same, "requested", {}, "", "", clock_.wall());
+  // An id that was made for it is given to the next command.
+  const std::string& told_as = has_id ? message.id : earlier.id;
+  machine_.reply({told_as, std::move(told), asked.response_topic, asked.correlation_data});
+  return true;
 }
 
 void CommandDesk::tell_request(const AskedCommand& asked, const std::string& args) {
@@ -674,6 +704,7 @@ void CommandDesk::reply(const AskedCommand& asked, std::string_view status, cons
   if (status != "accepted") {
     if (ended_.emplace(asked.message.id, told).second) ended_order_.push_back(asked.message.id);
     while (ended_order_.size() > kMaxRemembered) {
+      std::erase_if(keyed_, [&](const auto& entry) { return entry.second.id == ended_order_.front(); });
       ended_.erase(ended_order_.front());
       ended_order_.pop_front();
     }

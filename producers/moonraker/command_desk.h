@@ -15,6 +15,7 @@
 
 #include "bus/clock.h"
 #include "bus/command_message.h"
+#include "bus/sha256.h"
 #include "producers/moonraker/circuit_breaker.h"
 #include "producers/moonraker/command_calls.h"
 #include "producers/moonraker/command_influence.h"
@@ -118,6 +119,7 @@ class CommandDesk {
   bool is_replayed(const AskedCommand& asked);
   void reject_replayed(AskedCommand asked);
   std::string new_id() const;
+  bool answered_by_key(AskedCommand& asked, bool has_id, std::optional<Refusal>& refused);
   void tell_request(const AskedCommand& asked, const std::string& args);
   void read_file(uint64_t number);
   void read(uint64_t number, std::string method, std::string params,
@@ -164,6 +166,12 @@ class CommandDesk {
   bool motion_told_ = true;
   bool print_told_ = true;
   std::map<std::string, std::string> ended_;  // command id -> its last reply
+  struct Keyed {
+    std::string id;
+    std::string command;
+    Sha256 args{};
+  };
+  std::map<std::string, Keyed> keyed_;  // who asked and idempotency key -> the command, as long as its id is remembered
   std::deque<std::string> ended_order_;
 };
 

@@ -442,6 +442,45 @@ TEST_F(CommandDeskTest, WhoeverAsksIsAnsweredAtEachStep) {
   EXPECT_EQ(rejected["reasons"][0]["rule"], "unknown_command");
 }
 
+TEST_F(CommandDeskTest, TheSameIdempotencyKeyAsksOnceByMqttToo) {
+  bench.answers["printer.gcode.script"] = "\"ok\"";
+  const auto keyed = [&](const std::string& args) {
+    AskedCommand question = asked("set_pin", args);
+    question.message.recorded = false;
+    question.message.actor = question.message.client = "mqtt";
+    question.message.idempotency_key = "light on";
+    question.response_topic = "replies/me";
+    return question;
+  };
+  bench.hold_answers = true;
+  take(keyed(R"({"pin":"caselight","value":1})"));
+  take(keyed(R"({"pin":"caselight","value":1.0})"));
+  EXPECT_EQ(json::parse(replies.back().json)["command_id"], "c1") << "the one under way is named";
+  EXPECT_EQ(json::parse(replies.back().json)["status"], "requested");
+  bench.hold_answers = false;
+  bench.deliver();
+  bench.update(R"({"output_pin caselight":{"value":1.0}})");
+  take(keyed(R"({"pin":"caselight","value":1})"));
+  EXPECT_EQ(replies.back().command_id, "c3") << "told where the asker listens";
+  EXPECT_EQ(replies.back().response_topic, "replies/me");
+  EXPECT_EQ(json::parse(replies.back().json)["command_id"], "c1");
+  EXPECT_EQ(json::parse(replies.back().json)["status"], "completed");
+  EXPECT_EQ(std::count(bench.requests.begin(), bench.requests.end(), "printer.gcode.script"), 1);
+
+  AskedCommand nameless = keyed(R"({"pin":"caselight","value":1})");
+  nameless.message.id.clear();
+  take(std::move(nameless));
+  EXPECT_EQ(replies.back().command_id, "c1");
+
+  take(keyed(R"({"pin":"caselight","value":0})"));
+  EXPECT_EQ(told().back(), "rejected c5 idempotency_key_used");
+  AskedCommand others = keyed(R"({"pin":"caselight","value":0})");
+  others.message.claimed_actor = "kitchen";
+  take(std::move(others));
+  EXPECT_EQ(json::parse(replies.back().json)["command_id"], "c6") << "each asker has keys of its own";
+  EXPECT_EQ(std::count(bench.requests.begin(), bench.requests.end(), "printer.gcode.script"), 2);
+}
+
 TEST(AdapterStateTest, RemembersCommandsPlateAndStateVersion) {
   AdapterState state;
   state.plate_clear = true;
