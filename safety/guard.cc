@@ -194,6 +194,7 @@ void state_version_mismatch(const Judgement& j, Reasons& reasons) {
 void job_mismatch(const Judgement& j, Reasons& reasons) {
   const std::string& expected = j.request.expected_job_id;
   if (expected.empty() || expected == j.machine.job_id) return;
+  if (j.machine.job_id.empty()) return reasons.add("no print is under way: expected '{}'", shown(expected));
   reasons.add("the print under way is '{}': expected '{}'", j.machine.job_id, shown(expected));
 }
 
