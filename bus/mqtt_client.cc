@@ -29,6 +29,8 @@ constexpr int kMaxInflight = 1000;  // the broker is configured alike; fewer mak
 constexpr size_t kBytesInFlightWithin = 384u << 10;
 constexpr size_t kBytesInFlightBeyond = 64u << 10;
 const std::string kSystemAuthorities = "/etc/ssl/certs/ca-certificates.crt";  // of Debian's ca-certificates
+constexpr size_t kMaxTlsError = 200;                                          // bytes, in the log
+constexpr const char* kConnectFailure = "TCP/TLS connect failure";            // of Paho
 constexpr int kMaxBuffered = 2 * kMaxInflight;
 constexpr std::chrono::seconds kConnectTimeout{5};
 constexpr std::chrono::seconds kSubscribeTimeout{5};
@@ -41,13 +43,29 @@ std::string paho_url(const std::string& url) {
   return url;
 }
 
+bool is_tls(std::string_view url) { return url.starts_with("mqtts://"); }
+
+// "C0F6...:error:0A000086:SSL routines:some_function:certificate verify failed:file.c:1889:" is how OpenSSL prints its
+// errors: the reason is what people need.
+std::string_view reason_of_tls_error(std::string_view said) {
+  constexpr std::string_view kMark = ":error:";
+  const size_t mark = said.find(kMark);
+  std::string_view rest = mark == std::string_view::npos ? said : said.substr(mark + kMark.size());
+  for (int part = 0; mark != std::string_view::npos && part < 3; ++part) {
+    const size_t colon = rest.find(':');
+    if (colon == std::string_view::npos) return said;
+    rest.remove_prefix(colon + 1);
+  }
+  return rest.substr(0, rest.find_first_of(":\n"));
+}
+
 bool is_this_computer(const std::string& url) {
   const auto host = url.substr(std::min(url.size(), url.find("//") + 2));
   return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
 }
 
 // Fills `connect` where it lies: this Paho's copies of options with properties point into the original.
-void fill(mqtt::connect_options& connect, const MqttOptions& options) {
+void fill(mqtt::connect_options& connect, const MqttOptions& options, mqtt::ssl_options::error_handler on_tls_error) {
   if (options.mqtt5) {
     connect.set_mqtt_version(MQTTVERSION_5);
     connect.set_clean_start(true);
@@ -63,10 +81,11 @@ void fill(mqtt::connect_options& connect, const MqttOptions& options) {
   if (!options.will_topic.empty()) {
     connect.set_will_message(mqtt::message(options.will_topic, options.will_payload, 1, true));
   }
-  if (options.url.starts_with("mqtts://")) {
+  if (is_tls(options.url)) {
     // The certificate has to be for the URL's host.
     auto tls = mqtt::ssl_options_builder().verify(true).enable_server_cert_auth(true);
     tls.trust_store(options.ca_file.empty() ? kSystemAuthorities : options.ca_file);
+    tls.error_handler(std::move(on_tls_error));
     connect.set_ssl(tls.finalize());
   }
   if (options.mqtt5) connect.set_properties(mqtt::properties{});
@@ -91,7 +110,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   explicit PahoClient(MqttOptions options)
       : options_(std::move(options)),
         client_(paho_url(options_.url), options_.client_id, create_options_for(options_)) {
-    fill(connect_options_, options_);
+    fill(connect_options_, options_, [this](const std::string& said) { note_tls_error(said); });
   }
 
   ~PahoClient() override { stop(); }
@@ -283,9 +302,23 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
 
   // Once per outage, so that a broker that is away for hours does not fill the log.
   void report_refused(const std::string& cause) {
+    std::string why;
+    {
+      std::lock_guard lock(mutex_);
+      why.swap(tls_said_);
+    }
     if (refused_reported_) return;
     refused_reported_ = true;
-    log_warn("mqtt", "cannot connect to {}: {}; trying on", options_.url, cause);
+    if (why.empty() && is_tls(options_.url) && cause.find(kConnectFailure) != std::string::npos) {
+      why = "nothing listens there, it speaks no TLS, or its certificate is for another name";
+    }
+    log_warn("mqtt", "cannot connect to {}: {}{}{}; trying on", options_.url, cause, why.empty() ? "" : ": ", why);
+  }
+
+  // Paho itself says only that there was something.  On its thread.
+  void note_tls_error(std::string_view said) {
+    std::lock_guard lock(mutex_);
+    if (tls_said_.empty()) tls_said_ = reason_of_tls_error(said).substr(0, kMaxTlsError);
   }
 
   const MqttOptions options_;
@@ -304,6 +337,7 @@ class PahoClient final : public MqttClient, private mqtt::iaction_listener {
   bool stopping_ = false;
   bool lost_ = false;
   std::string lost_cause_;
+  std::string tls_said_;
   std::map<std::string, int> subscriptions_;
   std::atomic<bool> connected_{false};
   bool refused_reported_ = false;  // the connecting thread's own
