@@ -49,8 +49,11 @@ void write_alarm(JsonWriter& json, const schema::AlarmViewT& alarm, int64_t now_
   json.field("action", schema::EnumNameAlarmAction(alarm.action)).field("text", alarm.text);
   json.field("value", alarm.value).field("threshold", alarm.threshold).text_or_null("job_id", alarm.job_id);
   json.field("active", alarm.active).field("acknowledged", alarm.acknowledged);
-  write_time(json, "acknowledged_at", alarm.acknowledged_us);
-  json.text_or_null("acknowledged_by", alarm.acknowledged_by).text_or_null("note", alarm.note);
+  // One that was escalated since has been seen by nobody.
+  const auto if_acknowledged = [&](std::string_view said) { return alarm.acknowledged ? said : std::string_view(); };
+  write_time(json, "acknowledged_at", alarm.acknowledged ? alarm.acknowledged_us : 0);
+  json.text_or_null("acknowledged_by", if_acknowledged(alarm.acknowledged_by));
+  json.text_or_null("note", if_acknowledged(alarm.note));
   const bool shelved = alarm.shelved_until_us > now_us;
   write_time(json, "shelved_until", shelved ? alarm.shelved_until_us : 0);
   json.text_or_null("shelved_by", shelved ? std::string_view(alarm.shelved_by) : std::string_view());

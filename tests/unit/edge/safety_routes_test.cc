@@ -151,6 +151,15 @@ TEST_F(EdgeSafetyTest, AlarmIsAcknowledgedShelvedAndTakenBackByItsRef) {
   EXPECT_EQ(quiet["shelve_reason"], "the sensor is on order");
   EXPECT_EQ(get("/api/v1/machines/voron-2")["alarms"].size(), 1u) << "shelved ones are not shown";
   EXPECT_EQ(done("POST", path + "/unshelve", json::object())["state"], "acknowledged");
+  schema::AlarmEscalatedT escalated;
+  escalated.alarm_id = quiet["id"];
+  escalated.level = schema::AlarmLevel::critical;
+  say(std::move(escalated));
+  const json again = get(path);
+  EXPECT_EQ(again["state"], "active");
+  EXPECT_EQ(again["acknowledged_by"], nullptr) << "nobody has seen this";
+  EXPECT_EQ(again["acknowledged_at"], nullptr);
+  EXPECT_EQ(again["note"], nullptr);
   schema::AlarmClearedT cleared;
   cleared.alarm_id = "voron-2/temperature_drift/extruder";
   say(std::move(cleared));
