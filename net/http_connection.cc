@@ -456,10 +456,20 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
       request.body.clear();
       request.path = std::move(target->path);
       request.query = std::move(target->query);
+      if (core->service->is_urgent(request.method, request.path)) return serve_without_body(std::move(request));
       guarded("body of " + printable(request.path), [&] { core->service->on_body_refused(request, refusal); });
       if (phase_ != Phase::kBody) return;  // the server was stopped meanwhile
     }
     fail(std::move(refusal));
+  }
+
+  // What is urgent is done, whatever was to be said with it.  The connection ends with the answer.
+  void serve_without_body(HttpRequest request) {
+    ++read_turn_;
+    framing_ = {.keep_alive = false};
+    phase_ = Phase::kServing;
+    stop_timer();
+    serve(std::move(request));
   }
 
   // Answers and closes: what follows on this connection cannot be trusted to begin where a request begins.

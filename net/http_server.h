@@ -66,7 +66,8 @@ class HttpService {
  public:
   virtual ~HttpService() = default;
   virtual void on_request(HttpRequest request, Responder respond) = 0;
-  // Whether such a request is served although there are too many connections.  Asked before its body is read.
+  // Whether such a request is served although there are too many connections, and without its body where that is too
+  // large.  Asked before its body is read.
   virtual bool is_urgent(std::string_view /*method*/, std::string_view /*path*/) { return false; }
   // For a request whose body is larger than HttpServerOptions::max_body_bytes, or does not say how large it is: how
   // much it may have.  0: as any other.

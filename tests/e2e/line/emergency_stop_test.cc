@@ -136,6 +136,7 @@ TEST_F(EmergencyStopTest, WhatIsInTheBodyKeepsNoStopFromBeingDone) {
   begin(1);
   EXPECT_EQ(stop("sim-1", "}{ nonsense").status, 200);
   EXPECT_EQ(stop("sim-1", R"({"reason":17,"more":[1,2]})").status, 200);
+  EXPECT_EQ(stop("sim-1", std::string(2u << 20, '{')).status, 200) << "larger than any body may be";
   EXPECT_EQ(stop("nobody").status, 404);
   EXPECT_EQ(stop("nobody").body["code"], "machine_not_found");
   ASSERT_TRUE(eventually([&] { return events("AccessDenied").size() == 2; })) << "that somebody tried is recorded";

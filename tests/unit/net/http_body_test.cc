@@ -135,6 +135,7 @@ struct LargeBodies final : HttpService {
   size_t max_body_bytes(std::string_view method, std::string_view path) override {
     return method == "PUT" && path == "/large" ? 100 : 0;
   }
+  bool is_urgent(std::string_view, std::string_view path) override { return path == "/urgent"; }
   void on_body_refused(const HttpRequest& request, const HttpResponse& refusal) override {
     told.push_back(request.method + " " + request.path + " " + std::string(request.header("x-name").value_or("")) +
                    " " + std::to_string(request.body.size()) + " " + std::to_string(refusal.status));
@@ -157,13 +158,19 @@ TEST(HttpBodyLimit, OneRouteMayTakeMoreThanTheOthers) {
     client.write(head +
                  (chunked ? "Transfer-Encoding: chunked\r\n\r\n" + std::string(size) + "\r\n" + body + "\r\n0\r\n\r\n"
                           : "Content-Length: " + std::to_string(bytes) + "\r\n\r\n" + body));
-    return client.read_to_end().substr(9, 3);
+    return client.read_to_end();
+  };
+  const auto status_of = [&](const std::string& path, size_t bytes, bool chunked) {
+    return put(path, bytes, chunked).substr(9, 3);
   };
   for (const bool chunked : {false, true}) {
-    EXPECT_EQ(put("/large", 100, chunked), "200");
-    EXPECT_EQ(put("/large", 101, chunked), "413");
-    EXPECT_EQ(put("/other", 10, chunked), "200");
-    EXPECT_EQ(put("/other", 11, chunked), "413");
+    const auto urgent = put("/urgent", 1'000, chunked);
+    EXPECT_EQ(urgent.substr(9, 3), "200");
+    EXPECT_TRUE(urgent.ends_with("\r\n\r\n0")) << "done, without its body: " << urgent;
+    EXPECT_EQ(status_of("/large", 100, chunked), "200");
+    EXPECT_EQ(status_of("/large", 101, chunked), "413");
+    EXPECT_EQ(status_of("/other", 10, chunked), "200");
+    EXPECT_EQ(status_of("/other", 11, chunked), "413");
   }
   std::vector<std::string> told;
   thread.call([&] { told = service.told; });
