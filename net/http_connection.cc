@@ -400,7 +400,7 @@ class Connection final : public ServerSession, public std::enable_shared_from_th
             [&] { verdict.emplace(core->service->on_web_socket(request, web_socket->peer())); });
     if (phase_ != Phase::kServing) return;  // the server was stopped meanwhile
     if (!verdict) return write(problem(500, "internal", "the request could not be served"));
-    if (verdict->has_error()) return write(std::move(verdict->error()));
+    if (verdict->has_error()) return write(verdict->error());
     phase_ = Phase::kClosed;
     leave();
     if (tls_) return web_socket->accept(tls_->take(), request, std::move(**verdict));

@@ -7,6 +7,7 @@
 
 #include "bus/command_key.h"
 #include "bus/logging.h"
+#include "safety/command.h"
 
 namespace millrace {
 namespace {
@@ -135,7 +136,13 @@ AskedCommand CommandReception::understood(const Arrived& arrived) {
 void CommandReception::attribute(AskedCommand& asked, const std::string& api_key) const {
   asked.message.actor = "mqtt";
   asked.scopes = options_.mqtt_scopes;
-  if (api_key.empty()) return;
+  if (api_key.empty()) {
+    if (asked.message.command != name_of(CommandKind::kResetEmergency)) return;
+    asked.refused = Refusal{"key_required",
+                            "after an emergency stop a person opens the latch, who is known: put the 'key' of somebody "
+                            "who may operate the machine into the message, or ask by HTTP"};
+    return;
+  }
   const auto holder =
       options_.key_holder
           ? options_.key_holder(api_key)

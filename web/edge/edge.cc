@@ -316,7 +316,7 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
       return answer(api_problem(426, "upgrade_required", fmt::format("{} is a WebSocket", request.path)));
     }
     auto admitted = access.admit(request, *match.route, match.path);
-    if (!admitted) return answer(std::move(admitted.error()));
+    if (!admitted) return answer(admitted.error());
     *of_caller = std::move(admitted->headers);
     const auto recorded = recording(request, *match.route, admitted->caller, answer);
     if (match.route->runs_on == RunsOn::kUrgent) {
@@ -504,13 +504,13 @@ struct Edge::Impl final : HttpService, std::enable_shared_from_this<Edge::Impl> 
           api_problem(404, "not_found", fmt::format("there is no WebSocket at {}", request.path.substr(0, 200))));
     }
     auto admitted = access.admit_socket(request, *match.route);
-    if (!admitted) return refuse(std::move(admitted.error()));
+    if (!admitted) return refuse(admitted.error());
     const uint64_t socket = next_socket++;
     access.socket_opened(admitted->caller, peer, socket);
     auto events = open_socket(request, *match.route, own_part_of(std::move(peer), admitted->caller));
     if (!events) {
       access.socket_closed(socket);
-      return refuse(std::move(events.error()));
+      return refuse(events.error());
     }
     events->on_close = [this, socket, inner = std::move(events->on_close)](uint16_t code) {
       access.socket_closed(socket);

@@ -56,7 +56,7 @@ void WriteQueue::begin_next() {
 
 void WriteQueue::decided(WriteDecision decision) {
   if (stopped_) return;
-  if (!decision) return end(std::move(decision.error()));
+  if (!decision) return end(decision.error());
   write_ = std::make_shared<const EdgeWrite>(std::move(*decision));
   if (write_->events.empty()) return recorded(Position{});
   if (!parts_.submit) return end(api_problem(503, "unavailable", "nothing can be recorded here"));

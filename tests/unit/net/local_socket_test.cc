@@ -120,13 +120,13 @@ TEST_F(LocalSocketTest, SilentClientIsLeftWhenItsTimeIsOver) {
 
 TEST_F(LocalSocketTest, MoreConnectionsThanAllowedAreTurnedAway) {
   std::atomic<bool> go{false};
-  auto server = std::move(LocalServer::listen(path_,
-                                              [&](std::string_view) {
-                                                go.wait(false);
-                                                return std::string("done");
-                                              },
-                                              {.max_connections = 2})
-                              .value());
+  auto server = LocalServer::listen(path_,
+                                    [&](std::string_view) {
+                                      go.wait(false);
+                                      return std::string("done");
+                                    },
+                                    {.max_connections = 2})
+                    .value();
   std::atomic<int> served{0};
   std::atomic<int> turned_away{0};
   std::vector<std::thread> clients;

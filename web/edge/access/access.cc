@@ -340,7 +340,7 @@ Access::Admission Access::pass(const HttpRequest& request, const Route& route,
   if (!who) {
     Caller nobody;
     nobody.address = address_of(request.remote);
-    return denied(request, nobody, std::move(who.error()));
+    return denied(request, nobody, who.error());
   }
   Admitted admitted = std::move(*who);
   if (auto refused = refuse_scope(admitted.caller, route)) return denied(request, admitted.caller, std::move(*refused));
@@ -472,7 +472,7 @@ HttpResponse Access::open_session(const HttpRequest& request) {
                   challenge("key_invalid", "there is no key yet: make one with `millrace keys create`"));
   }
   auto who = by_key(request, nobody.address, secret, false);
-  if (!who) return denied(request, nobody, std::move(who.error()));
+  if (!who) return denied(request, nobody, who.error());
   Caller caller = std::move(who->caller);
   caller.how = Caller::How::kSession;
   const Session session = sessions_.open(caller.key_id, caller.generation);

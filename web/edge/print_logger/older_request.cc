@@ -177,7 +177,7 @@ OrRefusal<HttpRequest> in_current_words(const HttpRequest& request, const OlderB
 
 WriteDecision older_decision(WriteDecision decision, std::span<const RenamedField> names,
                              std::function<HttpResponse(const RouteContext&)> answer) {
-  if (!decision) return in_older_words(std::move(decision.error()), names);
+  if (!decision) return in_older_words(decision.error(), names);
   decision->answer = [ours = std::move(decision->answer), answer = std::move(answer)](const RouteContext& context) {
     HttpResponse response = ours(context);
     if (response.status >= 300) return in_older_words(std::move(response));
