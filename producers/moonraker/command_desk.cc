@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "bus/crc32.h"
 #include "bus/json_writer.h"
+#include "producers/moonraker/command_effect.h"
 #include "producers/moonraker/snapshot_view.h"
 #include "safety/command_effects.h"
 
@@ -19,10 +19,6 @@ constexpr size_t kMaxSaid = 2'000;  // of the machine's words, in an event
 constexpr std::chrono::seconds kClocksAgree{1};
 constexpr int64_t kServerError = 500;
 constexpr int64_t kMethodNotFound = -32601;
-constexpr double kSameTarget = 0.05;  // degrees; Klipper reports targets with hundredths
-constexpr double kSameShare = 0.02;   // of a fan or pin; M106 has 255 steps
-constexpr double kSameFactor = 0.005;
-constexpr std::chrono::seconds kShortestPrintSeen{1};
 // What may be otherwise once the machine has told what became of the commands before.
 constexpr std::array<std::string_view, 6> kOfTheMoment = {"not_homed",      "position_unknown",    "position_limit",
                                                           "velocity_limit", "motion_during_print", "cold_extrusion"};
@@ -72,16 +68,6 @@ std::vector<std::unique_ptr<schema::RefusalT>> in_event(const std::vector<Refusa
     told.push_back(std::move(refusal));
   }
   return told;
-}
-
-bool is_near(std::optional<double> value, double wanted, double tolerance) {
-  return value && std::abs(*value - wanted) <= tolerance;
-}
-
-const HeaterSnapshot* heater_of(const MachineSnapshot& machine, const std::string& name) {
-  const auto found = std::find_if(machine.heaters.begin(), machine.heaters.end(),
-                                  [&](const HeaterSnapshot& heater) { return heater.name == name; });
-  return found == machine.heaters.end() ? nullptr : &*found;
 }
 
 // "bed" and "chamber" mean the machine's only heater of that kind: so people name them.  What the machine itself calls
@@ -522,52 +508,8 @@ void CommandDesk::expect_effect(uint64_t number, const std::string& text) {
 }
 
 std::optional<bool> CommandDesk::effect_seen(const Pending& pending) const {
-  const MachineSnapshot machine = machine_.snapshot();
-  const Command& command = pending.command;
-  switch (command.kind) {
-    case CommandKind::kStart:
-      // A print that has ended within a quarter of a second shows by its file's name alone, which the one before it may
-      // have left.
-      return machine.has_print() || (machine_.print_file() == command.as<StartArguments>().filename &&
-                                     clock_.monotonic() - pending.sent >= kShortestPrintSeen);
-    case CommandKind::kPause:
-      return !machine.printing();
-    case CommandKind::kResume:
-      return machine.printing() || !machine.has_print();
-    case CommandKind::kCancel:
-      return !machine.has_print();
-    case CommandKind::kSetTemperature: {
-      const auto& wanted = command.as<TemperatureArguments>();
-      const HeaterSnapshot* heater = heater_of(machine, wanted.heater);
-      return heater != nullptr && is_near(heater->target, wanted.target, kSameTarget);
-    }
-    case CommandKind::kCoolDown:
-      return std::all_of(machine.heaters.begin(), machine.heaters.end(),
-                         [](const HeaterSnapshot& heater) { return heater.target == 0; });
-    case CommandKind::kSetFan: {
-      const auto& wanted = command.as<FanArguments>();
-      const auto fan = std::find_if(machine.fans.begin(), machine.fans.end(),
-                                    [&](const FanSnapshot& one) { return one.name == wanted.fan; });
-      return fan != machine.fans.end() && is_near(fan->speed, wanted.speed, kSameShare);
-    }
-    case CommandKind::kSetSpeedFactor:
-      return is_near(machine_.factor("speed_factor"), command.as<FactorArguments>().factor, kSameFactor);
-    case CommandKind::kSetFlowFactor:
-      return is_near(machine_.factor("extrude_factor"), command.as<FactorArguments>().factor, kSameFactor);
-    case CommandKind::kHome: {
-      const auto& wanted = command.as<HomeArguments>().axes;
-      for (size_t i = 0; i < wanted.size(); ++i) {
-        if (wanted[i] && !machine.homed[i]) return false;
-      }
-      return true;
-    }
-    case CommandKind::kExcludeObject: {
-      const auto& names = machine.excluded_objects;
-      return std::find(names.begin(), names.end(), command.as<ExcludeObjectArguments>().name) != names.end();
-    }
-    default:
-      return std::nullopt;
-  }
+  return effect_shows(pending.command, {machine_.snapshot(), machine_.print_file(), machine_.factor("speed_factor"),
+                                        machine_.factor("extrude_factor"), clock_.monotonic() - pending.sent});
 }
 
 void CommandDesk::on_status() {
