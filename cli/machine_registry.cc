@@ -2,6 +2,7 @@
 #include "cli/machine_registry.h"
 
 #include <future>
+#include <utility>
 
 #include "bus/logging.h"
 #include "projections/machine_facts.h"
@@ -198,7 +199,9 @@ bool MachineRegistry::write_differences() {
   }
   const auto position = written.get();
   if (!position) {
-    log_warn("registry", "the configuration file's machines are not recorded yet: {}", position.error().message());
+    if (std::exchange(not_recorded_why_, position.error().code) != position.error().code) {
+      log_warn("registry", "the configuration file's machines are not recorded yet: {}", position.error().message());
+    }
     return false;
   }
   while (!projector_.wait_for(*position, kLook)) {

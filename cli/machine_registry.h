@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -72,6 +73,7 @@ class MachineRegistry {
   const Clock& clock_;
   std::map<std::string, uint64_t> versions_;  // the projector's thread's own, as the next one
   std::map<std::string, uint64_t> limits_versions_;
+  std::optional<Errc> not_recorded_why_;  // what was said of the last attempt
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
