@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <functional>
 
-#include "bus/json_reader.h"
 #include "bus/logging.h"
 #include "bus/random.h"
+#include "producers/mqtt_stop.h"
 #include "producers/outbox_runner.h"
 
 namespace millrace {
@@ -17,25 +17,7 @@ constexpr const char* kSafetyActor = "safety";  // of what an alarm does by itse
 constexpr size_t kMaxWhy = 200;
 constexpr std::string_view kEmergencyStop = "emergency_stop";
 constexpr size_t kMaxKnownStops = 256;
-constexpr size_t kMaxStopMessage = 16u << 10;       // of which a reason and an id are read
 constexpr size_t kMaxRegistryMessage = 512u << 10;  // the list of all machines
-
-// Of a stop that came by MQTT: nothing in it can keep the stop from being done.
-struct StopMessage {
-  std::string id;
-  std::string reason;
-  std::string api_key;  // as it was shown
-};
-
-StopMessage stop_message(std::string_view payload) {
-  JsonReader reader(kMaxStopMessage, 8);
-  const auto json = reader.parse(payload);
-  if (!json) return {};
-  auto id = text_member(*json, "id");  // as other commands have it
-  if (!id) id = text_member(*json, "command_id");
-  return {id && is_command_id(*id) ? std::string(*id) : "", std::string(text_member(*json, "reason").value_or("")),
-          std::string(text_member(*json, "key").value_or(""))};
-}
 
 }  // namespace
 
@@ -364,37 +346,26 @@ void Adapters::take_stop(const std::string& machine, const MqttClient::Message& 
   if (!stopper) return;
   const std::vector<std::string> machines =
       machine == kAllMachines ? stopper->machines() : std::vector<std::string>{machine};
-  StopMessage said = stop_message(message.payload);
-  if (said.id.empty()) said.id = make_emergency_id(stop_ids_);
+  const MqttStop said = mqtt_stop(machine, message.payload, stop_ids_, clock_.wall());
   // One that comes again is done again, which does no harm, and recorded once.
   const bool again = std::find(known_stops_.begin(), known_stops_.end(), said.id) != known_stops_.end();
   if (!again) known_stops_.push_back(said.id);
   if (known_stops_.size() > kMaxKnownStops) known_stops_.pop_front();
   for (const std::string& each : machines) {
     if (!stopper->knows(each)) continue;  // another role's
-    EmergencyRecord record;
-    record.machine = each;
-    record.command_id = machine == kAllMachines ? said.id + "-" + each : said.id;
-    record.client = record.actor = "mqtt";  // the broker does not say who published (decision 18)
-    record.reason = said.reason;
-    record.asked_at = clock_.wall();
     stop_at_once(*stopper,
-                 {std::move(record), again, said.api_key, StopRequest{machine, std::string(message.payload)}});
+                 {record_of(said, each), again, said.api_key, StopRequest{machine, std::string(message.payload)}});
   }
 }
 
 void Adapters::stop_at_once(EmergencyStopper& stopper, Stop stop) {
   const std::string machine = stop.record.machine;
   stopper.stop(machine, [this, stop = std::move(stop)](const EmergencyStopResult& result) mutable {
-    EmergencyRecord& record = stop.record;
-    record.confirmed = result.confirmed;
-    record.text = result.text;
-    if (result.sent_after) record.sent_after_us = result.sent_after->count();
-    if (result.answered_after) record.answered_after_us = result.answered_after->count();
+    take_outcome(stop.record, result);
     loop_.post([this, stop = std::move(stop)]() mutable {
       answer(stop);
       if (stop.again) return;
-      attribute(stop.record, stop.api_key);
+      attribute(stop.record, stop.api_key, options_.commands);
       stopped(stop.record);
     });
   });
@@ -403,15 +374,7 @@ void Adapters::stop_at_once(EmergencyStopper& stopper, Stop stop) {
 // Whoever asked by MQTT has to hear that the machine did not confirm.
 void Adapters::answer(const Stop& stop) {
   if (!stop.request || !commands_) return;
-  const EmergencyRecord& record = stop.record;
-  CommandMessage asked;
-  asked.id = record.command_id;
-  asked.command = kEmergencyStop;
-  CommandReply reply;
-  reply.command_id = record.command_id;
-  reply.json = reply_json(record.machine, asked, record.confirmed ? "completed" : "not_confirmed", {}, "", record.text,
-                          clock_.wall());
-  commands_->reply_to_stop(*stop.request, record.machine, std::move(reply));
+  commands_->reply_to_stop(*stop.request, stop.record.machine, reply_to(stop.record, clock_.wall()));
 }
 
 // What people have set a rule to do.
@@ -439,26 +402,6 @@ void Adapters::act_on(const std::string& machine, const schema::AlarmRaisedT& al
   asked.scopes = ScopeSet::all();
   asked.received = clock_.monotonic();
   found->second->take_command(std::move(asked));
-}
-
-// Afterwards, because keys are in a file.  A key that is not valid keeps nobody from stopping: whoever may publish
-// could have left it out, and a stop that was not meant harms less than one that was refused.
-void Adapters::attribute(EmergencyRecord& record, const std::string& api_key) const {
-  if (api_key.empty()) return;
-  const auto holder =
-      options_.commands.key_holder
-          ? options_.commands.key_holder(api_key)
-          : Result<KeyHolder>(make_error(Errc::kUnavailable, "API keys cannot be checked at this host"));
-  if (holder) {
-    record.actor = holder->name;
-    record.key_id = holder->key_id;
-    return;
-  }
-  record.reason = record.reason.substr(0, kMaxEmergencyText / 2);
-  record.reason +=
-      std::string(record.reason.empty() ? "" : " ") + "(with a key that is not valid: " + holder.error().context + ")";
-  log_warn("adapters", "'{}' was stopped by MQTT with a key that is not valid: {}", record.machine,
-           holder.error().context);
 }
 
 void Adapters::stopped(const EmergencyRecord& record) {

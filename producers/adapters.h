@@ -104,7 +104,6 @@ class Adapters {
   void take_stop(const std::string& machine, const MqttClient::Message& message);  // likewise
   void stopped(const EmergencyRecord& record);                                     // on the loop's
   void act_on(const std::string& machine, const schema::AlarmRaisedT& alarm);      // likewise
-  void attribute(EmergencyRecord& record, const std::string& api_key) const;       // likewise
   void answer(const Stop& stop);                                                   // likewise
   void stop_at_once(EmergencyStopper& stopper, Stop stop);                         // any thread
   void deliver();                                                                  // likewise
