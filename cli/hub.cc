@@ -194,6 +194,7 @@ Result<std::unique_ptr<Hub>> Hub::start(const Config& config, const Clock& clock
   hub->registry_->start();
   if (auto started = hub->start_mirror(clock, metrics); !started) return started.error();
   hub->answer_for_unserved(clock, metrics);
+  hub->stand_in_for_adapters(clock, metrics);
   hub->broker_.start();
   hub->commands_->start();
   hub->import_ = std::make_unique<HistoryImport>(hub->import_parts(clock));
@@ -240,6 +241,18 @@ void Hub::answer_for_unserved(const Clock& clock, Metrics& metrics) {
                                 metrics};
   unserved_ = std::make_unique<UnservedCommands>(UnservedCommandsOptions{}, std::move(parts));
   unserved_->start();
+}
+
+void Hub::stand_in_for_adapters(const Clock& clock, Metrics& metrics) {
+  StandInStops::Parts parts{make_command_client(config_),
+                            Topics(config_.mqtt_root),
+                            command_reception_options(config_, clock),
+                            *stopper_,
+                            [this](EmergencyRecord record) { emergency_recorder_->record(std::move(record)); },
+                            clock,
+                            metrics};
+  stand_ins_ = std::make_unique<StandInStops>(StandInStopsOptions{}, std::move(parts));
+  stand_ins_->start();
 }
 
 // On the thread of the unserved commands.  A machine whose Moonraker is connected has an adapter, whatever the settings
@@ -395,6 +408,7 @@ Hub::~Hub() {
   if (emergency_recorder_) {
     control_.reset();  // a backup under way is given up
     stopper_->end();   // stops under way are answered and recorded as not confirmed; edge and registry still hold it
+    if (stand_ins_) stand_ins_->stop();
     emergency_recorder_->stop();
   }
   if (latches_thread_.joinable()) latches_thread_.join();

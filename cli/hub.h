@@ -21,6 +21,7 @@
 #include "cli/history_import.h"
 #include "cli/machine_registry.h"
 #include "cli/older_import.h"
+#include "cli/stand_in_stops.h"
 #include "cli/unserved_commands.h"
 #include "consumers/alarm_watch.h"
 #include "consumers/anchor_publisher.h"
@@ -71,6 +72,7 @@ class Hub {
   Result<void> send_command(const CommandMessage& message) const;
   Result<void> watch_commands();
   void answer_for_unserved(const Clock& clock, Metrics& metrics);
+  void stand_in_for_adapters(const Clock& clock, Metrics& metrics);
   std::optional<UnservedCommands::Reason> why_unserved(const std::string& machine) const;
   Result<std::vector<MaintenanceStanding>> look_at_maintenance(WallTime now) const;
   Result<AlarmSight> look_at_alarms(WallTime now, WallTime began) const;
@@ -84,6 +86,7 @@ class Hub {
   std::unique_ptr<MqttClient> commands_;  // a connection of its own, so that no telemetry is ahead of a command
   std::string command_key_;
   std::unique_ptr<UnservedCommands> unserved_;
+  std::unique_ptr<StandInStops> stand_ins_;
   std::unique_ptr<Projector> projector_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Mirror> mirror_;

@@ -316,6 +316,40 @@ TEST_F(EmergencyStopTest, ByMqttItIsAnsweredAlsoWhenTheMachineDoesNot) {
   listener->stop();
 }
 
+// The hub has connections of its own: with the adapters dead, a stop by MQTT is done all the same.
+TEST_F(EmergencyStopTest, ByMqttWithoutAdapters) {
+  begin(2);
+  shop.adapters->kill();
+  shop.adapters.reset();
+  const auto asked = std::chrono::steady_clock::now();
+  publish("sim-1", R"({"id":"stop-1","reason":"smoke"})");
+  publish("sim-1", R"({"id":"stop-2"})");
+  EXPECT_TRUE(is_stopped(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, std::chrono::seconds(5));
+  EXPECT_EQ(simulated(2)["klippy_state"], "ready");
+  publish(std::string(kAllMachines), R"({"id":"all-1"})");
+  EXPECT_TRUE(is_stopped(2));
+  ASSERT_TRUE(recorded(4));
+  std::set<std::string> ids;
+  for (const json& event : events("EmergencyStopped")) {
+    ids.insert(event["payload"]["command_id"].get<std::string>());
+    EXPECT_EQ(event["payload"]["client"], "mqtt");
+    EXPECT_EQ(event["payload"]["confirmed"], true);
+  }
+  EXPECT_EQ(ids, (std::set<std::string>{"stop-1", "stop-2", "all-1-sim-1", "all-1-sim-2"}));
+  EXPECT_EQ(events("EmergencyStopped").size(), 4u);
+}
+
+// With them, it is done and recorded by them alone.
+TEST_F(EmergencyStopTest, ByMqttTheHubLeavesItToAdaptersThatAreThere) {
+  begin(1);
+  publish("sim-1", R"({"id":"stop-1"})");
+  ASSERT_TRUE(recorded(1));
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_EQ(simulated(1)["emergency_stops"], 1);
+  EXPECT_EQ(events("EmergencyStopped").size(), 1u);
+}
+
 // Whoever may publish may stop; a key only says who it was.
 TEST_F(EmergencyStopTest, ByMqttAKeyTellsWhoStoppedAndAWrongOneIsNoReasonToRefuse) {
   begin(2);
