@@ -21,8 +21,8 @@ StandInStops::StandInStops(StandInStopsOptions options, Parts parts)
       parts_(std::move(parts)),
       done_(parts_.metrics.counter("millrace_emergency_stops_stood_in_total",
                                    "Emergency stops by the broker that the hub did because no adapter answered")),
-      timer_(loop_),
-      ids_(random_seed()) {}
+      ids_(random_seed()),
+      held_(loop_, parts_.clock, options_.patience, options_.max_held, [this](const Held& held) { do_now(held); }) {}
 
 StandInStops::~StandInStops() { stop(); }
 
@@ -38,7 +38,7 @@ void StandInStops::stop() {
   if (!thread_.joinable()) return;
   parts_.client->stop();
   loop_.post([this] {
-    timer_.cancel();
+    held_.cancel();
     loop_.stop();
   });
   thread_.join();
@@ -52,7 +52,8 @@ void StandInStops::receive(const MqttClient::Message& message) {
     Held held{mqtt_stop(std::move(address->machine), message.payload, ids_, parts_.clock.wall()),
               parts_.topics.is_for_replies(message.response_topic) ? std::string(message.response_topic) : "",
               std::string(message.correlation_data.substr(0, kMaxTopic)), now};
-    return loop_.post([this, held = std::move(held)]() mutable { hold(std::move(held)); });
+    return loop_.post(
+        [this, received = now, held = std::move(held)]() mutable { held_.hold(std::move(held), received); });
   }
   if (message.payload.find(name_of(CommandKind::kEmergencyStop)) == std::string_view::npos) return;
   loop_.post([this, result = std::string(message.payload), now] { note_result(result, now); });
@@ -67,26 +68,6 @@ void StandInStops::note_result(const std::string& result, MonotonicTime now) {
   if (std::find(own_answers_.begin(), own_answers_.end(), id) != own_answers_.end()) return;
   const std::string machine(text_member(*json, "machine").value_or(""));
   if (answered_.size() < kMaxAnswered || answered_.contains(machine)) answered_[machine] = now;
-}
-
-void StandInStops::hold(Held held) {
-  if (held_.size() >= options_.max_held) return do_now(held);
-  held_.push_back(std::move(held));
-  if (held_.size() == 1) wait();
-}
-
-void StandInStops::wait() {
-  const auto pause = std::max(Micros{0}, held_.front().received + options_.patience - parts_.clock.monotonic());
-  timer_.start(pause, [this] { do_due(); });
-}
-
-void StandInStops::do_due() {
-  while (!held_.empty() && held_.front().received + options_.patience <= parts_.clock.monotonic()) {
-    const Held held = std::move(held_.front());
-    held_.pop_front();
-    do_now(held);
-  }
-  if (!held_.empty()) wait();
 }
 
 void StandInStops::do_now(const Held& held) {

@@ -17,6 +17,7 @@
 #include "bus/mqtt_client.h"
 #include "bus/random.h"
 #include "bus/topics.h"
+#include "cli/held_back.h"
 #include "net/emergency_stopper.h"
 #include "net/io_loop.h"
 #include "producers/mqtt_stop.h"
@@ -58,9 +59,6 @@ class StandInStops {
 
   void receive(const MqttClient::Message& message);
   void note_result(const std::string& result, MonotonicTime now);
-  void hold(Held held);
-  void wait();
-  void do_due();
   void do_now(const Held& held);
   bool was_answered(const Held& held, const std::string& machine) const;  // by an adapter
   void ended(const Held& held, EmergencyRecord record);
@@ -69,9 +67,8 @@ class StandInStops {
   Parts parts_;
   Counter& done_;
   IoLoop loop_;
-  LoopTimer timer_;
   SeededRandom ids_;  // the broker's thread's own
-  std::deque<Held> held_;
+  HeldBack<Held> held_;
   std::map<std::string, MonotonicTime> answered_;  // machine -> when an adapter last told what came of a stop
   std::deque<std::string> own_answers_;            // ids
   std::thread thread_;

@@ -26,13 +26,15 @@ UnservedCommands::UnservedCommands(UnservedCommandsOptions options, Parts parts)
       parts_(std::move(parts)),
       refused_(parts_.metrics.counter("millrace_commands_unserved_total",
                                       "Commands by the broker for machines that nobody serves")),
-      timer_(loop_),
+      held_(loop_, parts_.clock, options_.patience, options_.max_held,
+            [this](AskedCommand asked) { refuse(std::move(asked)); }),
       told_(parts_.clock),
       reception_(std::make_unique<CommandReception>(
           loop_, *parts_.client, parts_.topics,
           with_wanted(parts_.reception, [this](const auto& address) { return is_unserved(address); }), parts_.clock,
           parts_.metrics, [this](const std::string&, AskedCommand asked) {
-            hold(std::move(asked));
+            const MonotonicTime received = asked.received;
+            held_.hold(std::move(asked), received);
             return true;
           })) {}
 
@@ -48,7 +50,7 @@ void UnservedCommands::stop() {
   if (!thread_.joinable()) return;
   parts_.client->stop();
   loop_.post([this] {
-    timer_.cancel();
+    held_.cancel();
     loop_.stop();
   });
   thread_.join();
@@ -58,27 +60,6 @@ void UnservedCommands::stop() {
 bool UnservedCommands::is_unserved(const Topics::MachineAndCommand& address) {
   if (address.machine == kAllMachines && address.command == kEmergencyStop) return false;
   return parts_.why(address.machine).has_value();
-}
-
-void UnservedCommands::hold(AskedCommand asked) {
-  if (held_.size() >= options_.max_held) return refuse(std::move(asked));
-  const MonotonicTime due = asked.received + options_.patience;
-  held_.push_back({std::move(asked), due});
-  if (held_.size() == 1) wait();
-}
-
-void UnservedCommands::wait() {
-  const auto pause = std::max(Micros{0}, held_.front().due - parts_.clock.monotonic());
-  timer_.start(pause, [this] { answer_due(); });
-}
-
-void UnservedCommands::answer_due() {
-  while (!held_.empty() && held_.front().due <= parts_.clock.monotonic()) {
-    AskedCommand asked = std::move(held_.front().asked);
-    held_.pop_front();
-    refuse(std::move(asked));
-  }
-  if (!held_.empty()) wait();
 }
 
 void UnservedCommands::refuse(AskedCommand asked) {

@@ -5,7 +5,6 @@
 // A thread of its own, which looks machines up in the views.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "bus/metrics.h"
 #include "bus/mqtt_client.h"
 #include "bus/topics.h"
+#include "cli/held_back.h"
 #include "consumers/recording.h"
 #include "net/io_loop.h"
 #include "producers/command_reception.h"
@@ -55,15 +55,7 @@ class UnservedCommands {
   void stop();
 
  private:
-  struct Held {
-    AskedCommand asked;
-    MonotonicTime due{};
-  };
-
   bool is_unserved(const Topics::MachineAndCommand& address);
-  void hold(AskedCommand asked);
-  void wait();
-  void answer_due();
   void refuse(AskedCommand asked);
   void record(CommandMessage message, std::vector<Refusal> reasons);
 
@@ -71,8 +63,7 @@ class UnservedCommands {
   Parts parts_;
   Counter& refused_;
   IoLoop loop_;
-  LoopTimer timer_;
-  std::deque<Held> held_;
+  HeldBack<AskedCommand> held_;
   DenialRecord told_;
   std::unique_ptr<CommandReception> reception_;
   std::thread thread_;
