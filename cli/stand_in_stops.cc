@@ -50,7 +50,7 @@ void StandInStops::receive(const MqttClient::Message& message) {
   const MonotonicTime now = parts_.clock.monotonic();
   if (auto address = parts_.topics.machine_and_command_of(message.topic)) {
     Held held{mqtt_stop(std::move(address->machine), message.payload, ids_, parts_.clock.wall()),
-              parts_.topics.is_for_replies(message.response_topic) ? std::string(message.response_topic) : "",
+              std::string(message.response_topic.substr(0, kMaxTopic)),
               std::string(message.correlation_data.substr(0, kMaxTopic)), now};
     return loop_.post(
         [this, received = now, held = std::move(held)]() mutable { held_.hold(std::move(held), received); });
@@ -92,14 +92,12 @@ bool StandInStops::was_answered(const Held& held, const std::string& machine) co
 void StandInStops::ended(const Held& held, EmergencyRecord record) {
   // There was an adapter, which the machine kept waiting as well, and it has told so.
   if (!record.confirmed && was_answered(held, record.machine)) return;
-  const CommandReply reply = reply_to(record, parts_.clock.wall());
+  CommandReply reply = reply_to(record, parts_.clock.wall());
+  reply.response_topic = held.response_topic;
+  reply.correlation_data = held.correlation_data;
   own_answers_.push_back(reply.command_id);
   if (own_answers_.size() > kMaxOwnAnswers) own_answers_.pop_front();
-  (void)parts_.client->respond(parts_.topics.result(record.machine, reply.command_id), reply.json,
-                               held.correlation_data);
-  if (!held.response_topic.empty()) {
-    (void)parts_.client->respond(held.response_topic, reply.json, held.correlation_data);
-  }
+  send_reply(*parts_.client, parts_.topics, record.machine, reply);
   attribute(record, held.asked.api_key, parts_.keys);
   parts_.record(std::move(record));
 }

@@ -23,7 +23,23 @@ ScopeSet scopes_of(const std::vector<std::string>& names) {
   return scopes;
 }
 
+void publish(MqttClient& client, const std::string& topic, const CommandReply& reply) {
+  if (auto sent = client.respond(topic, reply.json, reply.correlation_data); !sent) {
+    log_debug("commands", "the answer to {} is only in the log: {}", reply.command_id, sent.error().message());
+  }
+}
+
 }  // namespace
+
+Result<KeyHolder> holder_of(std::string_view api_key, const CommandReceptionOptions& options) {
+  if (options.key_holder) return options.key_holder(api_key);
+  return make_error(Errc::kUnavailable, "API keys cannot be checked at this host");
+}
+
+void send_reply(MqttClient& client, const Topics& topics, const std::string& machine, const CommandReply& reply) {
+  publish(client, topics.result(machine, reply.command_id), reply);
+  if (topics.is_for_replies(reply.response_topic)) publish(client, reply.response_topic, reply);
+}
 
 CommandReception::CommandReception(IoLoop& loop, MqttClient& client, Topics topics, CommandReceptionOptions options,
                                    const Clock& clock, Metrics& metrics, Deliver deliver)
@@ -70,7 +86,7 @@ void CommandReception::note_stop(const MqttClient::Message& message, const std::
       [this, request = std::move(request), topic = std::move(topic), correlation = std::move(correlation)]() mutable {
         for (const CommandReply& answer :
              stop_answers_.asked(std::move(request), std::move(topic), std::move(correlation), clock_.monotonic())) {
-          publish(answer.response_topic, answer);
+          publish(client_, answer.response_topic, answer);
         }
       });
 }
@@ -143,10 +159,7 @@ void CommandReception::attribute(AskedCommand& asked, const std::string& api_key
                             "who may operate the machine into the message, or ask by HTTP"};
     return;
   }
-  const auto holder =
-      options_.key_holder
-          ? options_.key_holder(api_key)
-          : Result<KeyHolder>(make_error(Errc::kUnavailable, "API keys cannot be checked at this host"));
+  const auto holder = holder_of(api_key, options_);
   if (!holder) {
     asked.message.actor.clear();
     asked.scopes = {};
@@ -164,20 +177,13 @@ void CommandReception::attribute(AskedCommand& asked, const std::string& api_key
 }
 
 void CommandReception::reply(const std::string& machine, const CommandReply& reply) {
-  publish(topics_.result(machine, reply.command_id), reply);
-  if (topics_.is_for_replies(reply.response_topic)) publish(reply.response_topic, reply);
+  send_reply(client_, topics_, machine, reply);
 }
 
 void CommandReception::reply_to_stop(StopRequest request, const std::string& machine, CommandReply reply) {
-  publish(topics_.result(machine, reply.command_id), reply);
+  publish(client_, topics_.result(machine, reply.command_id), reply);
   const auto answer = stop_answers_.ended(std::move(request), machine, std::move(reply), clock_.monotonic());
-  if (answer) publish(answer->response_topic, *answer);
-}
-
-void CommandReception::publish(const std::string& topic, const CommandReply& reply) {
-  if (auto sent = client_.respond(topic, reply.json, reply.correlation_data); !sent) {
-    log_debug("commands", "the answer to {} is only in the log: {}", reply.command_id, sent.error().message());
-  }
+  if (answer) publish(client_, answer->response_topic, *answer);
 }
 
 }  // namespace millrace

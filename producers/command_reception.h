@@ -42,6 +42,12 @@ struct CommandReceptionOptions {
   size_t max_queued = 1'024;  // further ones are dropped, counted, and told as expired by the hub
 };
 
+// Whose key it is; the error says why it is nobody's.
+Result<KeyHolder> holder_of(std::string_view api_key, const CommandReceptionOptions& options);
+
+// To result/<machine>/<id> and, where the sender named one, to its response topic.  `client` speaks MQTT 5.
+void send_reply(MqttClient& client, const Topics& topics, const std::string& machine, const CommandReply& reply);
+
 class CommandReception {
  public:
   // On the loop.  False: the machine is none of this role's, and nothing is said about the command.
@@ -53,7 +59,7 @@ class CommandReception {
                    Metrics& metrics, Deliver deliver);
 
   void start();
-  // To result/<machine>/<id> and, where the sender named one, to its response topic.  Loop's thread.
+  // send_reply() by its own connection.  Loop's thread.
   void reply(const std::string& machine, const CommandReply& reply);
   // The same for an emergency stop, which somebody else has taken.  Loop's thread.
   void reply_to_stop(StopRequest request, const std::string& machine, CommandReply reply);
@@ -70,7 +76,6 @@ class CommandReception {
 
   void receive(const MqttClient::Message& message);
   void note_stop(const MqttClient::Message& message, const std::string& level);
-  void publish(const std::string& topic, const CommandReply& reply);
   void take_arrived();
   AskedCommand understood(const Arrived& arrived);
   void attribute(AskedCommand& asked, const std::string& api_key) const;

@@ -49,9 +49,7 @@ void take_outcome(EmergencyRecord& record, const EmergencyStopResult& outcome) {
 
 void attribute(EmergencyRecord& record, const std::string& api_key, const CommandReceptionOptions& options) {
   if (api_key.empty()) return;
-  const auto holder =
-      options.key_holder ? options.key_holder(api_key)
-                         : Result<KeyHolder>(make_error(Errc::kUnavailable, "API keys cannot be checked at this host"));
+  const auto holder = holder_of(api_key, options);
   if (holder) {
     record.actor = holder->name;
     record.key_id = holder->key_id;

@@ -357,7 +357,9 @@ void CommandDesk::on_directory(uint64_t number, const RpcReply& reply) {
 void CommandDesk::judge_and_send(uint64_t number) {
   Pending& pending = pending_.at(number);
   if (clock_.monotonic() > expires(pending.asked)) return expire(number);
-  name_as_the_machine_does(pending.command, machine_.snapshot());
+  if (pending.command.kind == CommandKind::kSetTemperature) {
+    name_as_the_machine_does(pending.command, machine_.snapshot());
+  }
   std::vector<Refusal> reasons = reasons_against(pending);
   if (has_to_wait(number)) {
     if (std::all_of(reasons.begin(), reasons.end(), is_of_the_moment)) return wait_for_state(number);
